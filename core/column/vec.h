@@ -1,0 +1,43 @@
+/* A vector: up to 1,024 lanes of one column.
+ *
+ * Payload per lane: 8 bytes (int64_t, double, or a handle), except that a column of kind bool alone has 1 byte per lane.
+ * `kind` is NULL when every lane has the single kind in `seen`; else one PF_K_* byte per lane, and `seen` is their union.
+ * [lo, hi] encloses all i64 lanes (INT64_MIN..INT64_MAX when nothing is known).
+ * Dead lanes and lanes beyond n hold any bits; kernels may read and write up to the capacity. */
+#ifndef PF_COLUMN_VEC_H
+#define PF_COLUMN_VEC_H
+
+#include <purefold/kinds.h>
+#include <stdbool.h>
+
+enum { PF_LANES = 1024 };
+
+typedef struct pf_vec {
+    void *data;    /* 64-byte aligned, PF_LANES lanes */
+    uint8_t *kind; /* 64-byte aligned, PF_LANES bytes, or NULL */
+    pf_kinds seen; /* union of the kinds of all lanes, PF_K_OTHER and PF_K_FOREIGN included */
+    int64_t lo, hi;
+} pf_vec;
+
+/* Bytes per lane of a column with these declared kinds. */
+static inline unsigned pf_lane_bytes(pf_kinds kinds) { return kinds == PF_K_BOOL ? 1 : 8; }
+
+/* How the core sees a str: the embedding program answers for a handle. Data stays valid as long as the handle does. */
+typedef struct pf_str_view {
+    uint32_t length; /* code points */
+    uint8_t width;   /* bytes per code point: 1, 2 or 4; always the narrowest that fits */
+    const void *data;
+} pf_str_view;
+typedef pf_str_view (*pf_str_view_fn)(uint64_t handle);
+
+/* A scalar bound to a parameter when a plan runs. */
+typedef struct pf_scalar {
+    union {
+        int64_t i; /* i64, bool */
+        double f;
+        uint64_t handle; /* str, obj */
+    } u;
+    pf_kinds kind;
+} pf_scalar;
+
+#endif
