@@ -1,0 +1,144 @@
+/* Running a plan: rows in morsels on all cores, results merged in row order, failed rows handed out one by one.
+ *
+ * pf_run_advance works until the embedding program is needed and says why (pf_event). Whenever it returns, no worker
+ * is inside a callback and none will enter one before the next call, so the caller may run arbitrary code
+ * (for the CPython binding: release the GIL, run a failed row, look at signals). Results already computed
+ * beyond the frontier are kept across calls unless pf_run_drop is called.
+ *
+ * Source rows are the unit of everything that is observable: a row's outputs (several, after an expand) are merged all
+ * together or not at all, and a row that fails in any part fails whole.
+ *
+ * Thread-safety: one caller per run. Runs may nest and several may be alive on different threads: workers only help,
+ * a caller can always finish alone. gather and expand are called from any thread, several at a time; absorb only
+ * from the caller's thread, inside pf_run_advance, in row order. Nothing a worker touches lives on a caller's stack. */
+#ifndef PF_RUN_H
+#define PF_RUN_H
+
+#include "../interp/interp.h"
+
+/* ---- what is run ---- */
+
+typedef enum pf_expand_kind {
+    PF_EXPAND_LAST,  /* the last stage: its outputs go to the sink */
+    PF_EXPAND_RANGE, /* outputs 0, 1, 2 are start, stop, step of a range (step 0 fails the row) */
+    PF_EXPAND_ITEMS  /* the expand callback supplies the items; output 0 is its handle or number */
+} pf_expand_kind;
+
+/* A chain with nested `for`s has one stage per `for`. The columns of stage s > 0 come from stage s - 1 (pf_column_from). */
+typedef struct pf_stage {
+    pf_fn *fn;
+    pf_program *program;
+    pf_expand_kind expand; /* how this stage's outputs become rows of the next stage */
+} pf_stage;
+
+enum { PF_MAX_STAGES = 4 };
+
+typedef enum pf_sink_kind {
+    PF_SINK_NONE,    /* no outputs are wanted: the program speaks through `stop` alone (any, all, next) */
+    PF_SINK_COUNT,   /* number of outputs only */
+    PF_SINK_COLLECT, /* outputs as columns, in order */
+    PF_SINK_ISUM,    /* output 0, i64 (or bool): exact sum */
+    PF_SINK_FSUM,    /* output 0, f64: columns plus binade block sums (fsum.h) */
+    PF_SINK_MIN,     /* output 0, i64 or f64: the first smallest; the other outputs of that row ride along */
+    PF_SINK_MAX,
+    PF_SINK_FOLD     /* outputs as columns, pieces cut at every multiple of fold_block source rows */
+} pf_sink_kind;
+
+typedef struct pf_plan {
+    pf_stage stages[PF_MAX_STAGES];
+    int nstages;
+    pf_sink_kind sink;
+    int64_t fold_block; /* PF_SINK_FOLD */
+} pf_plan; /* owned by whoever made it; immutable while runs use it */
+
+PF_MUST_CHECK pf_status pf_plan_compile(pf_plan *plan); /* fills stages[].program from stages[].fn */
+void pf_plan_clear(pf_plan *plan);                      /* frees programs and functions */
+
+/* ---- what comes out ---- */
+
+typedef struct pf_column_out {
+    void *data;    /* 8 bytes per value; 1 for bool alone */
+    uint8_t *kind; /* NULL: all of the kind `seen` */
+    pf_kinds seen;
+} pf_column_out;
+
+struct pf_fblocks; /* fsum.h */
+
+/* Outputs of a run of consecutive good rows. Valid only inside absorb. */
+typedef struct pf_piece {
+    int64_t row_begin, row_end;   /* source rows covered; rows in between that yield nothing are covered too */
+    int64_t count;                /* outputs */
+    __int128 isum;                /* PF_SINK_ISUM */
+    pf_scalar best[8];            /* PF_SINK_MIN, MAX, when count > 0: the outputs of the winner */
+    int64_t best_row;
+    const pf_column_out *columns; /* COLLECT, FSUM, FOLD: one per output */
+    const int64_t *rows;          /* COLLECT with want_rows: source row of each output */
+    const struct pf_fblocks *fblocks; /* FSUM: block sums over columns[0], to be applied with pf_fsum_apply */
+} pf_piece;
+
+/* ---- the embedding program's side ---- */
+
+typedef struct pf_hooks {
+    void *ctx;
+    /* Fills columns (data; kind and seen; lo and hi for i64) with rows [row0, row0 + n), n <= PF_LANES. kind_memory[i] is
+     * where column i's kinds go if it needs them. Only columns of PF_FROM_SOURCE are to be filled. */
+    pf_status (*gather)(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory);
+    /* PF_EXPAND_ITEMS: writes items [offset, offset + want) of what `item` names into columns from lane `lane` on
+     * (only PF_FROM_INNER columns); *got < want means that there are no more. A negative *got fails the row. May be NULL. */
+    pf_status (*expand)(void *ctx, int stage, pf_scalar item, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
+                        uint8_t *const *kind_memory, int32_t *got);
+    pf_status (*absorb)(void *ctx, const pf_piece *piece);
+} pf_hooks;
+
+typedef struct pf_run_config {
+    int threads;         /* workers wanted, the caller included; 1: the caller alone */
+    int64_t min_rows;    /* 1 (tests): wake workers and cut into many morsels even on the tiniest input */
+    int64_t window_ns;   /* how long pf_run_advance may work before PF_EVENT_TICK; 5 ms is usual */
+    int64_t rows;        /* rows of the source at the start; see pf_run_set_rows */
+    const pf_scalar *params;
+    const uint64_t *strings; /* one array per plan; indices are shared by all stages */
+    pf_str_view_fn str_view;
+    bool want_rows;      /* COLLECT: fill pf_piece.rows */
+    int fsum_flavour;    /* pf_fsum_flavour, PF_SINK_FSUM */
+    int fsum_guess;      /* first guess; later ones come from pf_run_set_guess, which absorb calls */
+    int64_t limit;       /* > 0: the row that holds output number `limit` (from 1) is a stopping row; COLLECT only */
+} pf_run_config;
+
+typedef enum pf_event {
+    PF_EVENT_END,    /* all rows are merged */
+    PF_EVENT_FAILED, /* `row` must be run elsewhere; everything before it is merged. The next advance goes on after it. */
+    PF_EVENT_STOP,   /* `row` stops the stream; everything before it is merged, nothing of it */
+    PF_EVENT_TICK,   /* the window is over */
+    PF_EVENT_ERROR   /* `status` says what; everything before the frontier is merged */
+} pf_event;
+
+typedef struct pf_event_info {
+    int64_t row;     /* FAILED, STOP */
+    uint8_t op;      /* FAILED: pf_op that bailed */
+    uint8_t stage;
+    uint16_t place;  /* FAILED: its place */
+    bool barrier;    /* FAILED: a foreign type: nothing computed beyond this row may be used */
+    pf_status status;
+} pf_event_info;
+
+typedef struct pf_run pf_run;
+
+PF_MUST_CHECK pf_status pf_run_new(const pf_plan *plan, const pf_run_config *config, const pf_hooks *hooks, pf_run **out);
+pf_event pf_run_advance(pf_run *run, pf_event_info *info);
+int64_t pf_run_frontier(const pf_run *run);          /* rows before it are merged or were handed out */
+void pf_run_drop(pf_run *run);                       /* forgets what was computed beyond the frontier */
+void pf_run_set_rows(pf_run *run, int64_t rows);     /* the source grew or shrank; implies drop if it shrank below computed rows */
+void pf_run_set_guess(pf_run *run, int guess);       /* FSUM: what pf_fsum_apply said; read by workers */
+void pf_run_cancel(pf_run *run);                     /* from any thread; advance returns ERROR PF_CANCELLED soon */
+void pf_run_free(pf_run *run);                       /* NULL allowed; no worker is inside */
+
+typedef struct pf_run_stats {
+    int64_t rows_native, rows_failed, morsels, window_count, workers_used, compute_ns;
+} pf_run_stats;
+void pf_run_get_stats(const pf_run *run, pf_run_stats *out);
+
+/* ---- process-wide ---- */
+void pf_run_quiesce(void);     /* before fork and at exit: stops and joins all workers; they restart lazily */
+void pf_run_after_fork(void);  /* in the child */
+
+#endif

@@ -1,0 +1,96 @@
+/* A lazy chain, read without running it.
+ *
+ * pf_chain_read walks from the outermost iterator down to the leaves through C structs only: no attribute is looked up, no user
+ * code runs, no audit event is raised. What it cannot read makes the whole chain fall back, with a reason.
+ *
+ * A chain has one driving row counter: every leaf advances one item per source row (zip and map with several iterables
+ * pull their leaves in step). itertools.chain over leaves strings segments one after another.
+ * Struct offsets are self-tested once at import (pf_chain_selftest); a type that fails reads as `untested-type`. */
+#ifndef PF_CHAIN_H
+#define PF_CHAIN_H
+
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum pf_node_kind {
+    PF_NODE_LEAF,
+    PF_NODE_GENEXPR,   /* a generator made by a generator expression, not started or suspended at its yield, one live `for` iterator */
+    PF_NODE_MAP,
+    PF_NODE_FILTER,    /* func NULL: filter(None, ...) */
+    PF_NODE_ZIP,
+    PF_NODE_ENUMERATE,
+    PF_NODE_ISLICE,
+    PF_NODE_TAKEWHILE,
+    PF_NODE_CHAIN,     /* children are leaves: segments */
+    PF_NODE_STARMAP
+} pf_node_kind;
+
+typedef enum pf_leaf_kind {
+    PF_LEAF_RANGE,      /* start, step; 64-bit range_iterator only */
+    PF_LEAF_LIST,       /* list_iterator */
+    PF_LEAF_LIST_REV,   /* list_reverseiterator */
+    PF_LEAF_TUPLE,
+    PF_LEAF_SEQ_REV,    /* reversed object over a tuple (reversed of a range is a range_iterator) */
+    PF_LEAF_ARRAY,      /* array.arrayiterator */
+    PF_LEAF_BYTES,
+    PF_LEAF_BYTEARRAY,
+    PF_LEAF_MEMORYVIEW  /* memory_iterator, native one-letter formats this version iterates, 1-D */
+} pf_leaf_kind;
+
+typedef struct pf_leaf {
+    pf_leaf_kind kind;
+    PyObject *iterator;  /* the real iterator; borrowed, kept alive by the feeder once attached */
+    PyObject *container; /* list, tuple, array, bytes, bytearray, memoryview; NULL for range; borrowed; NULL when exhausted too */
+    int64_t first;       /* index in the container of the next item when the chain was read */
+    int64_t step;        /* +1, or -1 for reversed; range: its step */
+    int64_t start;       /* range: value of the next item */
+    int64_t length;      /* items left */
+    char format;         /* array, memoryview: the element's struct letter */
+} pf_leaf;
+
+enum { PF_MAX_NODES = 24, PF_MAX_LEAVES = 12, PF_MAX_CHILDREN = 8 };
+
+typedef struct pf_node {
+    pf_node_kind kind;
+    PyObject *object;        /* the iterator object; borrowed */
+    PyObject *func;          /* borrowed; map, filter, takewhile, starmap; GENEXPR: the generator's code object */
+    int nchildren, children[PF_MAX_CHILDREN]; /* indices of nodes; a child always has a larger index than its parent */
+    int leaf;                /* PF_NODE_LEAF: index into leaves, else -1 */
+    bool started;            /* GENEXPR: suspended at a yield */
+    bool strict;             /* ZIP */
+    int64_t count;           /* ENUMERATE: next index. ISLICE: items taken so far (cnt) */
+    int64_t next, stop, islice_step; /* ISLICE; stop -1: none */
+} pf_node;
+
+typedef struct pf_chain {
+    pf_node nodes[PF_MAX_NODES]; /* nodes[0] is the outermost */
+    int nnodes;
+    pf_leaf leaves[PF_MAX_LEAVES];
+    int nleaves;
+    int reason;         /* reasons.def, when pf_chain_read returned 0 */
+    PyObject *where;    /* the object that could not be read; borrowed */
+} pf_chain;
+
+/* 1: read; 0: falls back, see reason; -1: Python error set. iterator is any object whose type is an iterator;
+ * containers are turned into iterators by the caller first. Needs the GIL. */
+int pf_chain_read(PyObject *iterator, pf_chain *out);
+
+/* For a generator-expression node: what its code reads. All borrowed, no audit events. */
+PyCodeObject *pf_genexpr_code(PyObject *generator);
+PyObject *pf_genexpr_globals(PyObject *generator);
+PyObject *pf_genexpr_builtins(PyObject *generator);
+/* Value of local number i in the generator's frame (cells come as cell objects; free variables follow the locals); NULL: unbound. */
+PyObject *pf_genexpr_local(PyObject *generator, int i);
+/* Bytecode offset (in bytes from co_code's start) where a suspended generator goes on; -1: not started. */
+int pf_genexpr_lasti(PyObject *generator);
+
+/* Sets a real leaf iterator so that it has given `taken` items more than when it was read (0 <= taken <= length). */
+int pf_leaf_seek(const pf_leaf *leaf, int64_t taken);
+/* The object a leaf gives at row `row` (counted from when it was read); new reference; NULL with error, or without one: no such item. */
+PyObject *pf_leaf_item(const pf_leaf *leaf, int64_t row);
+
+/* Checks every struct offset against the running interpreter. Returns a new dict {type name: "ok" or what was wrong}. */
+PyObject *pf_chain_selftest(void);
+
+#endif
