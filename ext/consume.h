@@ -1,0 +1,12 @@
+/* The consumers, as the rest of the binding calls them. */
+#ifndef PF_CONSUME_H
+#define PF_CONSUME_H
+
+#include <Python.h>
+
+/* list(iterable) and tuple(iterable), natively where possible. New reference to a true list or tuple, or NULL with the
+ * error CPython would have raised. Needs the GIL. */
+PyObject *pf_consume_list(PyObject *iterable);
+PyObject *pf_consume_tuple(PyObject *iterable);
+
+#endif
