@@ -1,0 +1,2 @@
+from functools import *
+from functools import reduce as reduce
