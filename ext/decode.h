@@ -22,15 +22,16 @@
  *   - LOAD_FAST covers LOAD_FAST_CHECK: reading an unbound local raises, so the reader must know that it is bound.
  *     A raw load of a cell's slot is LOAD_CLOSURE.
  *   - Code is laid out in reverse post-order from the entry: every edge goes forward except those flagged
- *     PF_INSTR_BACK (loops; irreducible code cannot come from CPython's compiler). The fall-through successor of a
- *     branch is the true (not None, has item) one. An exit of at most two instructions (`return x`, `return None`)
- *     is repeated at every edge that leads to it. Code that nothing reaches is gone.
+ *     PF_INSTR_BACK: loops, and the way back from a handler. The compiler's graphs are reducible. The fall-through
+ *     successor of a branch is the true (not None, has item) one. A short exit (at most five instructions, then out by return or
+ *     raise) is repeated at every edge that leads to it. Code that nothing reaches is gone.
  *   - Exception handlers are code flagged PF_INSTR_HANDLER, laid out last, found through pf_instr.handler. The
  *     handler that 3.12+ wraps around every generator body (StopIteration becomes RuntimeError) is left out.
  *
  * What stays different between versions, because the code really differs: comprehensions (a nested function in 3.11,
  * inlined since 3.12, with LOAD_FAST_AND_CLEAR and a handler), zero-argument super() (LOAD_SUPER_ATTR since 3.12),
- * the order of constants and names, and what a version's optimiser folds.
+ * `a and b or c` used as a value (3.11 tests a once, later versions twice), computed format specs,
+ * the order of constants and names, and which constants the compiler folds.
  *
  * Nothing here runs user code or raises an audit event: only C fields and PyCode_GetCode (which undoes
  * specialisation and instrumentation) are read. All functions need the GIL. */
@@ -89,7 +90,7 @@ enum { PF_CALL_PLAIN = 0, PF_CALL_METHOD = 1 };
 
 /* pf_instr.flags */
 enum {
-    PF_INSTR_BACK = 1,    /* target <= own index: a loop's back edge */
+    PF_INSTR_BACK = 1,    /* target <= own index: a loop's back edge, or the way back from a handler */
     PF_INSTR_HANDLER = 2, /* reached only through an exception */
     PF_INSTR_LEADER = 4   /* control can arrive here other than by falling through from the instruction before */
 };

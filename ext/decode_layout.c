@@ -1,8 +1,8 @@
 /* The same program gets the same shape, whatever order its compiler left the blocks in.
  *
  * Wide instructions are cut into blocks; jumps become edges. Blocks that do nothing are looked through, and small
- * exits (at most EXIT_SIZE instructions, ending in RETURN_VALUE) are repeated at each edge that leads to them, because
- * compilers differ in how often they do that themselves. Then the blocks are written in reverse post-order from the
+ * exits (at most EXIT_SIZE instructions, ending in a return or raise) are repeated at each edge that leads to them,
+ * because the versions differ in when they do that themselves, but none repeats more than that. Then the blocks are written in reverse post-order from the
  * entry, followed by those that only exceptions reach; a JUMP is written only where an edge does not lead to the
  * next block.
  *
@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-enum { EXIT_SIZE = 2, NONE = -1 };
+enum { EXIT_SIZE = 5, NONE = -1 };
 
 typedef struct block {
     int first, end;  /* own wide range; a JUMP at its end is not counted */
@@ -23,7 +23,7 @@ typedef struct block {
     int tail;        /* block of a repeated exit, or NONE */
     int primary, secondary; /* blocks, or NONE */
     int start;       /* index of its first instruction once written */
-    bool exits;      /* ends in RETURN_VALUE */
+    bool exits;      /* ends in a return or raise */
     bool visited;
 } block;
 
@@ -60,7 +60,7 @@ static void scan_block(layout *l, block *b) {
         b->count += op->op != W_NOP;
         if (pf_wide_ends(op)) {
             b->end = i + 1;
-            b->exits = op->op == PF_BC_RETURN_VALUE;
+            b->exits = op->op != PF_BC_UNKNOWN;
             return;
         }
         if (op->target >= 0) {
