@@ -173,9 +173,30 @@ static PyObject *debug_decode_info(PyObject *module, PyObject *object) {
     return info;
 }
 
+PyDoc_STRVAR(decode_resume_doc, "_decode_resume(function_or_code, lasti, /)\n--\n\n"
+                                "Index at which a generator suspended at lasti goes on, or -1.");
+
+static PyObject *debug_decode_resume(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *object;
+    int lasti;
+    if (!PyArg_ParseTuple(args, "Oi:_decode_resume", &object, &lasti)) {
+        return NULL;
+    }
+    PyCodeObject *code = code_of(object);
+    pf_code *decoded = NULL;
+    if (code == NULL || pf_decode(code, &decoded) < 0) {
+        return NULL;
+    }
+    int index = pf_code_resume(decoded, lasti);
+    pf_decode_free(decoded);
+    return PyLong_FromLong(index);
+}
+
 static PyMethodDef debug_methods[] = {
     {"_decode", debug_decode, METH_O, decode_doc},
     {"_decode_info", debug_decode_info, METH_O, decode_info_doc},
+    {"_decode_resume", debug_decode_resume, METH_VARARGS, decode_resume_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -2,7 +2,7 @@
 #include "decode.h"
 
 #include "decode_internal.h"
-#include "mem.h"
+#include "../core/base/mem.h"
 
 #include <string.h>
 
@@ -148,9 +148,11 @@ int pf_code_free_number(const pf_code *decoded, int index) {
     return index - (decoded->nlocalsplus - decoded->nfree);
 }
 
+/* Up to 3.12 a suspended frame stands on the YIELD_VALUE, in 3.13 on the RESUME behind it. */
 int pf_code_resume(const pf_code *decoded, int lasti) {
     for (int i = 0; i < decoded->n; i++) {
-        if (decoded->instrs[i].op == PF_BC_YIELD_VALUE && decoded->instrs[i].lasti == lasti) {
+        const pf_instr *instr = &decoded->instrs[i];
+        if (instr->op == PF_BC_YIELD_VALUE && (instr->lasti == lasti || instr->lasti + 2 == lasti)) {
             return i + 1;
         }
     }
