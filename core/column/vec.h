@@ -3,7 +3,11 @@
  * Payload per lane: 8 bytes (int64_t, double, or a handle), except that a column of kind bool alone has 1 byte per lane.
  * `kind` is NULL when every lane has the single kind in `seen`; else one PF_K_* byte per lane, and `seen` is their union.
  * [lo, hi] encloses all i64 lanes (INT64_MIN..INT64_MAX when nothing is known).
- * Dead lanes and lanes beyond n hold any bits; kernels may read and write up to the capacity. */
+ * Dead lanes and lanes beyond n hold any bits; kernels may read and write up to the capacity.
+ *
+ * A column of i64 may be given as an arithmetic sequence: with `iota` set, lane i is start + i * step (none of which
+ * overflows), and `data` points at memory that whoever needs the lanes fills. So gathering a range costs nothing.
+ * Whoever fills `data` himself leaves or sets `iota` false. Outputs of a program are never sequences. */
 #ifndef PF_COLUMN_VEC_H
 #define PF_COLUMN_VEC_H
 
@@ -16,7 +20,9 @@ typedef struct pf_vec {
     void *data;    /* 64-byte aligned, PF_LANES lanes */
     uint8_t *kind; /* 64-byte aligned, PF_LANES bytes, or NULL */
     pf_kinds seen; /* union of the kinds of all lanes, PF_K_OTHER and PF_K_FOREIGN included */
+    bool iota;     /* lanes are start + i * step */
     int64_t lo, hi;
+    int64_t start, step;
 } pf_vec;
 
 /* Bytes per lane of a column with these declared kinds. */
