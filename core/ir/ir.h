@@ -40,6 +40,7 @@ extern const pf_op_info pf_ops[PF_OP_COUNT];
 typedef uint32_t pf_ref;   /* an instruction; 0 is no value */
 typedef uint32_t pf_block; /* a block; 0 is the entry */
 #define PF_NOREF 0u
+#define PF_NOBLOCK UINT32_MAX
 
 typedef struct pf_inst {
     uint8_t op;      /* pf_op */
@@ -62,6 +63,7 @@ typedef struct pf_inst {
 typedef struct pf_block_info {
     pf_ref first, end; /* instructions [first, end): arguments first, the terminator last */
     uint32_t nargs;
+    const pf_kinds *arg_kinds; /* nargs of them; arena */
 } pf_block_info;
 
 typedef enum pf_column_from {
@@ -74,6 +76,7 @@ typedef struct pf_column_info {
     pf_kinds kinds; /* lanes of any other kind bail */
     uint8_t from;   /* pf_column_from */
     uint32_t index; /* opaque to the core for PF_FROM_SOURCE */
+    bool checked;   /* a rule removed a use that would have failed on other kinds: the column is read all the same */
 } pf_column_info;
 
 typedef struct pf_place {
@@ -99,11 +102,18 @@ typedef struct pf_fn {
     uint32_t nstrings, cap_strings;
     pf_place *places; /* places[0] is unused */
     uint32_t nplaces, cap_places;
-    pf_block current; /* block being filled */
+    pf_block current; /* block being filled, or PF_NOBLOCK between a terminator and the next pf_ir_start */
+    pf_ref *pinned;   /* building: constants, params, columns and the row number asked for so far, each once */
+    uint32_t npinned, cap_pinned;
+    const char *misuse; /* building: the first call that made no sense; pf_ir_finish reports it */
     bool failed;      /* an allocation failed while building; every later builder call is a no-op */
 } pf_fn;
 
-/* ---- builder. Calls never fail one by one: memory trouble sets fn->failed, and pf_ir_finish reports it. ---- */
+/* ---- builder. Calls never fail one by one: memory trouble sets fn->failed, and pf_ir_finish reports it. ----
+ *
+ * Constants, params, columns and the row number are values of the whole function: they may be asked for at any time,
+ * even between blocks, the same one gives the same ref, and pf_ir_finish puts them at the start of the entry block.
+ * Refs are good until pf_ir_finish, which numbers instructions and blocks anew. */
 
 pf_fn *pf_ir_new(void);           /* NULL: no memory. The entry block (0, no arguments) exists and is current. */
 void pf_ir_free(pf_fn *fn);       /* NULL allowed */
@@ -139,7 +149,20 @@ void pf_ir_bail(pf_fn *fn, uint16_t place);
  * PF_NOMEM, or PF_INVALID with the reason in error (may be NULL). */
 PF_MUST_CHECK pf_status pf_ir_finish(pf_fn *fn, char *error, size_t error_size);
 
-/* ---- verifier, text form, evaluator ---- */
+/* ---- reading ---- */
+
+typedef struct pf_edge {
+    pf_block to;
+    uint32_t nargs;
+    const pf_ref *args; /* in pf_fn.pool */
+} pf_edge;
+
+/* The edges of a terminator, true before false; returns how many (0, 1 or 2). */
+uint32_t pf_ir_edges(const pf_fn *fn, const pf_inst *inst, pf_edge out[2]);
+/* Whether the program reads the column: gather may skip the others. */
+bool pf_ir_column_used(const pf_fn *fn, uint32_t column);
+
+/* ---- verifier, text form ---- */
 
 PF_MUST_CHECK pf_status pf_ir_verify(const pf_fn *fn, char *error, size_t error_size);
 /* Prints the text form; returns the length it needs without the final NUL, as snprintf does. */
