@@ -11,7 +11,7 @@
  */
 #include "decode_internal.h"
 
-#include "mem.h"
+#include "../core/base/mem.h"
 
 #include <string.h>
 

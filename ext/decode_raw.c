@@ -7,7 +7,7 @@
  * keyword names and function attributes passed over the stack. */
 #include "decode_internal.h"
 
-#include "mem.h"
+#include "../core/base/mem.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
  * instruction becomes UNKNOWN. */
 #include "decode_internal.h"
 
-#include "mem.h"
+#include "../core/base/mem.h"
 
 #include <string.h>
 
