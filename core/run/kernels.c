@@ -1,0 +1,195 @@
+/* Kernels of the run layer, compiled once per instruction set (base/isa.h), in the compilers' own vector types.
+ *
+ * Reductions keep several accumulators, which is right here although floats do not associate: integer sums do, minima
+ * of NaN-free values do, and the float block sums are sums of small multiples of one unit, exact in any order (fsum.c). */
+#include "kernels.h"
+
+#include "../base/isa.h"
+
+#include <string.h>
+
+#if defined(__AVX512F__)
+enum { LANES = 8 };
+#elif defined(__AVX2__)
+enum { LANES = 4 };
+#else
+enum { LANES = 2 };
+#endif
+
+typedef double fvec __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef int64_t ivec __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef uint64_t uvec __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+
+/* ---- block sums ---- */
+
+static double power_of_two(int exponent)
+{
+    uint64_t bits = (uint64_t)(exponent + 1023) << 52;
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* Rounds the values to multiples of u, the ulp of binade `guess`, and sums what rounding kept and what it left:
+ *
+ *   r = (x + C) - C with C = 1.5 * 2**guess   x rounded to a multiple of u, as long as |x| < 2**(guess-1)
+ *   d = x - r                                 exact: a subset of x's low bits
+ *
+ * Sums of multiples of u up to 2**53 u are exact in any order, and so are the errors' sums of multiples of the quantum q.
+ * `ok` says that no x was too big (or NaN) and none a tie (|d| == u/2,
+ * which rounds by the parity of the running sum); `ok_c` that every d is a multiple of q.
+ *
+ * positive and negative come from the sums of r and of |r|. Should those have been inexact, |r| summed to more than
+ * 2**53 u, and by the monotony of rounding one of the two comes out at 2**guess or more: the caller's bounds refuse it. */
+static void block(const double *x, int guess, bool want_c, pf_fblock *out)
+{
+    const fvec zero = {0};
+    const ivec yes = zero == zero, absolute = yes & INT64_MAX;
+    const fvec big = zero + 1.5 * power_of_two(guess), half = zero + power_of_two(guess - 53);
+    const fvec limit = zero + power_of_two(guess - 1);
+    const fvec fine = zero + 1.5 * power_of_two(guess - PF_FSUM_QUANTUM_BITS + 52);
+    fvec total0 = zero, total1 = zero, size0 = zero, size1 = zero, error0 = zero, error1 = zero;
+    ivec good0 = yes, good1 = yes, good_c = yes;
+    for (int i = 0; i < PF_FBLOCK; i += 2 * LANES) {
+        fvec v0 = *(const fvec *)(x + i), v1 = *(const fvec *)(x + i + LANES);
+        fvec r0 = (v0 + big) - big, r1 = (v1 + big) - big;
+        fvec d0 = v0 - r0, d1 = v1 - r1;
+        good0 &= ((fvec)((ivec)d0 & absolute) < half) & ((fvec)((ivec)v0 & absolute) < limit);
+        good1 &= ((fvec)((ivec)d1 & absolute) < half) & ((fvec)((ivec)v1 & absolute) < limit);
+        total0 += r0;
+        total1 += r1;
+        size0 += (fvec)((ivec)r0 & absolute);
+        size1 += (fvec)((ivec)r1 & absolute);
+        if (want_c) {
+            good_c &= (((d0 + fine) - fine) == d0) & (((d1 + fine) - fine) == d1);
+            error0 += d0;
+            error1 += d1;
+        }
+    }
+    fvec total = total0 + total1, size = size0 + size1, error = error0 + error1;
+    ivec good = good0 & good1;
+    double sum = 0.0, sizes = 0.0, errors = 0.0;
+    int64_t all = -1, all_c = -1;
+    for (int k = 0; k < LANES; k++) {
+        sum += total[k];
+        sizes += size[k];
+        errors += error[k];
+        all &= good[k];
+        all_c &= good_c[k];
+    }
+    *out = (pf_fblock){.positive = (sizes + sum) * 0.5,
+                       .negative = (sum - sizes) * 0.5,
+                       .error = errors,
+                       .guess = guess,
+                       .ok = all != 0,
+                       .ok_c = want_c && all_c != 0};
+}
+
+/* ---- integer sums ---- */
+
+static int64_t sum_narrow(const int64_t *x, int32_t n)
+{
+    ivec a = {0}, b = {0};
+    int32_t i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        a += *(const ivec *)(x + i);
+        b += *(const ivec *)(x + i + LANES);
+    }
+    a += b;
+    int64_t sum = 0;
+    for (int k = 0; k < LANES; k++) {
+        sum += a[k];
+    }
+    for (; i < n; i++) {
+        sum += x[i];
+    }
+    return sum;
+}
+
+/* With the sign bit flipped every value is unsigned, x + 2**63; its halves are summed apart and cannot overflow. */
+static __int128 sum_wide(const int64_t *x, int32_t n)
+{
+    const uvec zero = {0}, sign = zero + ((uint64_t)1 << 63), low_half = zero + 0xffffffffu;
+    uvec high = zero, low = zero;
+    int32_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        uvec v = *(const uvec *)(x + i) ^ sign;
+        high += v >> 32;
+        low += v & low_half;
+    }
+    __int128 sum = 0;
+    for (int k = 0; k < LANES; k++) {
+        sum += ((__int128)high[k] << 32) + (__int128)low[k];
+    }
+    sum -= (__int128)i << 63;
+    for (; i < n; i++) {
+        sum += x[i];
+    }
+    return sum;
+}
+
+static int64_t sum_bytes(const uint8_t *x, int32_t n)
+{
+    int64_t sum = 0;
+    for (int32_t i = 0; i < n; i++) {
+        sum += x[i];
+    }
+    return sum;
+}
+
+/* ---- the first smallest and largest ---- */
+
+/* One pass for the value, one for its first place: comparing for equality puts -0.0 and 0.0 together, as < does. */
+#define FIND_FIRST                                                                                                     \
+    for (int32_t j = 0; j < n; j++) {                                                                                  \
+        if (x[j] == best) {                                                                                            \
+            return j;                                                                                                  \
+        }                                                                                                              \
+    }                                                                                                                  \
+    return -1;
+
+#define EXTREME(name, scalar, vec, less)                                                                               \
+    static int32_t name(const scalar *x, int32_t n)                                                                    \
+    {                                                                                                                  \
+        int32_t first = 0;                                                                                             \
+        while (x[first] != x[first]) { /* NaN */                                                                       \
+            if (++first == n) {                                                                                        \
+                return -1;                                                                                             \
+            }                                                                                                          \
+        }                                                                                                              \
+        scalar best = x[first];                                                                                        \
+        vec bests;                                                                                                     \
+        for (int k = 0; k < LANES; k++) {                                                                              \
+            bests[k] = best;                                                                                           \
+        }                                                                                                              \
+        int32_t i = 0;                                                                                                 \
+        for (; i + LANES <= n; i += LANES) {                                                                           \
+            vec v = *(const vec *)(x + i);                                                                             \
+            ivec better = v less bests; /* false for NaN */                                                            \
+            bests = (vec)(((ivec)v & better) | ((ivec)bests & ~better));                                               \
+        }                                                                                                              \
+        for (int k = 0; k < LANES; k++) {                                                                              \
+            best = bests[k] less best ? bests[k] : best;                                                               \
+        }                                                                                                              \
+        for (; i < n; i++) {                                                                                           \
+            best = x[i] less best ? x[i] : best;                                                                       \
+        }                                                                                                              \
+        FIND_FIRST                                                                                                     \
+    }
+
+EXTREME(least_i64, int64_t, ivec, <)
+EXTREME(most_i64, int64_t, ivec, >)
+EXTREME(least_f64, double, fvec, <)
+EXTREME(most_f64, double, fvec, >)
+
+extern const pf_run_kernel_table PF_ISA_FN(pf_run_kernel_table);
+const pf_run_kernel_table PF_ISA_FN(pf_run_kernel_table) = {
+    .block = block,
+    .sum_narrow = sum_narrow,
+    .sum_wide = sum_wide,
+    .sum_bytes = sum_bytes,
+    .least_i64 = least_i64,
+    .most_i64 = most_i64,
+    .least_f64 = least_f64,
+    .most_f64 = most_f64,
+};
