@@ -4,14 +4,17 @@ Medians are taken over the rounds; a ratio always divides two medians of the sam
 shared machines and ratios do not.
 """
 
+# ruff: noqa: B905 (plain zip, as people write it)
+
 from __future__ import annotations
 
 import gc
 import statistics
 import struct
 import time
+from collections.abc import Callable, Sequence
 from itertools import repeat
-from typing import Any, Callable, Optional, Sequence
+from typing import Any
 
 
 def same(a: Any, b: Any) -> bool:
@@ -30,8 +33,14 @@ def same(a: Any, b: Any) -> bool:
 class Race:
     """Contenders that compute the same thing. ``times`` maps each to the median of its seconds."""
 
-    def __init__(self, contenders: dict[str, Callable[[], Any]], rounds: int, judge: Callable[[Any, Any], bool] = same,
-                 reference: str = "CPython", only_close: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        contenders: dict[str, Callable[[], Any]],
+        rounds: int,
+        judge: Callable[[Any, Any], bool] = same,
+        reference: str = "CPython",
+        only_close: Sequence[str] = (),
+    ) -> None:
         runs: dict[str, list[float]] = {name: [] for name in contenders}
         self.wrong: list[str] = []
         gc.collect()
@@ -89,7 +98,7 @@ class Report:
         self.wrong: list[str] = []
         self.met = 0
 
-    def verdict(self, what: str, figure: float, target: Optional[float], at_most: bool) -> str:
+    def verdict(self, what: str, figure: float, target: float | None, at_most: bool) -> str:
         """'2.1 (at most 2.5: pass)'; without a target just the figure."""
         if target is None:
             return f"{figure:.3g}"

@@ -26,7 +26,9 @@ import purefold as pf
 def cpu_name() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as info:
-            return next((line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), "unknown CPU")
+            return next(
+                (line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), "unknown CPU"
+            )
     except OSError:
         return platform.processor() or "unknown CPU"
 
@@ -41,8 +43,9 @@ def main() -> int:
     setting = SimpleNamespace(
         scale=100 if options.quick else 1,
         rounds=options.rounds or (3 if options.quick else 5),
-        plain=SimpleNamespace(sum=sum, min=min, max=max, any=any, all=all, list=list, tuple=tuple, next=next,
-                              reduce=functools.reduce),
+        plain=SimpleNamespace(
+            sum=sum, min=min, max=max, any=any, all=all, list=list, tuple=tuple, next=next, reduce=functools.reduce
+        ),
         kernels=Kernels(),
     )
     print(f"CPython {platform.python_version()} ({platform.python_compiler()}), purefold {pf.__version__}")

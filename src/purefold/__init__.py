@@ -21,8 +21,25 @@ __version__ = "0.1.0"
 
 _LAZY = {"explain": "_explain", "last": "_explain", "patch": "_patch", "pure": "purity", "PurityError": "purity"}
 
-__all__ = ["sum", "min", "max", "any", "all", "list", "tuple", "next", "reduce", "fold",
-           "explain", "last", "stats", "patch", "pure", "PurityError", "config"]  # fmt: skip
+__all__ = [
+    "PurityError",
+    "all",
+    "any",
+    "config",
+    "explain",
+    "fold",
+    "last",
+    "list",
+    "max",
+    "min",
+    "next",
+    "patch",
+    "pure",
+    "reduce",
+    "stats",
+    "sum",
+    "tuple",
+]
 
 
 def __getattr__(name):

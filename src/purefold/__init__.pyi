@@ -6,9 +6,10 @@ from builtins import min as min
 from builtins import next as next
 from builtins import sum as sum
 from builtins import tuple as tuple
+from collections.abc import Callable, Iterable
 from functools import reduce as reduce
 from types import ModuleType, TracebackType
-from typing import Any, Callable, Dict, Final, Iterable, Literal, Optional, TypedDict, TypeVar, Union, overload
+from typing import Any, Final, Literal, TypedDict, TypeVar, overload
 
 from ._config import Config
 from .purity import PurityError as PurityError
@@ -27,19 +28,19 @@ def fold(
     op: Callable[[_A, _T], _A],
     iterable: Iterable[_T],
     identity: _A,
-    combine: Optional[Callable[[_A, _A], _A]] = ...,
+    combine: Callable[[_A, _A], _A] | None = ...,
 ) -> _A: ...
 
 class Explanation(str):
-    data: Dict[str, Any]
+    data: dict[str, Any]
 
 def explain(
     chain: Iterable[object],
-    consumer: Union[Callable[..., Any], str, None] = ...,
+    consumer: Callable[..., Any] | str | None = ...,
     format: Literal["text", "json"] = ...,
     analyze: bool = ...,
 ) -> Explanation: ...
-def last(format: Literal["text", "json"] = ...) -> Optional[Explanation]: ...
+def last(format: Literal["text", "json"] = ...) -> Explanation | None: ...
 
 class _Stats(TypedDict):
     calls: int
@@ -48,7 +49,7 @@ class _Stats(TypedDict):
     rows_native: int
     rows_replayed: int
     rows_fallback: int
-    fallback_reasons: Dict[str, int]
+    fallback_reasons: dict[str, int]
 
 def stats(reset: bool = ...) -> _Stats: ...
 
@@ -57,7 +58,7 @@ class patch:
     def __enter__(self) -> patch: ...
     def __exit__(
         self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None: ...

@@ -9,6 +9,9 @@ import os
 
 from . import _engine
 
+if _engine._unsupported is not None:
+    from . import _plain as _engine
+
 _NAMES = ("threads", "min_rows", "tier", "disable", "log")
 
 

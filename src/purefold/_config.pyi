@@ -1,7 +1,8 @@
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Iterable, Literal, Mapping, Tuple, Union
+from typing import Literal
 
-_Tier = Union[Literal["auto"], int]
+_Tier = Literal["auto"] | int
 
 class Config:
     threads: int
@@ -9,16 +10,16 @@ class Config:
     tier: _Tier
     log: Literal["", "fallback"]
     @property
-    def disable(self) -> Tuple[str, ...]: ...
+    def disable(self) -> tuple[str, ...]: ...
     @disable.setter
-    def disable(self, names: Union[str, Iterable[str]]) -> None: ...
+    def disable(self, names: str | Iterable[str]) -> None: ...
     def __call__(
         self,
         *,
         threads: int = ...,
         min_rows: int = ...,
         tier: _Tier = ...,
-        disable: Union[str, Iterable[str]] = ...,
+        disable: str | Iterable[str] = ...,
         log: Literal["", "fallback"] = ...,
     ) -> AbstractContextManager[Config]: ...
 

@@ -22,7 +22,8 @@ class patch:
 
     Every global of a module that is one of the originals, under whatever name, becomes the drop-in; builtins that the
     module only reaches by falling through its globals become globals of it. On leaving, each name is as it was
-    (or gone, when there was none), unless the module itself has bound it to something else meanwhile. It may be entered again.
+    (or gone, when there was none), unless the module itself has bound it to something else meanwhile. It may be
+    entered again.
     """
 
     def __init__(self, *modules):

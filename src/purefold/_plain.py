@@ -3,11 +3,15 @@
 ``fold`` here is the reference of docs/fold.md over a source without steps.
 """
 
+from contextvars import ContextVar
 from functools import reduce
 from itertools import islice
 
 _NONE = object()
 BLOCK = 4096
+
+_defaults = {"threads": 0, "min_rows": 0, "tier": "auto", "disable": (), "log": ""}
+_settings = ContextVar("purefold.settings", default=_defaults)
 
 
 def fold(op, iterable, identity=_NONE, combine=None):
@@ -28,3 +32,23 @@ def stats(reset=False):
     """Nothing ran natively, and nothing was counted."""
     return {"calls": 0, "calls_native": 0, "calls_fallback": 0, "rows_native": 0, "rows_replayed": 0,
             "rows_fallback": 0, "fallback_reasons": {}}  # fmt: skip
+
+
+def _config_get():
+    return dict(_settings.get())
+
+
+def _config_set(settings):
+    """Kept and shown, though nothing here heeds them. Raises AttributeError for a name that does not exist."""
+    _settings.set(_merged(_settings.get(), settings))
+
+
+def _config_default(settings):
+    _defaults.update(_merged(_defaults, settings))
+
+
+def _merged(old, new):
+    for name in new:
+        if name not in old:
+            raise AttributeError(f"purefold config has no setting {name!r}")
+    return {**old, **new, "disable": tuple(new.get("disable", old["disable"]))}

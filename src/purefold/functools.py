@@ -2,7 +2,7 @@
 
 import functools as _functools
 
-from . import reduce
+from . import reduce  # noqa: F401 (the one name that is purefold's)
 
 __all__ = [*_functools.__all__]
 

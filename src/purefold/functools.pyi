@@ -1,2 +1,2 @@
-from functools import *
+from functools import *  # noqa: F403
 from functools import reduce as reduce
