@@ -19,9 +19,17 @@ from . import _engine
 
 __version__ = "0.1.0"
 
-_LAZY = {"explain": "_explain", "last": "_explain", "patch": "_patch", "pure": "purity", "PurityError": "purity"}
+_LAZY = {
+    "Explanation": "_explain",
+    "explain": "_explain",
+    "last": "_explain",
+    "patch": "_patch",
+    "pure": "purity",
+    "PurityError": "purity",
+}
 
 __all__ = [
+    "Explanation",
     "PurityError",
     "all",
     "any",
