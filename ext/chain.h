@@ -40,8 +40,10 @@ typedef enum pf_leaf_kind {
 
 typedef struct pf_leaf {
     pf_leaf_kind kind;
-    PyObject *iterator;  /* the real iterator; borrowed, kept alive by the feeder once attached */
-    PyObject *container; /* list, tuple, array, bytes, bytearray, memoryview; NULL for range; borrowed; NULL when exhausted too */
+    PyObject *iterator;  /* the real iterator; borrowed, kept alive by the feeder once attached. NULL: a segment of a chain
+                          * that CPython has not called iter() on yet */
+    PyObject *container; /* list, tuple, array, bytes, bytearray, memoryview; NULL for range; borrowed; NULL when exhausted too.
+                          * Where iterator is NULL: the iterable itself, range objects included */
     int64_t first;       /* index in the container of the next item when the chain was read */
     int64_t step;        /* +1, or -1 for reversed; range: its step */
     int64_t start;       /* range: value of the next item */
@@ -53,11 +55,12 @@ enum { PF_MAX_NODES = 24, PF_MAX_LEAVES = 12, PF_MAX_CHILDREN = 8 };
 
 typedef struct pf_node {
     pf_node_kind kind;
-    PyObject *object;        /* the iterator object; borrowed */
-    PyObject *func;          /* borrowed; map, filter, takewhile, starmap; GENEXPR: the generator's code object */
+    PyObject *object;        /* the iterator object; borrowed. A segment not begun: the iterable */
+    PyObject *func;          /* borrowed; map, filter, takewhile, starmap; GENEXPR: the generator's code object; CHAIN: the iterator
+                              * that gives the iterables, or NULL when it has ended */
     int nchildren, children[PF_MAX_CHILDREN]; /* indices of nodes; a child always has a larger index than its parent */
     int leaf;                /* PF_NODE_LEAF: index into leaves, else -1 */
-    bool started;            /* GENEXPR: suspended at a yield */
+    bool started;            /* GENEXPR: suspended at a yield. CHAIN: its first child has been begun */
     bool strict;             /* ZIP */
     int64_t count;           /* ENUMERATE: next index. ISLICE: items taken so far (cnt) */
     int64_t next, stop, islice_step; /* ISLICE; stop -1: none */
@@ -86,10 +89,15 @@ PyObject *pf_genexpr_local(PyObject *generator, int i);
 int pf_genexpr_lasti(PyObject *generator);
 
 /* Sets a real leaf iterator so that it has given `taken` items more than when it was read (0 <= taken <= length). */
-int pf_leaf_seek(const pf_leaf *leaf, int64_t taken);
+int pf_leaf_seek(const pf_leaf *leaf, int64_t taken); /* 0; -1 without an exception: out of range, or no iterator yet */
+/* How many items it has given since it was read, as it stands now; -1: it was latched at its end meanwhile. */
+int64_t pf_leaf_taken(const pf_leaf *leaf);
 /* The object a leaf gives at row `row` (counted from when it was read); new reference; NULL with error, or without one: no such item. */
 PyObject *pf_leaf_item(const pf_leaf *leaf, int64_t row);
 
+/* Fills the table of types and runs the self-test: once, at module exec. 0, or -1 with an error set. Before it, every
+ * type reads as untested. */
+int pf_chain_init(void);
 /* Checks every struct offset against the running interpreter. Returns a new dict {type name: "ok" or what was wrong}. */
 PyObject *pf_chain_selftest(void);
 

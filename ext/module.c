@@ -5,13 +5,18 @@
  * package hands out the plain builtins instead. */
 #include <Python.h>
 
+#include "chain.h"
 #include "debug.h"
+#include "debug_chain.h"
 
 PyMODINIT_FUNC PyInit__engine(void);
 
 static int engine_exec(PyObject *module)
 {
     if (PyModule_AddStringConstant(module, "_unsupported", "the engine is not wired to the consumers") < 0) {
+        return -1;
+    }
+    if (pf_chain_init() < 0 || pf_debug_chain_add(module) < 0) {
         return -1;
     }
     return pf_debug_add(module);

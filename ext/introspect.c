@@ -1,0 +1,285 @@
+/* Reading a lazy chain without running it.
+ *
+ * The walk goes from the outermost iterator down. Every object is told by its exact type, so a subclass (which may
+ * override anything) is never mistaken for what it derives from, and every field comes from a mirror of CPython's struct that
+ * passed the self-test. Nothing is looked up, called or counted: reading a chain cannot be observed.
+ *
+ * An iterator that is met twice would lose its items to two places in an order that rows in step do not have; such a
+ * chain is not read. */
+#include "introspect_layout.h"
+#include "reasons.h"
+
+#include <string.h>
+
+typedef struct reader {
+    pf_chain *out;
+    PyObject *seen[PF_MAX_NODES + PF_MAX_LEAVES]; /* iterators met; sources of chains too, which are no nodes */
+    int nseen;
+} reader;
+
+static int read_node(reader *r, PyObject *object);
+
+static int refuse(reader *r, int reason, PyObject *where) {
+    r->out->reason = reason;
+    r->out->where = where;
+    return -1;
+}
+
+static int meet(reader *r, PyObject *iterator) {
+    for (int i = 0; i < r->nseen; i++) {
+        if (r->seen[i] == iterator) {
+            return refuse(r, PF_REASON_SHARED_ITERATOR, iterator);
+        }
+    }
+    if (r->nseen == (int)(sizeof r->seen / sizeof *r->seen)) {
+        return refuse(r, PF_REASON_CHAIN_TOO_LARGE, iterator);
+    }
+    r->seen[r->nseen++] = iterator;
+    return 0;
+}
+
+/* Number of a new node, or -1. */
+static int add_node(reader *r, pf_node_kind kind, PyObject *object) {
+    if (r->out->nnodes == PF_MAX_NODES) {
+        return refuse(r, PF_REASON_CHAIN_TOO_LARGE, object);
+    }
+    pf_node *node = &r->out->nodes[r->out->nnodes];
+    *node = (pf_node){.kind = kind, .object = object, .leaf = -1, .stop = -1};
+    return r->out->nnodes++;
+}
+
+static int add_leaf(reader *r, PyObject *object, pf_leaf **leaf) {
+    if (r->out->nleaves == PF_MAX_LEAVES) {
+        return refuse(r, PF_REASON_CHAIN_TOO_LARGE, object);
+    }
+    int node = add_node(r, PF_NODE_LEAF, object);
+    if (node >= 0) {
+        r->out->nodes[node].leaf = r->out->nleaves;
+        *leaf = &r->out->leaves[r->out->nleaves++];
+    }
+    return node;
+}
+
+static int read_leaf(reader *r, PyObject *object, pf_type_id id) {
+    pf_leaf *leaf;
+    int node = add_leaf(r, object, &leaf);
+    if (node < 0) {
+        return -1;
+    }
+    int reason = pf_leaf_read(object, id, leaf);
+    return reason == 0 ? node : refuse(r, reason, object);
+}
+
+static int read_child(reader *r, int parent, PyObject *child) {
+    int slot = r->out->nodes[parent].nchildren;
+    if (slot == PF_MAX_CHILDREN) {
+        return refuse(r, PF_REASON_CHAIN_TOO_LARGE, child);
+    }
+    int node = read_node(r, child);
+    if (node >= 0) {
+        r->out->nodes[parent].children[slot] = node;
+        r->out->nodes[parent].nchildren = slot + 1;
+    }
+    return node;
+}
+
+/* A node over one iterator. */
+static int read_over(reader *r, pf_node_kind kind, PyObject *object, PyObject *func, PyObject *child) {
+    int node = add_node(r, kind, object);
+    if (node < 0) {
+        return -1;
+    }
+    if (child == NULL) {
+        return refuse(r, PF_REASON_EXHAUSTED, object);
+    }
+    r->out->nodes[node].func = func;
+    return read_child(r, node, child) < 0 ? -1 : node;
+}
+
+static int read_tuple_children(reader *r, int node, PyObject *iters) {
+    if (node < 0) {
+        return -1;
+    }
+    if (iters == NULL || !PyTuple_CheckExact(iters) || PyTuple_GET_SIZE(iters) == 0) {
+        return refuse(r, PF_REASON_STEP_STATE, r->out->nodes[node].object);
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(iters); i++) {
+        if (read_child(r, node, PyTuple_GET_ITEM(iters, i)) < 0) {
+            return -1;
+        }
+    }
+    return node;
+}
+
+static int read_genexpr(reader *r, PyObject *object) {
+    PyObject *source;
+    bool started;
+    int reason = pf_gen_source(object, &source, &started);
+    if (reason != 0) {
+        return refuse(r, reason, object);
+    }
+    int node = read_over(r, PF_NODE_GENEXPR, object, (PyObject *)pf_genexpr_code(object), source);
+    if (node >= 0) {
+        r->out->nodes[node].started = started;
+    }
+    return node;
+}
+
+static int read_enumerate(reader *r, PyObject *object) {
+    const pf_enumerate *e = (const pf_enumerate *)object;
+    /* far from the end, so that no row count can carry the index over it */
+    if (e->long_index != NULL || e->index > PY_SSIZE_T_MAX / 2 || e->index < -(PY_SSIZE_T_MAX / 2)) {
+        return refuse(r, PF_REASON_STEP_STATE, object);
+    }
+    int node = read_over(r, PF_NODE_ENUMERATE, object, NULL, e->it);
+    if (node >= 0) {
+        r->out->nodes[node].count = e->index;
+    }
+    return node;
+}
+
+static int read_islice(reader *r, PyObject *object) {
+    const pf_islice *s = (const pf_islice *)object;
+    int node = read_over(r, PF_NODE_ISLICE, object, NULL, s->it);
+    if (node >= 0) {
+        pf_node *n = &r->out->nodes[node];
+        n->count = s->cnt;
+        n->next = s->next;
+        n->stop = s->stop;
+        n->islice_step = s->step;
+    }
+    return node;
+}
+
+static int read_segment(reader *r, int parent, PyObject *iterable) {
+    pf_type_id id = pf_type_of(iterable);
+    if (id != PF_T_COUNT) {
+        int node = read_child(r, parent, iterable);
+        return node < 0 || r->out->nodes[node].kind == PF_NODE_LEAF ? node : refuse(r, PF_REASON_UNKNOWN_SOURCE, iterable);
+    }
+    pf_leaf *leaf;
+    int slot = r->out->nodes[parent].nchildren;
+    if (slot == PF_MAX_CHILDREN) {
+        return refuse(r, PF_REASON_CHAIN_TOO_LARGE, iterable);
+    }
+    int node = add_leaf(r, iterable, &leaf);
+    if (node < 0) {
+        return -1;
+    }
+    r->out->nodes[parent].children[slot] = node;
+    r->out->nodes[parent].nchildren = slot + 1;
+    int reason = pf_leaf_read_container(iterable, leaf);
+    return reason == 0 ? node : refuse(r, reason, iterable);
+}
+
+static int read_chain(reader *r, PyObject *object) {
+    const pf_chain_iter *c = (const pf_chain_iter *)object;
+    int node = add_node(r, PF_NODE_CHAIN, object);
+    if (node < 0) {
+        return -1;
+    }
+    if (c->source == NULL) {
+        return refuse(r, PF_REASON_EXHAUSTED, object);
+    }
+    r->out->nodes[node].func = c->source;
+    r->out->nodes[node].started = c->active != NULL;
+    if (c->active != NULL && read_segment(r, node, c->active) < 0) {
+        return -1;
+    }
+    pf_type_id id = pf_type_of(c->source);
+    if ((id != PF_T_TUPLE_ITER && id != PF_T_LIST_ITER) || !pf_types.ok[id]) {
+        return refuse(r, PF_REASON_UNKNOWN_SOURCE, c->source);
+    }
+    if (meet(r, c->source) < 0) {
+        return -1;
+    }
+    const pf_seq_iter *source = (const pf_seq_iter *)c->source;
+    Py_ssize_t size = source->seq != NULL ? Py_SIZE(source->seq) : 0;
+    for (Py_ssize_t i = source->index; i < size; i++) {
+        PyObject *iterable = id == PF_T_LIST_ITER ? PyList_GET_ITEM(source->seq, i) : PyTuple_GET_ITEM(source->seq, i);
+        if (read_segment(r, node, iterable) < 0) {
+            return -1;
+        }
+    }
+    return r->out->nodes[node].nchildren > 0 ? node : refuse(r, PF_REASON_EXHAUSTED, object);
+}
+
+/* Why an object is none of ours. */
+static int unknown(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    if (type == &PyLongRangeIter_Type) {
+        return PF_REASON_RANGE_TOO_LARGE;
+    }
+    if (type == &PySeqIter_Type) {
+        PyObject *seq = ((const pf_old_seq_iter *)object)->seq;
+        if (seq != NULL && strcmp(Py_TYPE(seq)->tp_name, "numpy.ndarray") == 0) {
+            return PF_REASON_NUMPY_ARRAY;
+        }
+        return PF_REASON_UNKNOWN_SOURCE;
+    }
+    return strncmp(type->tp_name, "itertools.", 10) == 0 ? PF_REASON_UNKNOWN_STEP : PF_REASON_UNKNOWN_SOURCE;
+}
+
+static int read_step(reader *r, PyObject *object, pf_type_id id) {
+    const pf_func_iter *f = (const pf_func_iter *)object;
+    int node;
+    switch (id) {
+    case PF_T_GENERATOR:
+        return read_genexpr(r, object);
+    case PF_T_MAP:
+        node = add_node(r, PF_NODE_MAP, object);
+        if (node >= 0) {
+            r->out->nodes[node].func = ((const pf_map *)object)->func;
+        }
+        return read_tuple_children(r, node, ((const pf_map *)object)->iters);
+    case PF_T_FILTER:
+        return read_over(r, PF_NODE_FILTER, object, f->func == Py_None ? NULL : f->func, f->it);
+    case PF_T_ZIP:
+        node = add_node(r, PF_NODE_ZIP, object);
+        if (node >= 0) {
+            r->out->nodes[node].strict = ((const pf_zip *)object)->strict != 0;
+        }
+        return read_tuple_children(r, node, ((const pf_zip *)object)->iters);
+    case PF_T_ENUMERATE:
+        return read_enumerate(r, object);
+    case PF_T_ISLICE:
+        return read_islice(r, object);
+    case PF_T_TAKEWHILE:
+        if (((const pf_takewhile *)object)->stop != 0) {
+            return refuse(r, PF_REASON_EXHAUSTED, object);
+        }
+        return read_over(r, PF_NODE_TAKEWHILE, object, f->func, f->it);
+    case PF_T_STARMAP:
+        return read_over(r, PF_NODE_STARMAP, object, f->func, f->it);
+    case PF_T_CHAIN:
+        return read_chain(r, object);
+    default:
+        return read_leaf(r, object, id);
+    }
+}
+
+static int read_node(reader *r, PyObject *object) {
+    pf_type_id id = pf_type_of(object);
+    if (id == PF_T_COUNT) {
+        return refuse(r, unknown(object), object);
+    }
+    if (!pf_types.ok[id]) {
+        return refuse(r, PF_REASON_UNTESTED_TYPE, object);
+    }
+    return meet(r, object) < 0 ? -1 : read_step(r, object, id);
+}
+
+int pf_chain_read(PyObject *iterator, pf_chain *out) {
+    reader r;
+    r.out = out;
+    r.nseen = 0;
+    out->nnodes = out->nleaves = 0;
+    out->reason = PF_REASON_NONE;
+    out->where = NULL;
+    if (!pf_types.filled) {
+        out->reason = PF_REASON_UNTESTED_TYPE;
+        out->where = iterator;
+        return 0;
+    }
+    return read_node(&r, iterator) == 0;
+}

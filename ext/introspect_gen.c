@@ -1,0 +1,218 @@
+/* Generators, read through their frames.
+ *
+ *     generator object          frame (inside of the generator)
+ *     +------------------+      +--------------------------------------------+
+ *     | ... frame_state  |      | code, globals, builtins, next instruction, |
+ *     | iframe ----------+----> | stacktop                                   |
+ *     +------------------+      | localsplus: .0 | locals, cells | stack ... |
+ *                               +--------------------------------------------+
+ *
+ * A generator expression gets the iterator of its outermost `for` as its one argument, local 0, named ".0". When it
+ * first runs it copies it to the bottom of its stack, and that copy is what FOR_ITER pulls from; .0 keeps
+ * the same object to the end. So an iterator stands in one slot before the start and in two after it.
+ *
+ * stacktop tells how deep the stack is, but only while the generator does not run. A single `for` suspended at its yield has
+ * exactly one thing on the stack; more means inner loops, which are not read. */
+#include "introspect_layout.h"
+#include "reasons.h"
+
+#if PY_VERSION_HEX < 0x030E0000
+#define HAVE_FRAMES 1
+#else
+#define HAVE_FRAMES 0 /* 3.14 tags the references in its frames; its generators are not read yet */
+#endif
+
+#if HAVE_FRAMES
+
+typedef struct frame {
+#if PY_VERSION_HEX < 0x030C0000
+    PyObject *func;
+    PyObject *globals;
+    PyObject *builtins;
+    PyObject *locals;
+    PyCodeObject *code;
+    PyObject *frame_object;
+    struct frame *previous;
+    uint16_t *instr; /* the last one done */
+    int stacktop;
+    bool is_entry;
+    char owner;
+#else
+    PyCodeObject *code; /* 3.13: any executable; of a generator always its code */
+    struct frame *previous;
+    PyObject *func;
+    PyObject *globals;
+    PyObject *builtins;
+    PyObject *locals;
+    PyObject *frame_object;
+    uint16_t *instr; /* 3.12: the last one done; 3.13: the next one */
+    int stacktop;
+    uint16_t return_offset;
+    char owner;
+#endif
+    PyObject *localsplus[1];
+} frame;
+
+enum { OWNED_BY_GENERATOR = 1 };
+
+#if PY_VERSION_HEX < 0x030D0000
+enum { CREATED = -2, SUSPENDED = -1, SUSPENDED_YIELD_FROM = -100 };
+enum { INSTR_AHEAD = 1 };
+#else
+enum { CREATED = -3, SUSPENDED = -2, SUSPENDED_YIELD_FROM = -1 };
+enum { INSTR_AHEAD = 0 };
+#endif
+enum { EXECUTING = 0 };
+
+/* Flags the code of a generator expression may have; anything else is something this file does not know. */
+enum { KNOWN_FLAGS = CO_OPTIMIZED | CO_NEWLOCALS | CO_NESTED | CO_GENERATOR | 0x01FE0000 /* CO_FUTURE_... */ };
+
+static frame *frame_of(PyObject *generator) {
+    return (frame *)((PyGenObject *)generator)->gi_iframe;
+}
+
+bool pf_gen_known(void) { return true; }
+
+pf_gen_state pf_gen_state_of(PyObject *generator) {
+    int state = ((PyGenObject *)generator)->gi_frame_state;
+    switch (state) {
+    case CREATED:
+        return PF_GEN_CREATED;
+    case SUSPENDED:
+    case SUSPENDED_YIELD_FROM:
+        return PF_GEN_SUSPENDED;
+    case EXECUTING:
+        return PF_GEN_RUNNING;
+    default:
+        return PF_GEN_FINISHED;
+    }
+}
+
+static bool is_genexpr(const PyCodeObject *code) {
+    return (code->co_flags & ~KNOWN_FLAGS) == 0 && (code->co_flags & CO_GENERATOR) != 0 && code->co_argcount == 1 &&
+           code->co_kwonlyargcount == 0 && code->co_nlocalsplus > 0 &&
+           PyUnicode_CompareWithASCIIString(code->co_name, "<genexpr>") == 0 &&
+           PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(code->co_localsplusnames, 0), ".0") == 0;
+}
+
+int pf_gen_source(PyObject *generator, PyObject **source, bool *started) {
+    frame *f = frame_of(generator);
+    int state = ((PyGenObject *)generator)->gi_frame_state;
+    if (state == EXECUTING) {
+        return PF_REASON_RUNNING;
+    }
+    if (state > EXECUTING) {
+        return PF_REASON_EXHAUSTED;
+    }
+    if (!is_genexpr(f->code)) {
+        return PF_REASON_GENERATOR;
+    }
+    if (f->owner != OWNED_BY_GENERATOR || (state != CREATED && state != SUSPENDED)) {
+        return PF_REASON_STEP_STATE;
+    }
+    int depth = f->stacktop - f->code->co_nlocalsplus;
+    PyObject *first = f->localsplus[0];
+    *started = state == SUSPENDED;
+    if (first == NULL || depth != (*started ? 1 : 0)) {
+        return PF_REASON_STEP_STATE;
+    }
+    if (*started && f->localsplus[f->code->co_nlocalsplus] != first) {
+        return PF_REASON_STEP_STATE; /* somebody wrote to .0 */
+    }
+    *source = first;
+    return 0;
+}
+
+static int swap_slot(PyObject **slot, PyObject *was, PyObject *now) {
+    if (*slot != was) {
+        return 0;
+    }
+    *slot = Py_NewRef(now);
+    Py_DECREF(was);
+    return 1;
+}
+
+int pf_gen_swap(PyObject *generator, PyObject *was, PyObject *now) {
+    frame *f = frame_of(generator);
+    int state = ((PyGenObject *)generator)->gi_frame_state;
+    if (state > EXECUTING) {
+        return 0;
+    }
+    int changed = swap_slot(&f->localsplus[0], was, now);
+    /* While it runs, stacktop says nothing. But then it is at FOR_ITER, in the pull that we are called from, with the
+     * iterator at the bottom of its stack. */
+    if (state == EXECUTING || f->stacktop > f->code->co_nlocalsplus) {
+        changed += swap_slot(&f->localsplus[f->code->co_nlocalsplus], was, now);
+    }
+    return changed;
+}
+
+PyCodeObject *pf_genexpr_code(PyObject *generator) { return frame_of(generator)->code; }
+
+PyObject *pf_genexpr_globals(PyObject *generator) { return frame_of(generator)->globals; }
+
+PyObject *pf_genexpr_builtins(PyObject *generator) { return frame_of(generator)->builtins; }
+
+PyObject *pf_genexpr_local(PyObject *generator, int i) {
+    const frame *f = frame_of(generator);
+    return i >= 0 && i < f->code->co_nlocalsplus ? f->localsplus[i] : NULL;
+}
+
+int pf_genexpr_lasti(PyObject *generator) {
+    const frame *f = frame_of(generator);
+    if (((PyGenObject *)generator)->gi_frame_state != SUSPENDED) {
+        return -1;
+    }
+    return (int)(f->instr - (const uint16_t *)f->code->co_code_adaptive + INSTR_AHEAD) * 2;
+}
+
+#else
+
+bool pf_gen_known(void) { return false; }
+
+pf_gen_state pf_gen_state_of(PyObject *generator) {
+    (void)generator;
+    return PF_GEN_FINISHED;
+}
+
+int pf_gen_source(PyObject *generator, PyObject **source, bool *started) {
+    (void)generator;
+    (void)source;
+    (void)started;
+    return PF_REASON_UNTESTED_TYPE;
+}
+
+int pf_gen_swap(PyObject *generator, PyObject *was, PyObject *now) {
+    (void)generator;
+    (void)was;
+    (void)now;
+    return 0;
+}
+
+PyCodeObject *pf_genexpr_code(PyObject *generator) {
+    (void)generator;
+    return NULL;
+}
+
+PyObject *pf_genexpr_globals(PyObject *generator) {
+    (void)generator;
+    return NULL;
+}
+
+PyObject *pf_genexpr_builtins(PyObject *generator) {
+    (void)generator;
+    return NULL;
+}
+
+PyObject *pf_genexpr_local(PyObject *generator, int i) {
+    (void)generator;
+    (void)i;
+    return NULL;
+}
+
+int pf_genexpr_lasti(PyObject *generator) {
+    (void)generator;
+    return -1;
+}
+
+#endif
