@@ -11,7 +11,7 @@ unexport PYTHONPATH
 
 IN_VENV = $(VENV)/bin/python
 
-.PHONY: demo test pytest install dev fuzz sanitize bench format clean
+.PHONY: demo test pytest install dev aarch64 fuzz sanitize bench format clean
 
 demo: install
 	$(IN_VENV) examples/flights_demo.py
@@ -30,11 +30,16 @@ install: $(VENV)/.ready
 dev: $(VENV)/.ready
 	@tools/dev-build $(IN_VENV) build/dev-$(notdir $(VENV))
 
-# FUZZ="--programs 100000 --seed 7" make fuzz
-fuzz: install
-	$(IN_VENV) -m fuzz $(FUZZ)
+# The core, cross-compiled.
+aarch64: $(VENV)/.ready
+	tools/cross-aarch64
 
-# Which of address, thread: SANITIZE="thread" make sanitize
+# FUZZ="--programs 1000 --seed 7" make fuzz
+FUZZ ?= --programs 100000
+fuzz: install
+	$(IN_VENV) -m fuzz.run $(FUZZ)
+
+# SANITIZE="thread" make sanitize: that one alone; PYTEST="-k feed" for words to pytest
 sanitize: $(VENV)/.ready
 	tools/sanitize $(VENV) $(SANITIZE)
 
