@@ -32,16 +32,17 @@ ARRAY_CODES = "bBhHiIlLqQfd"
 class Values:
     def __init__(self, rnd) -> None:
         self.rnd = rnd
+        self.long = False  # does any column exceed a block of fold?
 
     def chance(self, percent: int) -> bool:
         return self.rnd.randint(0, 99) < percent
 
     def size(self) -> int:
         roll = self.rnd.randint(0, 999)
-        if roll < 2:
-            return 40000
         if roll < 45:
-            return self.rnd.choice(EDGE_SIZES)
+            size = 40000 if roll < 2 else self.rnd.choice(EDGE_SIZES)
+            self.long = self.long or size > 4096
+            return size
         return self.rnd.choice(SMALL_SIZES)
 
     # ---- single values
