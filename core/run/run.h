@@ -51,26 +51,34 @@ typedef struct pf_plan {
     int64_t fold_block; /* PF_SINK_FOLD */
 } pf_plan; /* owned by whoever made it; immutable while runs use it */
 
-PF_MUST_CHECK pf_status pf_plan_compile(pf_plan *plan); /* fills stages[].program from stages[].fn */
-void pf_plan_clear(pf_plan *plan);                      /* frees programs and functions */
+/* Fills stages[].program from stages[].fn. PF_UNSUPPORTED also where the outputs' kinds do not fit the sink or expansion. */
+PF_MUST_CHECK pf_status pf_plan_compile(pf_plan *plan);
+/* Frees programs and functions, and the runs kept for reuse: a plan must be cleared before its memory is given up. */
+void pf_plan_clear(pf_plan *plan);
 
 /* ---- what comes out ---- */
 
 typedef struct pf_column_out {
     void *data;    /* 8 bytes per value; 1 for bool alone */
     uint8_t *kind; /* NULL: all of the kind `seen` */
-    pf_kinds seen;
+    pf_kinds seen; /* with `kind`: may name kinds that do not occur in this piece */
 } pf_column_out;
 
 struct pf_fblocks; /* fsum.h */
 
-/* Outputs of a run of consecutive good rows. Valid only inside absorb. */
+/* Outputs of a run of consecutive good rows, count > 0 of them: rows that yield nothing may have no piece of their own, and a run of
+ * good rows may come in several pieces. Valid only inside absorb. */
 typedef struct pf_piece {
     int64_t row_begin, row_end;   /* source rows covered; rows in between that yield nothing are covered too */
     int64_t count;                /* outputs */
     __int128 isum;                /* PF_SINK_ISUM */
-    pf_scalar best[8];            /* PF_SINK_MIN, MAX, when count > 0: the outputs of the winner */
-    int64_t best_row;
+    /* PF_SINK_MIN, MAX. Python's min keeps its first item until a later one is smaller, and nothing is smaller than a NaN. So a
+     * sink that is still empty takes `first` when nan_first, and then nothing else ever; in all other cases `best`, where
+     * has_best and it compares smaller than (MAX: larger than) what the sink holds. */
+    bool has_best;                /* some output 0 is not NaN: */
+    bool nan_first;               /* the first output 0 is NaN: */
+    pf_scalar best[8], first[8];  /* the outputs of the first winner among the others, and of the first row with an output */
+    int64_t best_row, first_row;
     const pf_column_out *columns; /* COLLECT, FSUM, FOLD: one per output */
     const int64_t *rows;          /* COLLECT with want_rows: source row of each output */
     const struct pf_fblocks *fblocks; /* FSUM: block sums over columns[0], to be applied with pf_fsum_apply */
@@ -84,10 +92,10 @@ typedef struct pf_hooks {
      * where column i's kinds go if it needs them. Only columns of PF_FROM_SOURCE are to be filled. */
     pf_status (*gather)(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory);
     /* PF_EXPAND_ITEMS: writes items [offset, offset + want) of what `item` names into columns from lane `lane` on
-     * (only PF_FROM_INNER columns); *got < want means that there are no more. A negative *got fails the row. May be NULL. */
+     * (only PF_FROM_INNER columns, whose kind, seen, lo and hi it widens); *got < want means that there are no more. A negative *got fails the row. May be NULL. */
     pf_status (*expand)(void *ctx, int stage, pf_scalar item, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
                         uint8_t *const *kind_memory, int32_t *got);
-    pf_status (*absorb)(void *ctx, const pf_piece *piece);
+    pf_status (*absorb)(void *ctx, const pf_piece *piece); /* when it fails, the sink must be as it was before */
 } pf_hooks;
 
 typedef struct pf_run_config {
@@ -107,9 +115,9 @@ typedef struct pf_run_config {
 typedef enum pf_event {
     PF_EVENT_END,    /* all rows are merged */
     PF_EVENT_FAILED, /* `row` must be run elsewhere; everything before it is merged. The next advance goes on after it. */
-    PF_EVENT_STOP,   /* `row` stops the stream; everything before it is merged, nothing of it */
+    PF_EVENT_STOP,   /* `row` stops the stream; everything before it is merged, nothing of it. A further advance would go on after it. */
     PF_EVENT_TICK,   /* the window is over */
-    PF_EVENT_ERROR   /* `status` says what; everything before the frontier is merged */
+    PF_EVENT_ERROR   /* `status` says what; everything before the frontier is merged. Advancing again tries again. */
 } pf_event;
 
 typedef struct pf_event_info {

@@ -1,0 +1,452 @@
+/* Nested `for`s: a row of one stage expands to rows of the next (run.h, pf_stage).
+ *
+ * One vector of source rows is taken through all stages before the next. Between stages stands a level, which fills child
+ * vectors across parents, so that short inner loops still run in full vectors:
+ *
+ *      stage 0          level 1            stage 1           level 2           stage 2 (last)
+ *      outputs   --->   child lanes  --->  outputs   --->    child lanes  --->  outputs  ---> slot
+ *      in rows          source[] per lane                    source[] per lane
+ *
+ * Each lane knows the source row it stems from. The deepest level with pending outputs goes first, and a partly filled
+ * vector is run only when nothing above is pending, so lanes stay in order on every level. Two things follow:
+ *
+ *   - When an output of row r reaches the slot, everything about the rows before r is known: their lanes have passed all
+ *     stages, so they are complete, and if one failed or stopped anywhere, it is marked.
+ *   - Only the last row with an output so far can still turn bad. Its outputs are appended behind a mark, and taken back if it
+ *     does. A row fails whole. */
+#include "run_internal.h"
+
+#include <string.h>
+
+#include "../base/mem.h"
+
+typedef struct level {
+    int32_t fill;     /* child lanes filled */
+    int32_t parent;   /* next output of the stage before to expand ... */
+    int32_t nparents; /* ... of this many */
+    bool started;     /* `parent` is partly expanded: */
+    int64_t offset;   /* ITEMS: items taken so far */
+    int64_t value, step; /* RANGE: the next value */
+    uint64_t left;    /* RANGE: values left */
+    uint16_t source[PF_LANES]; /* source row of each child lane, within the vector */
+} level;
+
+struct expansion {
+    level levels[PF_MAX_STAGES]; /* levels[s] feeds stage s; [0] is unused */
+    int32_t n;                   /* source rows of the vector */
+    int32_t stop_at;             /* source row that stops; n: none */
+    int32_t nbad;
+    int32_t open_row;            /* the row behind the mark, -1: none */
+    int32_t cut_from;            /* source rows before it are delivered or cut */
+    mark open;
+    bool bad[PF_LANES];
+    failure why[PF_LANES];
+    uint16_t index[PF_LANES];    /* source row of each output of the last stage */
+};
+
+pf_status expansion_new(expansion **out)
+{
+    *out = pf_mem_calloc(1, sizeof(**out));
+    return *out != NULL ? PF_OK : PF_NOMEM;
+}
+
+static void mark_bad(expansion *x, int32_t row, const failure *why)
+{
+    if (!x->bad[row]) {
+        x->bad[row] = true;
+        x->why[row] = *why;
+        x->nbad++;
+    }
+}
+
+static bool is_dead(const expansion *x, int32_t row)
+{
+    return row >= x->stop_at || x->bad[row];
+}
+
+/* Source row of lane `lane` of stage `stage`. */
+static int32_t source_of(const expansion *x, int stage, int32_t lane)
+{
+    return stage == 0 ? lane : x->levels[stage].source[lane];
+}
+
+/* ---- outputs of the last stage into the slot ---- */
+
+static pf_status cut_bad_rows(pf_run *run, expansion *x, slot *s, int64_t row0, int32_t before)
+{
+    for (int32_t row = x->cut_from; x->nbad > 0 && row < before; row++) {
+        if (x->bad[row]) {
+            PF_TRY(slot_cut(s, run, row0 + row, END_FAILED, &x->why[row]));
+        }
+    }
+    x->cut_from = before;
+    return PF_OK;
+}
+
+/* Everything before row `before` is complete. */
+static pf_status settle(pf_run *run, expansion *x, slot *s, int64_t row0, int32_t before)
+{
+    if (x->open_row >= 0 && is_dead(x, x->open_row)) {
+        slot_return(s, run, &x->open);
+    }
+    x->open_row = -1;
+    return cut_bad_rows(run, x, s, row0, before);
+}
+
+/* First output at or after `from` that belongs to another row than the one at `from`. */
+static int32_t end_of_row(const expansion *x, int32_t from, int32_t count)
+{
+    int32_t to = from;
+    while (to < count && x->index[to] == x->index[from]) {
+        to++;
+    }
+    return to;
+}
+
+static int32_t begin_of_last_row(const expansion *x, int32_t from, int32_t count)
+{
+    int32_t begin = count - 1;
+    while (begin > from && x->index[begin - 1] == x->index[count - 1]) {
+        begin--;
+    }
+    return begin;
+}
+
+static pf_status deliver(pf_run *run, expansion *x, slot *s, const pf_frame *frame, int64_t row0)
+{
+    lanes in = {frame->outputs, x->index, row0};
+    int32_t count = frame->nout;
+    for (int32_t at = 0; at < count;) {
+        int32_t row = x->index[at], to = end_of_row(x, at, count);
+        if (row >= x->stop_at) {
+            break;
+        }
+        if (row != x->open_row) {
+            PF_TRY(settle(run, x, s, row0, row));
+            if (x->nbad == 0 && x->stop_at == x->n) {
+                int32_t last = begin_of_last_row(x, at, count);
+                PF_TRY(slot_append(s, run, &in, at, last)); /* all complete rows at once */
+                at = last;
+                row = x->index[at];
+                to = count;
+                x->cut_from = row;
+            }
+            x->open_row = row;
+            slot_mark(s, run, &x->open);
+        }
+        if (!x->bad[row]) {
+            PF_TRY(slot_append(s, run, &in, at, to));
+        }
+        at = to;
+    }
+    return PF_OK;
+}
+
+/* ---- running a stage ---- */
+
+static pf_status run_stage(pf_run *run, crew *c, slot *s, int stage, int64_t row0)
+{
+    expansion *x = c->expansion;
+    pf_frame *frame = c->frames[stage];
+    pf_interp_run(run->plan->stages[stage].program, frame);
+    for (int32_t j = 0; j < frame->nfailed; j++) {
+        const pf_failed *f = &frame->failed[j];
+        failure why = {.op = f->op, .stage = (uint8_t)stage, .barrier = f->barrier, .place = f->place};
+        int32_t row = source_of(x, stage, f->row);
+        if (row < x->stop_at) {
+            mark_bad(x, row, &why);
+        }
+    }
+    if (frame->stop >= 0) {
+        int32_t row = source_of(x, stage, frame->stop);
+        x->stop_at = row < x->stop_at ? row : x->stop_at;
+    }
+    if (stage < run->plan->nstages - 1) {
+        x->levels[stage + 1].parent = 0;
+        x->levels[stage + 1].nparents = frame->nout;
+        x->levels[stage + 1].started = false;
+        return PF_OK;
+    }
+    for (int32_t i = 0; i < frame->nout; i++) {
+        x->index[i] = (uint16_t)source_of(x, stage, frame->out_rows[i]);
+    }
+    return deliver(run, x, s, frame, row0);
+}
+
+/* ---- filling child vectors ---- */
+
+static pf_scalar read_lane(const pf_vec *v, unsigned width, int32_t lane)
+{
+    pf_scalar value = {.kind = v->kind != NULL ? v->kind[lane] : v->seen};
+    if (width == 1) {
+        value.u.i = ((const uint8_t *)v->data)[lane];
+    } else {
+        value.u.handle = ((const uint64_t *)v->data)[lane];
+    }
+    return value;
+}
+
+static void reset_columns(const pf_fn *fn, pf_frame *frame)
+{
+    for (uint32_t k = 0; k < fn->ncolumns; k++) {
+        frame->columns[k].kind = NULL;
+        frame->columns[k].seen = 0;
+        frame->columns[k].lo = INT64_MAX;
+        frame->columns[k].hi = INT64_MIN;
+    }
+}
+
+static void widen(pf_vec *v, int64_t a, int64_t b)
+{
+    int64_t lo = a < b ? a : b, hi = a < b ? b : a;
+    v->lo = lo < v->lo ? lo : v->lo;
+    v->hi = hi > v->hi ? hi : v->hi;
+}
+
+/* Lanes [lane, lane + n) get kind `kind`; lanes before have what the column says so far. */
+static void set_kind(pf_vec *v, uint8_t *memory, int32_t lane, int32_t n, pf_kinds kind)
+{
+    if (v->kind == NULL && lane > 0 && v->seen != kind) {
+        memset(memory, v->seen, (size_t)lane);
+        v->kind = memory;
+    }
+    if (v->kind != NULL) {
+        memset(v->kind + lane, kind, (size_t)n);
+    }
+    v->seen |= kind;
+}
+
+/* A column that repeats one value of the parent. */
+static void broadcast(pf_vec *v, uint8_t *memory, unsigned width, int32_t lane, int32_t n, const pf_scalar *value)
+{
+    set_kind(v, memory, lane, n, value->kind);
+    if (value->kind == PF_K_I64) {
+        widen(v, value->u.i, value->u.i);
+    }
+    if (width == 1) {
+        memset((uint8_t *)v->data + lane, (int)value->u.i, (size_t)n);
+        return;
+    }
+    uint64_t *data = (uint64_t *)v->data + lane;
+    for (int32_t i = 0; i < n; i++) {
+        data[i] = value->u.handle;
+    }
+}
+
+static void fill_range(pf_vec *v, uint8_t *memory, int32_t lane, int32_t n, const level *l)
+{
+    int64_t *data = (int64_t *)v->data + lane;
+    uint64_t value = (uint64_t)l->value, step = (uint64_t)l->step;
+    for (int32_t i = 0; i < n; i++) {
+        data[i] = (int64_t)(value + (uint64_t)i * step);
+    }
+    set_kind(v, memory, lane, n, PF_K_I64);
+    widen(v, data[0], data[n - 1]);
+}
+
+/* What the parent contributes to n new child lanes. */
+static void fill_from_parent(pf_run *run, crew *c, int stage, int32_t n, int32_t row)
+{
+    level *l = &c->expansion->levels[stage];
+    const pf_fn *fn = run->plan->stages[stage].fn, *parent_fn = run->plan->stages[stage - 1].fn;
+    pf_frame *child = c->frames[stage], *parent = c->frames[stage - 1];
+    bool ranges = run->plan->stages[stage - 1].expand == PF_EXPAND_RANGE;
+    for (uint32_t k = 0; k < fn->ncolumns; k++) {
+        const pf_column_info *info = &fn->columns[k];
+        if (info->from == PF_FROM_PARENT) {
+            pf_scalar value =
+                read_lane(&parent->outputs[info->index], pf_lane_bytes(parent_fn->outputs[info->index]), l->parent);
+            broadcast(&child->columns[k], c->kind_memory[stage][k], pf_lane_bytes(info->kinds), l->fill, n, &value);
+        } else if (ranges) {
+            fill_range(&child->columns[k], c->kind_memory[stage][k], l->fill, n, l);
+        }
+    }
+    for (int32_t i = 0; i < n; i++) {
+        l->source[l->fill + i] = (uint16_t)row;
+    }
+    l->fill += n;
+}
+
+static uint64_t range_length(int64_t start, int64_t stop, int64_t step)
+{
+    if (step > 0) {
+        return start < stop ? ((uint64_t)stop - (uint64_t)start - 1) / (uint64_t)step + 1 : 0;
+    }
+    return start > stop ? ((uint64_t)start - (uint64_t)stop - 1) / (0 - (uint64_t)step) + 1 : 0;
+}
+
+/* False: the row fails (a step of 0, or a bound that is no int: CPython has its own words for both). */
+static bool start_range(pf_run *run, crew *c, int stage)
+{
+    level *l = &c->expansion->levels[stage];
+    const pf_fn *fn = run->plan->stages[stage - 1].fn;
+    int64_t bounds[3];
+    for (int k = 0; k < 3; k++) {
+        pf_scalar v = read_lane(&c->frames[stage - 1]->outputs[k], pf_lane_bytes(fn->outputs[k]), l->parent);
+        if ((v.kind & (PF_K_I64 | PF_K_BOOL)) == 0) {
+            return false;
+        }
+        bounds[k] = v.u.i;
+    }
+    l->value = bounds[0];
+    l->step = bounds[2];
+    l->started = true;
+    if (bounds[2] == 0) {
+        return false;
+    }
+    l->left = range_length(bounds[0], bounds[1], bounds[2]);
+    return true;
+}
+
+static void next_parent(level *l)
+{
+    l->parent++;
+    l->started = false;
+}
+
+static void fail_expansion(expansion *x, level *l, int stage, int32_t row)
+{
+    failure why = {.op = PF_OP_bail, .stage = (uint8_t)(stage - 1)};
+    mark_bad(x, row, &why);
+    next_parent(l);
+}
+
+static void expand_range(pf_run *run, crew *c, int stage, int32_t row)
+{
+    expansion *x = c->expansion;
+    level *l = &x->levels[stage];
+    if (!l->started && !start_range(run, c, stage)) {
+        fail_expansion(x, l, stage, row);
+        return;
+    }
+    int32_t room = PF_LANES - l->fill;
+    int32_t n = l->left < (uint64_t)room ? (int32_t)l->left : room;
+    if (n > 0) {
+        fill_from_parent(run, c, stage, n, row);
+        l->value = (int64_t)((uint64_t)l->value + (uint64_t)n * (uint64_t)l->step);
+        l->left -= (uint64_t)n;
+    }
+    if (l->left == 0) {
+        next_parent(l);
+    }
+}
+
+static pf_status expand_items(pf_run *run, crew *c, int stage, int32_t row)
+{
+    expansion *x = c->expansion;
+    level *l = &x->levels[stage];
+    if (!l->started) {
+        l->started = true;
+        l->offset = 0;
+    }
+    const pf_fn *fn = run->plan->stages[stage - 1].fn;
+    pf_scalar item = read_lane(&c->frames[stage - 1]->outputs[0], pf_lane_bytes(fn->outputs[0]), l->parent);
+    int32_t want = PF_LANES - l->fill, got = 0;
+    PF_TRY(run->hooks.expand(run->hooks.ctx, stage - 1, item, l->offset, want, l->fill, c->frames[stage]->columns,
+                             c->kind_memory[stage], &got));
+    if (got < 0) {
+        fail_expansion(x, l, stage, row);
+        return PF_OK;
+    }
+    if (got > 0) {
+        fill_from_parent(run, c, stage, got, row);
+        l->offset += got;
+    }
+    if (got < want) {
+        next_parent(l);
+    }
+    return PF_OK;
+}
+
+/* Takes pending outputs of the stage before until the child vector is full or none is left. */
+static pf_status fill_level(pf_run *run, crew *c, int stage)
+{
+    expansion *x = c->expansion;
+    level *l = &x->levels[stage];
+    const pf_frame *parent = c->frames[stage - 1];
+    while (l->parent < l->nparents && l->fill < PF_LANES) {
+        int32_t row = source_of(x, stage - 1, parent->out_rows[l->parent]);
+        if (is_dead(x, row)) {
+            next_parent(l);
+            continue;
+        }
+        if (l->fill == 0) {
+            reset_columns(run->plan->stages[stage].fn, c->frames[stage]);
+        }
+        if (run->plan->stages[stage - 1].expand == PF_EXPAND_RANGE) {
+            expand_range(run, c, stage, row);
+        } else {
+            PF_TRY(expand_items(run, c, stage, row));
+        }
+    }
+    return PF_OK;
+}
+
+/* ---- one vector of source rows ---- */
+
+/* Runs one vector of some stage; *more is false when all is done. */
+static pf_status step(pf_run *run, crew *c, slot *s, int64_t row0, bool *more)
+{
+    expansion *x = c->expansion;
+    int ready = 0; /* stage whose child vector is to be run */
+    for (int stage = run->plan->nstages - 1; stage >= 1 && ready == 0; stage--) {
+        if (x->levels[stage].parent < x->levels[stage].nparents) {
+            PF_TRY(fill_level(run, c, stage));
+            if (x->levels[stage].fill < PF_LANES) {
+                return PF_OK; /* this stage's parents are used up: look again from the deepest */
+            }
+            ready = stage;
+        }
+    }
+    for (int stage = 1; stage < run->plan->nstages && ready == 0; stage++) {
+        ready = x->levels[stage].fill > 0 ? stage : 0;
+    }
+    *more = ready != 0;
+    if (ready == 0) {
+        return PF_OK;
+    }
+    c->frames[ready]->n = x->levels[ready].fill;
+    c->frames[ready]->row0 = row0;
+    x->levels[ready].fill = 0;
+    return run_stage(run, c, s, ready, row0);
+}
+
+static void begin(crew *c, int32_t n)
+{
+    expansion *x = c->expansion;
+    for (int stage = 0; stage < PF_MAX_STAGES; stage++) {
+        x->levels[stage].fill = x->levels[stage].parent = x->levels[stage].nparents = 0;
+        x->levels[stage].started = false;
+    }
+    x->n = x->stop_at = n;
+    x->nbad = 0;
+    x->open_row = -1;
+    x->cut_from = 0;
+    memset(x->bad, 0, (size_t)n * sizeof(x->bad[0]));
+}
+
+pf_status expand_vector(pf_run *run, crew *c, slot *s, int64_t row0, int32_t n, bool *stopped)
+{
+    expansion *x = c->expansion;
+    pf_frame *frame = c->frames[0];
+    if (run->plan->stages[0].fn->ncolumns > 0) {
+        PF_TRY(run->hooks.gather(run->hooks.ctx, row0, n, frame->columns, c->kind_memory[0]));
+    }
+    frame->row0 = row0;
+    frame->n = n;
+    begin(c, n);
+    PF_TRY(run_stage(run, c, s, 0, row0));
+    for (bool more = true; more;) {
+        /* relaxed: the flag carries nothing but itself */
+        if (atomic_load_explicit(&run->cancelled, memory_order_relaxed)) {
+            return PF_CANCELLED;
+        }
+        PF_TRY(step(run, c, s, row0, &more));
+    }
+    PF_TRY(settle(run, x, s, row0, x->stop_at));
+    if (x->stop_at < n) {
+        PF_TRY(slot_cut(s, run, row0 + x->stop_at, END_STOP, NULL));
+        *stopped = true;
+    }
+    return PF_OK;
+}

@@ -1,0 +1,197 @@
+/* Merging: finished slots become pieces and events, in row order. Caller only.
+ *
+ * The frontier moves only when a segment has been absorbed, or its failed row handed out, so at every return the sink
+ * holds exactly the rows before the frontier. An absorb that fails leaves the frontier before its piece. */
+#include "run_internal.h"
+
+static void fill_columns(pf_run *run, const slot *s, const segment *seg)
+{
+    for (uint32_t k = 0; k < run->noutputs; k++) {
+        const column *c = &s->columns[k];
+        unsigned width = pf_lane_bytes(run->last->outputs[k]);
+        run->out[k] = (pf_column_out){
+            .data = c->data + (size_t)seg->first * width,
+            .kind = c->has_kinds ? c->kinds + seg->first : NULL,
+            .seen = c->seen,
+        };
+    }
+}
+
+static pf_status absorb(pf_run *run, const slot *s, const segment *seg, int64_t count, int64_t row_end)
+{
+    if (count == 0) {
+        return PF_OK;
+    }
+    pf_piece piece;
+    piece.row_begin = seg->row_begin;
+    piece.row_end = row_end;
+    piece.count = count;
+#ifdef PF_PLANTED_BUG_INT128_TRUNCATED
+    piece.isum = (int64_t)seg->isum;
+#else
+    piece.isum = seg->isum;
+#endif
+    piece.has_best = piece.nan_first = false;
+    piece.columns = NULL;
+    piece.rows = NULL;
+    piece.fblocks = NULL;
+    pf_fblocks blocks;
+    if (run->is_extreme) {
+        const extreme *e = &s->extremes[seg - s->segments];
+        piece.has_best = e->has_best;
+        piece.nan_first = e->nan_first;
+        piece.best_row = e->best_row;
+        piece.first_row = e->first_row;
+        for (uint32_t k = 0; k < run->noutputs; k++) {
+            piece.best[k] = e->best[k];
+            piece.first[k] = e->first[k];
+        }
+    }
+    if (run->has_columns) {
+        fill_columns(run, s, seg);
+        piece.columns = run->out;
+        piece.rows = run->want_rows ? s->rows + seg->first : NULL;
+        if (run->plan->sink == PF_SINK_FSUM) {
+            blocks = (pf_fblocks){s->blocks + seg->first_block, seg->nblocks};
+            piece.fblocks = &blocks;
+        }
+    }
+    return run->hooks.absorb(run->hooks.ctx, &piece);
+}
+
+/* ---- events ---- */
+
+static int fail_with(pf_run *run, pf_event_info *info, pf_status status)
+{
+    phase_close(run);
+    info->status = status;
+    return PF_EVENT_ERROR;
+}
+
+static int stop_at(pf_run *run, pf_event_info *info, int64_t row)
+{
+    phase_close(run);
+    run->frontier = row + 1;
+    pf_run_drop(run);
+    info->row = row;
+    return PF_EVENT_STOP;
+}
+
+static int hand_out(pf_run *run, pf_event_info *info, const segment *seg)
+{
+    info->row = seg->row_end;
+    info->op = seg->op;
+    info->stage = seg->stage;
+    info->place = seg->place;
+    info->barrier = seg->barrier != 0;
+    run->frontier = seg->row_end + 1;
+    run->rows_failed++;
+    if (info->barrier) {
+        /* relaxed: a hint; what lies beyond a barrier may be worth computing again */
+        atomic_store_explicit(&run->saturated, false, memory_order_relaxed);
+    }
+    return PF_EVENT_FAILED;
+}
+
+/* ---- one slot ---- */
+
+/* The segment holds output number `limit`: what comes before that output's row is merged, the row itself stops the stream. */
+static int merge_up_to_limit(pf_run *run, const slot *s, const segment *seg, pf_event_info *info)
+{
+    int64_t at = run->limit - run->emitted - 1;
+    int64_t row = s->rows[seg->first + at];
+    while (at > 0 && s->rows[seg->first + at - 1] == row) {
+        at--;
+    }
+    pf_status status = absorb(run, s, seg, at, row);
+    if (status != PF_OK) {
+        return fail_with(run, info, status);
+    }
+    run->emitted += at;
+    run->rows_native += row - seg->row_begin;
+    return stop_at(run, info, row);
+}
+
+/* Returns a pf_event, or MERGE_DONE to go on with the next segment. */
+static int merge_segment(pf_run *run, slot *s, pf_event_info *info)
+{
+    const segment *seg = &s->segments[s->next];
+    if (run->limit > 0 && run->emitted + seg->count >= run->limit) {
+        return merge_up_to_limit(run, s, seg, info);
+    }
+    pf_status status = absorb(run, s, seg, seg->count, seg->row_end);
+    if (status != PF_OK) {
+        return fail_with(run, info, status);
+    }
+    run->emitted += seg->count;
+    run->rows_native += seg->row_end - seg->row_begin;
+    run->frontier = seg->row_end;
+    s->next++;
+    if (seg->end == END_STOP) {
+        return stop_at(run, info, seg->row_end);
+    }
+    if (seg->end == END_FAILED) {
+#ifdef PF_PLANTED_BUG_ROW_REPLAYED_TWICE
+        static _Thread_local bool again;
+        again = !again;
+        if (again) {
+            s->next--;
+            s->segments[s->next].count = 0;
+            s->segments[s->next].row_begin = seg->row_end;
+        }
+#endif
+        return hand_out(run, info, seg);
+    }
+    return MERGE_DONE;
+}
+
+/* Which slot is next in line. */
+static slot *slot_in_line(pf_run *run)
+{
+#ifdef PF_PLANTED_BUG_MERGE_OUT_OF_ORDER
+    /* Any finished slot will do: it changes places with the head. */
+    int64_t end = atomic_load_explicit(&run->claims.next, memory_order_relaxed);
+    slot *head = slot_of(run, run->head);
+    for (int64_t n = end - 1; n > run->head; n--) {
+        slot *other = slot_of(run, n);
+        if (head->next == 0 && atomic_load_explicit(&other->state, memory_order_acquire) == SLOT_DONE &&
+            atomic_load_explicit(&head->state, memory_order_acquire) == SLOT_DONE) {
+            slot swapped = *head;
+            *head = *other;
+            *other = swapped;
+            break;
+        }
+    }
+#endif
+    return slot_of(run, run->head);
+}
+
+int merge_head(pf_run *run, pf_event_info *info)
+{
+    /* relaxed: a slot taken this very moment is not done anyway */
+    if (run->head >= atomic_load_explicit(&run->claims.next, memory_order_relaxed)) {
+        return MERGE_EMPTY;
+    }
+    slot *s = slot_in_line(run);
+    /* acquire: pairs with the release in morsel_compute */
+    if (atomic_load_explicit(&s->state, memory_order_acquire) != SLOT_DONE) {
+        return MERGE_WAIT;
+    }
+    while (s->next < s->nsegments) {
+        int event = merge_segment(run, s, info);
+        if (event >= 0) {
+            return event;
+        }
+    }
+    if (s->status != PF_OK) {
+        pf_status status = s->status;
+        int event = fail_with(run, info, status);
+        pf_run_drop(run);
+        return event;
+    }
+    /* relaxed: only the next taker of this slot looks, after claims_extend */
+    atomic_store_explicit(&s->state, SLOT_BUSY, memory_order_relaxed);
+    run->head++;
+    claims_extend(run);
+    return MERGE_DONE;
+}

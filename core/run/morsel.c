@@ -1,0 +1,229 @@
+/* Computing a morsel: vectors of rows through the row program into a slot, on any thread.
+ *
+ * A slot that was claimed is always finished, whatever goes wrong: an error is noted in it, behind the rows that are good, and
+ * reaches the caller when its turn comes. That is what makes the rows before it merge as if nothing had happened. */
+#include "run_internal.h"
+
+#include "../base/clock.h"
+#include "../base/mem.h"
+
+/* ---- crews ---- */
+
+static pf_status prepare_stage(crew *c, const pf_run *run, int stage)
+{
+    const pf_stage *st = &run->plan->stages[stage];
+    if (c->frames[stage] == NULL) {
+        PF_TRY(pf_frame_new(st->program, &c->frames[stage]));
+    }
+    pf_frame *frame = c->frames[stage];
+    if (c->kind_memory[stage] == NULL) {
+        c->kind_memory[stage] = pf_mem_calloc(st->fn->ncolumns + 1, sizeof(uint8_t *));
+        if (c->kind_memory[stage] == NULL) {
+            return PF_NOMEM;
+        }
+        for (uint32_t k = 0; k < st->fn->ncolumns; k++) {
+            c->kind_memory[stage][k] = pf_frame_kind_memory(frame, k);
+        }
+    }
+    frame->params = run->params;
+    frame->strings = run->strings;
+    frame->str_view = run->str_view;
+    frame->want_rows = run->keep_rows || run->is_extreme || run->plan->nstages > 1;
+    return PF_OK;
+}
+
+/* What is there already is kept, so a crew can be prepared again after memory ran out, or for the next run. */
+pf_status crew_prepare(crew *c, const pf_run *run)
+{
+    if (c->ready) {
+        return PF_OK;
+    }
+    for (int stage = 0; stage < run->plan->nstages; stage++) {
+        PF_TRY(prepare_stage(c, run, stage));
+    }
+    if (run->plan->nstages > 1 && c->expansion == NULL) {
+        PF_TRY(expansion_new(&c->expansion));
+    }
+    c->ready = true;
+    return PF_OK;
+}
+
+void crew_clear(crew *c, const pf_run *run)
+{
+    for (int stage = 0; stage < run->plan->nstages; stage++) {
+        pf_frame_free(c->frames[stage]);
+        pf_mem_free(c->kind_memory[stage]);
+    }
+    pf_mem_free(c->expansion);
+    *c = (crew){0};
+}
+
+/* ---- one vector ---- */
+
+/* A vector with failed rows, or one that stops: the good stretches one by one. */
+static pf_status append_torn(pf_run *run, slot *s, const pf_frame *frame, const lanes *in, bool *stopped)
+{
+    int32_t done = 0;
+    for (int32_t j = 0; j < frame->nfailed; j++) {
+        const pf_failed *failed = &frame->failed[j];
+        int32_t to = done;
+        while (to < frame->nout && in->index[to] < failed->row) {
+            to++;
+        }
+        PF_TRY(slot_append(s, run, in, done, to));
+        done = to;
+        failure why = {.op = failed->op, .barrier = failed->barrier, .place = failed->place};
+        PF_TRY(slot_cut(s, run, in->row0 + failed->row, END_FAILED, &why));
+    }
+    PF_TRY(slot_append(s, run, in, done, frame->nout));
+    if (frame->stop >= 0) {
+        PF_TRY(slot_cut(s, run, in->row0 + frame->stop, END_STOP, NULL));
+        *stopped = true;
+    }
+    return PF_OK;
+}
+
+static pf_status compute_vector(pf_run *run, crew *c, slot *s, int64_t row0, int32_t n, bool *stopped)
+{
+    pf_frame *frame = c->frames[0];
+    const pf_stage *st = &run->plan->stages[0];
+    if (st->fn->ncolumns > 0) {
+        PF_TRY(run->hooks.gather(run->hooks.ctx, row0, n, frame->columns, c->kind_memory[0]));
+    }
+    frame->row0 = row0;
+    frame->n = n;
+    pf_interp_run(st->program, frame);
+    bool torn = frame->nfailed > 0 || frame->stop >= 0;
+    lanes in = {frame->outputs, frame->want_rows || torn ? frame->out_rows : NULL, row0};
+    return torn ? append_torn(run, s, frame, &in, stopped) : slot_append(s, run, &in, 0, frame->nout);
+}
+
+/* Rows of the vector that begins at `row`: a fold's pieces end where its blocks do. */
+static int32_t vector_rows(const pf_run *run, const slot *s, int64_t row)
+{
+    int64_t n = s->row_end - row < PF_LANES ? s->row_end - row : PF_LANES;
+    if (run->plan->sink == PF_SINK_FOLD) {
+        int64_t left = run->plan->fold_block - row % run->plan->fold_block;
+        n = left < n ? left : n;
+    }
+    return (int32_t)n;
+}
+
+/* ---- one morsel ---- */
+
+static bool is_cancelled(const pf_run *run)
+{
+    /* relaxed: the flag carries nothing but itself */
+    return atomic_load_explicit(&run->cancelled, memory_order_relaxed);
+}
+
+static pf_status compute_one(pf_run *run, crew *c, slot *s, int64_t row, int32_t n)
+{
+#ifdef PF_PLANTED_BUG_MORSEL_DROPPED
+    if (n < PF_LANES && row > s->row_begin) {
+        return PF_OK;
+    }
+#endif
+    slot_mark(s, run, &c->start);
+    pf_status status = run->plan->nstages == 1 ? compute_vector(run, c, s, row, n, &s->finished_early)
+                                               : expand_vector(run, c, s, row, n, &s->finished_early);
+    if (status == PF_OK && run->plan->sink == PF_SINK_FOLD && (row + n) % run->plan->fold_block == 0 &&
+        s->now.row_begin < row + n && !s->finished_early) {
+        status = slot_cut(s, run, row + n, END_OPEN, NULL);
+    }
+    if (status != PF_OK) {
+        slot_return(s, run, &c->start);
+    }
+    return status;
+}
+
+static void compute_rows(pf_run *run, crew *c, slot *s)
+{
+    int64_t row = s->row_begin;
+    while (s->status == PF_OK && row < s->row_end && !s->finished_early) {
+        if (is_cancelled(run)) {
+            s->status = PF_CANCELLED;
+            break;
+        }
+        int32_t n = vector_rows(run, s, row);
+        s->status = compute_one(run, c, s, row, n);
+        row += s->status == PF_OK ? n : 0;
+    }
+    if (!s->finished_early) {
+        slot_finish(s, run, row);
+    }
+}
+
+/* Whether rows after this slot are unlikely to be wanted: a hint that saves work, never a decision. */
+static bool ends_the_stream(const slot *s)
+{
+    return s->finished_early || s->status != PF_OK || s->has_barrier;
+}
+
+void morsel_compute(pf_run *run, crew *c, slot *s, bool timed)
+{
+    int64_t start = timed ? pf_clock_ns() : 0;
+    s->status = slot_begin(s, run, s->row_begin, s->row_end);
+    if (s->status == PF_OK) {
+        compute_rows(run, c, s);
+    }
+    if (timed) {
+        c->compute_ns += pf_clock_ns() - start;
+        c->rows += s->row_end - s->row_begin;
+    }
+    c->morsels++;
+    if (ends_the_stream(s)) {
+        /* relaxed: a hint */
+        atomic_store_explicit(&run->saturated, true, memory_order_relaxed);
+    }
+    /* release: the slot's contents, to the caller's acquire in merge_head */
+    atomic_store_explicit(&s->state, SLOT_DONE, memory_order_release);
+}
+
+/* ---- workers ---- */
+
+static crew *take_crew(pf_run *run)
+{
+    /* relaxed: only to find a candidate */
+    uint64_t free = atomic_load_explicit(&run->free_crews, memory_order_relaxed);
+    while (free != 0) {
+        uint64_t bit = free & (0 - free);
+        /* acquire: what the crew's last user left in it */
+        if (atomic_compare_exchange_weak_explicit(&run->free_crews, &free, free & ~bit, memory_order_acquire,
+                                                  memory_order_relaxed)) {
+            return &run->crews[__builtin_ctzll(bit)];
+        }
+    }
+    return NULL;
+}
+
+static void give_crew(pf_run *run, const crew *c)
+{
+    /* release: pairs with take_crew */
+    atomic_fetch_or_explicit(&run->free_crews, (uint64_t)1 << (c - run->crews), memory_order_release);
+}
+
+/* A claimed number is a promise, so a worker sees to its memory first. */
+void morsel_help(void *ctx)
+{
+    pf_run *run = ctx;
+    crew *c = take_crew(run);
+    if (c == NULL) {
+        return;
+    }
+    if (crew_prepare(c, run) == PF_OK) {
+        c->used = true;
+        int64_t number;
+        /* relaxed: a hint */
+        while (!pf_sched_is_stopping() && !atomic_load_explicit(&run->saturated, memory_order_relaxed) &&
+               (number = pf_claims_take(&run->claims)) >= 0) {
+            slot *s = slot_of(run, number);
+            s->row_begin = run->phase_row + (number - run->phase_index) * run->phase_size;
+            s->row_end = s->row_begin + run->phase_size < run->phase_end_row ? s->row_begin + run->phase_size
+                                                                             : run->phase_end_row;
+            morsel_compute(run, c, s, true);
+            pf_eventcount_wake(&run->done);
+        }
+    }
+    give_crew(run, c);
+}

@@ -1,0 +1,545 @@
+/* Running a plan (run.h): a run's life, its windows, and what the caller does next.
+ *
+ * Alone and together. A run starts with the caller alone, on 64 rows, then 256, 1,024, 4,096: small inputs never see a clock or
+ * another thread, and data on which every row fails is noticed cheaply. The probes say what a row costs. When what is left is
+ * predicted to take more than WAKE_NS, a *phase* is opened: the rest is cut into morsels of equal size, their numbers can be
+ * claimed, and workers are invited. The caller then
+ *
+ *   1. merges the head slot if it is done: nothing is as urgent, since slots are few and results in row order;
+ *   2. otherwise claims a morsel and computes it itself;
+ *   3. otherwise (no free slot, or no rows left) sleeps until a worker finishes one.
+ *
+ * Before any return the phase is closed: nothing more can be claimed, and withdrawing the job waits for the workers. So
+ * a phase's parameters never change under a worker, and between calls the caller has the run for itself. A slot that was claimed is
+ * always finished by who claimed it, so after closing every slot in [head, claims.next) is done.
+ *
+ * A failed row at the head ends the phase too, which costs the workers their flow. So the caller first lets them (and itself) fill the
+ * free slots; the failed rows found there are then handed out one after the other without computing. */
+#include "run_internal.h"
+
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/mem.h"
+
+enum {
+    FIRST_PROBE = 64,
+    FIRST_PROBE_NESTED = 1, /* one row may be a whole inner loop */
+    LAST_PROBE = 4096,
+    MIN_MORSEL = 1024,
+    MAX_MORSEL = 32 * 1024,
+    EAGER_MORSEL = 64,
+    MORSEL_NS = 50 * 1000, /* a claim costs nothing against it, and a window ends at most so late */
+    WAKE_NS = 50 * 1000,   /* waking a worker costs 5 to 9 us */
+    TRUST_NS = 5 * 1000,   /* a probe shorter than that says nothing about the cost of a row */
+    SPIN = 200             /* some microseconds: less than a sleep and its wake-up */
+};
+
+/* The time slice of one pf_run_advance. The clock is first read when the work turns out not to be tiny. */
+typedef struct window {
+    bool started;
+    int64_t deadline;
+} window;
+
+/* ---- a run's life ---- */
+
+void run_destroy(pf_run *run)
+{
+    for (int i = 0; run->crews != NULL && i < run->ncrews; i++) {
+        crew_clear(&run->crews[i], run);
+    }
+    for (int64_t i = 0; run->slots != NULL && i < run->nslots; i++) {
+        slot_clear(&run->slots[i], run);
+    }
+    pf_eventcount_destroy(&run->done);
+    pf_mem_free(run->crews);
+    pf_mem_free(run->slots);
+    pf_mem_free(run->params);
+    pf_mem_free(run->strings);
+    pf_mem_free(run->out);
+    pf_mem_free(run);
+}
+
+/* What depends on the plan alone, and is kept while the run lies idle. */
+static pf_status run_build(const pf_plan *plan, pf_run **out)
+{
+    pf_run *run = pf_mem_calloc(1, sizeof(*run));
+    if (run == NULL || pf_eventcount_init(&run->done) != PF_OK) {
+        pf_mem_free(run);
+        return PF_NOMEM;
+    }
+    run->plan = plan;
+    run->last = plan->stages[plan->nstages - 1].fn;
+    run->noutputs = run->last->noutputs;
+    run->has_columns = plan->sink == PF_SINK_COLLECT || plan->sink == PF_SINK_FSUM || plan->sink == PF_SINK_FOLD;
+    run->is_extreme = plan->sink == PF_SINK_MIN || plan->sink == PF_SINK_MAX;
+    run->kernels = pf_run_kernels();
+    run->job.work = morsel_help;
+    run->job.ctx = run;
+    for (int s = 0; s < plan->nstages; s++) {
+        const pf_fn *fn = plan->stages[s].fn;
+        run->nparams = fn->nparams > run->nparams ? fn->nparams : run->nparams;
+        run->nstrings = fn->nstrings > run->nstrings ? fn->nstrings : run->nstrings;
+    }
+    run->params = pf_mem_alloc((run->nparams + 1) * sizeof(*run->params));
+    run->strings = pf_mem_alloc((run->nstrings + 1) * sizeof(*run->strings));
+    run->out = pf_mem_alloc((run->noutputs + 1) * sizeof(*run->out));
+    run->slots = pf_mem_calloc(1, sizeof(*run->slots));
+    run->crews = pf_mem_calloc(1, sizeof(*run->crews));
+    run->nslots = run->ncrews = 1;
+    if (run->params == NULL || run->strings == NULL || run->out == NULL || run->slots == NULL || run->crews == NULL ||
+        slot_init(&run->slots[0], run) != PF_OK) {
+        run_destroy(run);
+        return PF_NOMEM;
+    }
+    *out = run;
+    return PF_OK;
+}
+
+/* Everything of the config, and all state of a fresh run. */
+static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks *hooks)
+{
+    run->hooks = *hooks;
+    run->threads = config->threads < 1 ? 1 : config->threads > MAX_CREWS ? MAX_CREWS : config->threads;
+    run->eager = config->min_rows == 1;
+    run->window_ns = config->window_ns;
+    run->limit = run->plan->sink == PF_SINK_COLLECT ? config->limit : 0;
+    run->want_rows = config->want_rows && run->plan->sink == PF_SINK_COLLECT;
+    run->keep_rows = run->want_rows || run->limit > 0;
+    run->flavour = config->fsum_flavour;
+    run->str_view = config->str_view;
+    if (run->nparams > 0) {
+        memcpy(run->params, config->params, run->nparams * sizeof(*run->params));
+    }
+    if (run->nstrings > 0) {
+        memcpy(run->strings, config->strings, run->nstrings * sizeof(*run->strings));
+    }
+    run->rows = config->rows;
+    run->frontier = run->next_row = run->head = run->emitted = 0;
+    run->probe = run->plan->nstages > 1 ? FIRST_PROBE_NESTED : FIRST_PROBE;
+    run->ns_per_row = 0.0;
+    run->timed_rows = run->timed_ns = 0;
+    run->rows_native = run->rows_failed = run->ticks = 0;
+    run->workers_used = 0;
+    run->phase = false;
+    atomic_init(&run->claims.next, 0);
+    atomic_init(&run->claims.end, 0);
+    atomic_init(&run->cancelled, false);
+    atomic_init(&run->saturated, false);
+    atomic_init(&run->guess, config->fsum_guess);
+    for (int i = 0; i < run->ncrews; i++) {
+        run->crews[i].ready = run->crews[i].used = false;
+        run->crews[i].compute_ns = run->crews[i].rows = run->crews[i].morsels = 0;
+    }
+}
+
+pf_status pf_run_new(const pf_plan *plan, const pf_run_config *config, const pf_hooks *hooks, pf_run **out)
+{
+    pf_run *run = idle_take(plan);
+    if (run == NULL) {
+        PF_TRY(run_build(plan, &run));
+    }
+    run_set_up(run, config, hooks);
+    pf_status status = crew_prepare(&run->crews[0], run);
+    if (status != PF_OK) {
+        run_destroy(run);
+        return status;
+    }
+    *out = run;
+    return PF_OK;
+}
+
+void pf_run_free(pf_run *run)
+{
+    if (run == NULL) {
+        return;
+    }
+    for (int64_t i = 0; i < run->nslots; i++) {
+        slot_trim(&run->slots[i], run);
+    }
+    idle_put(run);
+}
+
+int64_t pf_run_frontier(const pf_run *run)
+{
+    return run->frontier;
+}
+
+/* Relaxed: read by the caller, or while no worker is inside. */
+static int64_t claimed(const pf_run *run)
+{
+    return atomic_load_explicit(&run->claims.next, memory_order_relaxed);
+}
+
+void pf_run_drop(pf_run *run)
+{
+    run->head = 0;
+    run->next_row = run->frontier;
+    /* relaxed, all three: no worker is inside */
+    atomic_store_explicit(&run->claims.next, 0, memory_order_relaxed);
+    atomic_store_explicit(&run->claims.end, 0, memory_order_relaxed);
+    atomic_store_explicit(&run->saturated, false, memory_order_relaxed);
+}
+
+void pf_run_set_rows(pf_run *run, int64_t rows)
+{
+    if (rows < run->next_row) {
+        pf_run_drop(run);
+    }
+    run->rows = rows;
+}
+
+void pf_run_set_guess(pf_run *run, int guess)
+{
+    /* relaxed: any value in time is as good as any other */
+    atomic_store_explicit(&run->guess, guess, memory_order_relaxed);
+}
+
+void pf_run_cancel(pf_run *run)
+{
+    /* relaxed: polled at every vector; nothing hangs on when exactly */
+    atomic_store_explicit(&run->cancelled, true, memory_order_relaxed);
+}
+
+void pf_run_get_stats(const pf_run *run, pf_run_stats *out)
+{
+    *out = (pf_run_stats){.rows_native = run->rows_native, .rows_failed = run->rows_failed, .window_count = run->ticks};
+    for (int i = 0; i < run->ncrews; i++) {
+        out->morsels += run->crews[i].morsels;
+        out->compute_ns += run->crews[i].compute_ns;
+        out->workers_used += i == 0 || run->crews[i].used;
+    }
+}
+
+/* ---- phases ---- */
+
+/* Slots and crews for all threads, at the first phase of a run; the ring is empty. False: the caller stays alone. */
+static bool enlarge(pf_run *run)
+{
+    int64_t nslots = (int64_t)run->threads * SLOTS_PER_THREAD;
+    if (run->nslots < nslots) {
+        slot *slots = pf_mem_realloc(run->slots, (size_t)nslots * sizeof(*slots));
+        if (slots == NULL) {
+            return false;
+        }
+        run->slots = slots;
+        while (run->nslots < nslots) {
+            if (slot_init(&slots[run->nslots], run) != PF_OK) {
+                return false;
+            }
+            run->nslots++;
+        }
+    }
+    if (run->ncrews < run->threads) {
+        crew *crews = pf_mem_realloc(run->crews, (size_t)run->threads * sizeof(*crews));
+        if (crews == NULL) {
+            return false;
+        }
+        memset(crews + run->ncrews, 0, (size_t)(run->threads - run->ncrews) * sizeof(*crews));
+        run->crews = crews;
+        run->ncrews = run->threads;
+    }
+    return true;
+}
+
+/* Rows that take about as long as a morsel should. */
+static int64_t morsel_rows(const pf_run *run)
+{
+    int64_t least = run->plan->nstages > 1 ? 1 : MIN_MORSEL;
+    double rows = run->ns_per_row > 0.0 ? MORSEL_NS / run->ns_per_row : (double)MAX_MORSEL;
+    int64_t size = rows < (double)MAX_MORSEL ? (int64_t)rows : MAX_MORSEL;
+    size = size > PF_LANES ? size / PF_LANES * PF_LANES : size;
+    return size < least ? least : size;
+}
+
+/* The same for a phase: everybody should get several. */
+static int64_t phase_rows(const pf_run *run)
+{
+    int64_t left = run->rows - run->next_row, share = left / ((int64_t)run->threads * 4);
+    if (run->eager) {
+        return share < 1 ? 1 : share > EAGER_MORSEL ? EAGER_MORSEL : share;
+    }
+    int64_t size = morsel_rows(run);
+    if (share < size && run->plan->nstages == 1) {
+        share = (share + PF_LANES - 1) / PF_LANES * PF_LANES;
+    }
+    size = share < size ? share : size;
+    return size < 1 ? 1 : size;
+}
+
+static bool is_worth_a_phase(const pf_run *run)
+{
+    int64_t left = run->rows - run->next_row;
+    if (run->threads == 1 || left < 2) {
+        return false;
+    }
+    return run->eager || (run->probe == 0 && run->ns_per_row * (double)left > WAKE_NS);
+}
+
+/* Slots up to this number may be claimed: there is room for them, and rows. */
+static int64_t claimable_end(const pf_run *run)
+{
+    int64_t room = run->head + run->nslots;
+    int64_t rows = run->phase_end_row - run->phase_row;
+    int64_t last = run->phase_index + (rows + run->phase_size - 1) / run->phase_size;
+    return room < last ? room : last;
+}
+
+static void invite(pf_run *run, int64_t morsels)
+{
+    int64_t helpers = morsels < run->threads - 1 ? morsels : run->threads - 1;
+    if (helpers > 0) {
+        pf_sched_offer(&run->job, (int)helpers);
+    }
+}
+
+static bool phase_open(pf_run *run)
+{
+    run->head = 0;
+    /* relaxed, both: no worker is inside */
+    atomic_store_explicit(&run->claims.next, 0, memory_order_relaxed);
+    atomic_store_explicit(&run->saturated, false, memory_order_relaxed);
+    if (!enlarge(run)) {
+        run->threads = 1;
+        return false;
+    }
+    for (int64_t i = 0; i < run->nslots; i++) {
+        /* relaxed: published by opening the claims */
+        atomic_store_explicit(&run->slots[i].state, SLOT_BUSY, memory_order_relaxed);
+    }
+    /* relaxed: crew 0 is the caller's; published by the offer's lock */
+    atomic_store_explicit(&run->free_crews, (run->threads == 64 ? 0 : (uint64_t)1 << run->threads) - 2, memory_order_relaxed);
+    run->phase = true;
+    run->phase_row = run->next_row;
+    run->phase_end_row = run->rows;
+    run->phase_index = 0;
+    run->phase_size = phase_rows(run);
+    pf_claims_open(&run->claims, claimable_end(run));
+    invite(run, claimable_end(run) - 1);
+    return true;
+}
+
+void phase_close(pf_run *run)
+{
+    if (!run->phase) {
+        return;
+    }
+    pf_claims_close(&run->claims);
+    pf_sched_withdraw(&run->job);
+    run->phase = false;
+    int64_t row = run->phase_row + (claimed(run) - run->phase_index) * run->phase_size;
+    run->next_row = row < run->phase_end_row ? row : run->phase_end_row;
+}
+
+/* A slot became free. Workers that left because the ring was full are called again when half of it is. */
+void claims_extend(pf_run *run)
+{
+    if (!run->phase) {
+        return;
+    }
+    int64_t end = claimable_end(run);
+    pf_claims_open(&run->claims, end);
+    int64_t waiting = end - claimed(run);
+    /* relaxed: a guess at how many more could help */
+    int inside = atomic_load_explicit(&run->job.inside, memory_order_relaxed);
+    if (waiting >= run->nslots / 2 && inside < run->threads - 1) {
+        invite(run, waiting - 1);
+    }
+}
+
+/* ---- the caller's own work ---- */
+
+static void learn(pf_run *run, int64_t rows, int64_t ns)
+{
+    if (rows > 0) {
+        run->ns_per_row = (double)ns / (double)rows;
+    }
+}
+
+/* Moves to the next probe, or says that probing is over. The very first is not timed. */
+static void probe_done(pf_run *run, int64_t rows, int64_t ns, bool timed)
+{
+    if (timed) {
+        learn(run, rows, ns);
+    }
+    if (run->probe >= LAST_PROBE || (timed && ns >= TRUST_NS)) {
+        run->probe = 0;
+    } else {
+        run->probe *= 4;
+    }
+}
+
+/* The caller computes the next rows alone, in slot 0. The ring is empty. */
+static void compute_alone(pf_run *run, window *w)
+{
+    int64_t left = run->rows - run->next_row;
+    int64_t size = run->probe > 0 ? run->probe : morsel_rows(run);
+    size = size < left ? size : left;
+    crew *c = &run->crews[0];
+    int64_t ns = c->compute_ns;
+    slot *s = &run->slots[0];
+    run->head = 0;
+    s->row_begin = run->next_row;
+    s->row_end = run->next_row + size;
+    run->next_row += size;
+    /* relaxed, both: no worker is inside */
+    atomic_store_explicit(&run->claims.next, 1, memory_order_relaxed);
+    atomic_store_explicit(&run->saturated, false, memory_order_relaxed);
+    morsel_compute(run, c, s, w->started);
+    if (run->probe > 0) {
+        probe_done(run, size, c->compute_ns - ns, w->started);
+    } else {
+        learn(run, size, c->compute_ns - ns);
+    }
+}
+
+static bool claim_and_compute(pf_run *run)
+{
+    int64_t number = pf_claims_take(&run->claims);
+    if (number < 0) {
+        return false;
+    }
+    slot *s = slot_of(run, number);
+    s->row_begin = run->phase_row + (number - run->phase_index) * run->phase_size;
+    s->row_end = s->row_begin + run->phase_size < run->phase_end_row ? s->row_begin + run->phase_size : run->phase_end_row;
+    crew *c = &run->crews[0];
+    int64_t ns = c->compute_ns;
+    morsel_compute(run, c, s, true);
+    learn(run, s->row_end - s->row_begin, c->compute_ns - ns);
+    return true;
+}
+
+static bool head_is_done(const pf_run *run)
+{
+    /* acquire: as in merge_head */
+    return atomic_load_explicit(&slot_of(run, run->head)->state, memory_order_acquire) == SLOT_DONE;
+}
+
+/* The head slot is with a worker, and there is nothing to claim. */
+static void wait_for_head(pf_run *run)
+{
+    for (int i = 0; i < SPIN; i++) {
+        if (head_is_done(run)) {
+            return;
+        }
+        pf_thread_pause();
+    }
+    for (;;) {
+        uint32_t ticket = pf_eventcount_ticket(&run->done);
+        if (head_is_done(run)) {
+            return;
+        }
+        pf_eventcount_wait(&run->done, ticket, -1);
+    }
+}
+
+static bool is_saturated(const pf_run *run)
+{
+    /* relaxed: a hint */
+    return atomic_load_explicit(&run->saturated, memory_order_relaxed);
+}
+
+/* One step forward, after merge_head had nothing to merge. */
+static void work(pf_run *run, window *w, bool ring_is_empty)
+{
+    if (run->phase) {
+        if (!is_saturated(run) && claim_and_compute(run)) {
+            return;
+        }
+        if (!ring_is_empty) {
+            wait_for_head(run);
+            return;
+        }
+        phase_close(run); /* its rows are used up */
+    }
+    if (!is_worth_a_phase(run) || !phase_open(run)) {
+        compute_alone(run, w);
+    }
+}
+
+/* ---- windows ---- */
+
+static bool is_over(const pf_run *run, window *w)
+{
+    int64_t now = pf_clock_ns();
+    if (!w->started) {
+        w->started = true;
+        w->deadline = now + run->window_ns;
+        return false;
+    }
+    return now >= w->deadline;
+}
+
+/* A failed row waits at the head: whatever can be computed beyond it in this window is computed now, while workers are inside. */
+static void compute_ahead(pf_run *run, window *w)
+{
+    while (run->phase && !is_saturated(run) && !is_over(run, w) && claim_and_compute(run)) {
+    }
+}
+
+/* A pf_event, or MERGE_DONE to go on. */
+static int merge_or_work(pf_run *run, pf_event_info *info, window *w, bool first)
+{
+    int event = merge_head(run, info);
+    if (event == PF_EVENT_FAILED && !info->barrier) {
+        compute_ahead(run, w);
+    }
+    if (event >= 0 || event == MERGE_DONE) {
+        return event;
+    }
+    if (event == MERGE_EMPTY && run->frontier >= run->rows) {
+        return PF_EVENT_END;
+    }
+    if (!first && is_over(run, w)) {
+        run->ticks++;
+        return PF_EVENT_TICK;
+    }
+    work(run, w, event == MERGE_EMPTY);
+    return MERGE_DONE;
+}
+
+/* At the end of a window: what the workers finished meanwhile is merged before the caller is told to look around. */
+static int merge_rest(pf_run *run, pf_event_info *info)
+{
+    int event = MERGE_DONE;
+    while (event == MERGE_DONE) {
+        event = merge_head(run, info);
+    }
+    if (event == MERGE_EMPTY) {
+        event = run->frontier >= run->rows ? PF_EVENT_END : PF_EVENT_TICK;
+    }
+    return event;
+}
+
+pf_event pf_run_advance(pf_run *run, pf_event_info *info)
+{
+    *info = (pf_event_info){0};
+    /* relaxed: polled again at every vector */
+    if (atomic_load_explicit(&run->cancelled, memory_order_relaxed)) {
+        info->status = PF_CANCELLED;
+        return PF_EVENT_ERROR;
+    }
+    window w = {0};
+    int event = MERGE_DONE;
+    for (bool first = true; event < 0; first = false) {
+        event = merge_or_work(run, info, &w, first);
+    }
+    phase_close(run);
+    if (event == PF_EVENT_TICK) {
+        event = merge_rest(run, info);
+    }
+    return (pf_event)event;
+}
+
+/* ---- process-wide ---- */
+
+void pf_run_quiesce(void)
+{
+    pf_sched_quiesce();
+}
+
+void pf_run_after_fork(void)
+{
+    pf_sched_after_fork();
+    idle_after_fork();
+}

@@ -1,0 +1,386 @@
+/* A slot's memory: good rows as segments, their outputs as columns or as sums (run_internal.h).
+ *
+ * A slot is filled by one thread at a time, front to back. Outputs go to the segment `now`; a cut closes it. Room for one more
+ * segment is kept at all times, so that ending a slot never needs memory: when an allocation fails, the rows before it are
+ * delivered and nothing is torn. */
+#include "run_internal.h"
+
+#include <string.h>
+
+#include "../base/mem.h"
+
+enum { KEEP_BYTES = 64 * 1024 }; /* a column of that size is kept for the next run */
+
+static unsigned width_of(const pf_run *run, uint32_t output)
+{
+    return pf_lane_bytes(run->last->outputs[output]);
+}
+
+/* ---- life ---- */
+
+pf_status slot_init(slot *s, const pf_run *run)
+{
+    *s = (slot){0};
+    atomic_init(&s->state, SLOT_DONE);
+    if (run->has_columns && run->noutputs > 0) {
+        s->columns = pf_mem_calloc(run->noutputs, sizeof(*s->columns));
+        if (s->columns == NULL) {
+            return PF_NOMEM;
+        }
+    }
+    return PF_OK;
+}
+
+static void free_column(column *c)
+{
+    pf_mem_free(c->data);
+    pf_mem_free(c->kinds);
+    *c = (column){0};
+}
+
+void slot_trim(slot *s, const pf_run *run)
+{
+    for (uint32_t k = 0; s->columns != NULL && k < run->noutputs; k++) {
+        if (s->columns[k].capacity * (int64_t)width_of(run, k) > KEEP_BYTES) {
+            free_column(&s->columns[k]);
+        }
+    }
+    if (s->row_capacity * (int64_t)sizeof(*s->rows) > KEEP_BYTES) {
+        pf_mem_free(s->rows);
+        s->rows = NULL;
+        s->row_capacity = 0;
+    }
+    if (s->capacity * (int64_t)(sizeof(segment) + sizeof(extreme)) > KEEP_BYTES) {
+        pf_mem_free(s->segments);
+        pf_mem_free(s->extremes);
+        s->segments = NULL;
+        s->extremes = NULL;
+        s->capacity = 0;
+    }
+}
+
+void slot_clear(slot *s, const pf_run *run)
+{
+    for (uint32_t k = 0; s->columns != NULL && k < run->noutputs; k++) {
+        free_column(&s->columns[k]);
+    }
+    pf_mem_free(s->columns);
+    pf_mem_free(s->segments);
+    pf_mem_free(s->extremes);
+    pf_mem_free(s->rows);
+    pf_mem_free(s->blocks);
+    *s = (slot){0};
+}
+
+/* ---- room ---- */
+
+/* Grows *block, of `used` elements, to hold at least `wanted`. A block of nothing gets exactly what is wanted or the hint. */
+static bool reserve(void *block, int64_t *capacity, size_t size, int64_t wanted, int64_t hint)
+{
+    if (wanted <= *capacity) {
+        return true;
+    }
+    int64_t more = *capacity * 2 > hint ? *capacity * 2 : hint;
+    more = more > wanted ? more : wanted;
+    if ((uint64_t)more > SIZE_MAX / 2 / size) {
+        return false;
+    }
+    void *old;
+    memcpy(&old, block, sizeof(old));
+    void *grown = pf_mem_realloc(old, (size_t)more * size);
+    if (grown == NULL) {
+        return false;
+    }
+    memcpy(block, &grown, sizeof(grown));
+    *capacity = more;
+    return true;
+}
+
+/* Room for one segment more than there are. */
+static bool reserve_segments(slot *s, const pf_run *run)
+{
+    int64_t capacity = s->capacity;
+    if (run->is_extreme && !reserve(&s->extremes, &capacity, sizeof(*s->extremes), s->nsegments + 1, 4)) {
+        return false;
+    }
+    return reserve(&s->segments, &s->capacity, sizeof(*s->segments), s->nsegments + 1, 4);
+}
+
+/* What a slot of this many rows is likely to need, so that it grows once and small runs stay small. */
+static int64_t hint_of(const slot *s)
+{
+    int64_t rows = s->row_end - s->row_begin;
+    return rows < 16 ? 16 : rows > 64 * 1024 ? 64 * 1024 : rows;
+}
+
+static bool reserve_values(slot *s, const pf_run *run, int64_t wanted)
+{
+    for (uint32_t k = 0; k < run->noutputs; k++) {
+        column *c = &s->columns[k];
+        if (!reserve(&c->data, &c->capacity, width_of(run, k), wanted, hint_of(s)) ||
+            (c->has_kinds && !reserve(&c->kinds, &c->kind_capacity, 1, wanted, hint_of(s)))) {
+            return false;
+        }
+    }
+    return !run->keep_rows || reserve(&s->rows, &s->row_capacity, sizeof(*s->rows), wanted, hint_of(s));
+}
+
+/* ---- begin, cut, finish ---- */
+
+static void open_segment(slot *s, int64_t row)
+{
+    s->now = (segment){.row_begin = row, .row_end = row, .first = s->filled, .first_block = s->nblocks};
+    s->now_extreme.has_best = s->now_extreme.nan_first = false;
+}
+
+pf_status slot_begin(slot *s, const pf_run *run, int64_t row_begin, int64_t row_end)
+{
+    s->row_begin = row_begin;
+    s->row_end = row_end;
+    s->status = PF_OK;
+    s->finished_early = s->has_barrier = false;
+    s->nsegments = s->next = s->filled = s->nblocks = 0;
+    open_segment(s, row_begin);
+    return reserve_segments(s, run) ? PF_OK : PF_NOMEM;
+}
+
+static void push_segment(slot *s, const pf_run *run, int64_t row_end)
+{
+    s->now.row_end = row_end;
+    if (run->is_extreme) {
+        s->extremes[s->nsegments] = s->now_extreme;
+    }
+    s->segments[s->nsegments++] = s->now;
+}
+
+/* Closes the segment; the next one begins after the row that ended it. */
+pf_status slot_cut(slot *s, const pf_run *run, int64_t row_end, int end, const failure *why)
+{
+    s->now.end = (uint8_t)end;
+    if (why != NULL) {
+        s->now.op = why->op;
+        s->now.stage = why->stage;
+        s->now.barrier = why->barrier;
+        s->now.place = why->place;
+        s->has_barrier = s->has_barrier || why->barrier;
+    }
+    push_segment(s, run, row_end);
+    open_segment(s, end == END_OPEN ? row_end : row_end + 1);
+    return reserve_segments(s, run) ? PF_OK : PF_NOMEM;
+}
+
+/* The room is there: it was made when the segment was opened. Where even the first had none, no row was computed. */
+void slot_finish(slot *s, const pf_run *run, int64_t row_end)
+{
+    if (s->nsegments < s->capacity && row_end > s->now.row_begin) {
+        push_segment(s, run, row_end);
+    }
+}
+
+void slot_mark(const slot *s, const pf_run *run, mark *out)
+{
+    out->now = s->now;
+    out->nsegments = s->nsegments;
+    out->filled = s->filled;
+    out->nblocks = s->nblocks;
+    if (run->is_extreme) {
+        out->now_extreme = s->now_extreme;
+    }
+}
+
+void slot_return(slot *s, const pf_run *run, const mark *to)
+{
+    s->now = to->now;
+    s->nsegments = to->nsegments;
+    s->filled = to->filled;
+    s->nblocks = to->nblocks;
+    if (run->is_extreme) {
+        s->now_extreme = to->now_extreme;
+    }
+}
+
+/* ---- columns ---- */
+
+/* From now on the column has a kind byte per value; what is there gets the one kind it had. */
+static bool name_kinds(column *c, int64_t filled, int64_t wanted)
+{
+    if (!reserve(&c->kinds, &c->kind_capacity, 1, wanted, c->capacity)) {
+        return false;
+    }
+    memset(c->kinds, c->seen, (size_t)filled);
+    c->has_kinds = true;
+    return true;
+}
+
+static bool append_kinds(column *c, int64_t filled, const pf_vec *v, int32_t from, int32_t n)
+{
+    if (filled == 0) {
+        c->has_kinds = false;
+        c->seen = v->seen;
+    }
+    bool several = v->kind != NULL || c->seen != v->seen;
+    if (several && !c->has_kinds && !name_kinds(c, filled, filled + n)) {
+        return false;
+    }
+    if (c->has_kinds && v->kind != NULL) {
+        memcpy(c->kinds + filled, v->kind + from, (size_t)n);
+    } else if (c->has_kinds) {
+        memset(c->kinds + filled, v->seen, (size_t)n);
+    }
+    c->seen |= v->seen;
+    return true;
+}
+
+static void append_rows(slot *s, const lanes *in, int32_t from, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        s->rows[s->filled + i] = in->row0 + (in->index == NULL ? from + i : in->index[from + i]);
+    }
+}
+
+/* Block sums as soon as 1,024 values are there, while they are in the cache. */
+static bool append_blocks(slot *s, const pf_run *run)
+{
+    /* relaxed: any guess is allowed, a stale one costs time only */
+    int guess = atomic_load_explicit(&run->guess, memory_order_relaxed);
+    const double *x = (const double *)(const void *)s->columns[0].data + s->now.first;
+    while (s->filled - s->now.first >= (s->now.nblocks + 1) * PF_FBLOCK) {
+        if (!reserve(&s->blocks, &s->block_capacity, sizeof(*s->blocks), s->nblocks + 1, 16)) {
+            return false;
+        }
+        pf_fblock_compute(x + s->now.nblocks * PF_FBLOCK, guess, (pf_fsum_flavour)run->flavour, &s->blocks[s->nblocks]);
+        s->nblocks++;
+        s->now.nblocks++;
+    }
+    return true;
+}
+
+static pf_status append_columns(slot *s, const pf_run *run, const lanes *in, int32_t from, int32_t n)
+{
+    if (!reserve_values(s, run, s->filled + n)) {
+        return PF_NOMEM;
+    }
+    for (uint32_t k = 0; k < run->noutputs; k++) {
+        column *c = &s->columns[k];
+        const pf_vec *v = &in->outputs[k];
+        size_t width = width_of(run, k);
+        if (!append_kinds(c, s->filled, v, from, n)) {
+            return PF_NOMEM;
+        }
+        memcpy(c->data + (size_t)s->filled * width, (const uint8_t *)v->data + (size_t)from * width, (size_t)n * width);
+    }
+    if (run->keep_rows) {
+        append_rows(s, in, from, n);
+    }
+    s->filled += n;
+    s->now.count += n;
+    return run->plan->sink != PF_SINK_FSUM || append_blocks(s, run) ? PF_OK : PF_NOMEM;
+}
+
+/* ---- sums, minima ---- */
+
+static void append_isum(slot *s, const pf_run *run, const pf_vec *v, int32_t from, int32_t n)
+{
+    enum { SAFE_BITS = 52 }; /* 1,024 values of that size cannot overflow 64 bits */
+    const int64_t safe = (int64_t)1 << SAFE_BITS;
+    if (width_of(run, 0) == 1) {
+        s->now.isum += run->kernels->sum_bytes((const uint8_t *)v->data + from, n);
+    } else if (v->lo > -safe && v->hi < safe && v->seen == PF_K_I64) {
+        s->now.isum += run->kernels->sum_narrow((const int64_t *)v->data + from, n);
+    } else {
+        s->now.isum += run->kernels->sum_wide((const int64_t *)v->data + from, n);
+    }
+    s->now.count += n;
+}
+
+static pf_scalar lane_value(const pf_vec *v, unsigned width, int32_t lane)
+{
+    pf_scalar value = {.kind = v->kind != NULL ? v->kind[lane] : v->seen};
+    if (width == 1) {
+        value.u.i = ((const uint8_t *)v->data)[lane];
+    } else {
+        value.u.handle = ((const uint64_t *)v->data)[lane];
+    }
+    return value;
+}
+
+static void note_row(const pf_run *run, const lanes *in, int32_t lane, pf_scalar *values, int64_t *row)
+{
+    for (uint32_t k = 0; k < run->noutputs; k++) {
+        values[k] = lane_value(&in->outputs[k], width_of(run, k), lane);
+    }
+    *row = in->row0 + (in->index == NULL ? lane : in->index[lane]);
+}
+
+/* Whether the value at `lane` replaces the best so far: Python's `item < best` and `item > best`. */
+static bool replaces(const pf_run *run, const pf_vec *v, int32_t lane, const pf_scalar *best)
+{
+    bool smaller, larger, equal;
+    if (run->last->outputs[0] == PF_K_F64) {
+        double x = ((const double *)v->data)[lane];
+        smaller = x < best->u.f;
+        larger = x > best->u.f;
+        equal = x == best->u.f;
+    } else {
+        int64_t x = ((const int64_t *)v->data)[lane];
+        smaller = x < best->u.i;
+        larger = x > best->u.i;
+        equal = x == best->u.i;
+    }
+#ifdef PF_PLANTED_BUG_MINMAX_LAST_OF_EQUALS
+    if (equal) {
+        return true;
+    }
+#endif
+    (void)equal;
+    return run->plan->sink == PF_SINK_MIN ? smaller : larger;
+}
+
+static void append_extreme(slot *s, const pf_run *run, const lanes *in, int32_t from, int32_t n)
+{
+    const pf_vec *v = &in->outputs[0];
+    bool least = run->plan->sink == PF_SINK_MIN;
+    extreme *e = &s->now_extreme;
+    int32_t at;
+    if (run->last->outputs[0] == PF_K_F64) {
+        const double *x = (const double *)v->data + from;
+#ifndef PF_PLANTED_BUG_NAN_MIN
+        if (s->now.count == 0 && x[0] != x[0]) {
+            e->nan_first = true;
+            note_row(run, in, from, e->first, &e->first_row);
+        }
+#endif
+        at = (least ? run->kernels->least_f64 : run->kernels->most_f64)(x, n);
+    } else {
+        at = (least ? run->kernels->least_i64 : run->kernels->most_i64)((const int64_t *)v->data + from, n);
+    }
+    s->now.count += n;
+    if (at >= 0 && (!e->has_best || replaces(run, v, from + at, &e->best[0]))) {
+        e->has_best = true;
+        note_row(run, in, from + at, e->best, &e->best_row);
+    }
+}
+
+/* Outputs [from, to) of a vector, all of good rows. */
+pf_status slot_append(slot *s, const pf_run *run, const lanes *in, int32_t from, int32_t to)
+{
+    int32_t n = to - from;
+    if (n <= 0) {
+        return PF_OK;
+    }
+    switch (run->plan->sink) {
+    case PF_SINK_NONE:
+    case PF_SINK_COUNT:
+        s->now.count += n;
+        return PF_OK;
+    case PF_SINK_ISUM:
+        append_isum(s, run, &in->outputs[0], from, n);
+        return PF_OK;
+    case PF_SINK_MIN:
+    case PF_SINK_MAX:
+        append_extreme(s, run, in, from, n);
+        return PF_OK;
+    default:
+        return append_columns(s, run, in, from, n);
+    }
+}
