@@ -1,0 +1,603 @@
+/* The kernels: loops around scalar.h, and the few that pay for intrinsics.
+ *
+ * Compiled once per instruction set (base/isa.h). The compiler vectorises the plain loops; what it cannot see
+ * (compress, byte masks to bits) is written with intrinsics, each beside a plain version that any CPU runs.
+ * The table at the end is made from ops.def: an op without its kernels does not compile. */
+#include "kernels.h"
+
+#include <string.h>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include "../base/isa.h"
+#include "scalar.h"
+
+/* ---- one op, all lanes ---- */
+
+#define LOOP(live, call)                                                                                               \
+    uint64_t bad = 0;                                                                                                  \
+    (void)mask;                                                                                                        \
+    for (int i = 0; i < n; i++) {                                                                                      \
+        if (live) {                                                                                                    \
+            bad |= (call);                                                                                             \
+        }                                                                                                              \
+    }                                                                                                                  \
+    return bad != 0;
+
+#define UNARY_LOOP(name, T, R, live)                                                                                   \
+    static unsigned name##_v(void *d, const void *a, const void *b, const uint8_t *mask, int n)                        \
+    {                                                                                                                  \
+        R *restrict r = d;                                                                                             \
+        const T *x = a;                                                                                                \
+        (void)b;                                                                                                       \
+        LOOP(live, op_##name(x[i], &r[i]))                                                                             \
+    }
+
+#define BINARY_LOOP(name, T, R, live)                                                                                  \
+    static unsigned name##_vv(void *d, const void *a, const void *b, const uint8_t *mask, int n)                       \
+    {                                                                                                                  \
+        R *restrict r = d;                                                                                             \
+        const T *x = a, *y = b;                                                                                        \
+        LOOP(live, op_##name(x[i], y[i], &r[i]))                                                                       \
+    }                                                                                                                  \
+    static unsigned name##_vs(void *d, const void *a, const void *b, const uint8_t *mask, int n)                       \
+    {                                                                                                                  \
+        R *restrict r = d;                                                                                             \
+        const T *x = a, y = *(const T *)b;                                                                             \
+        LOOP(live, op_##name(x[i], y, &r[i]))                                                                          \
+    }                                                                                                                  \
+    static unsigned name##_sv(void *d, const void *a, const void *b, const uint8_t *mask, int n)                       \
+    {                                                                                                                  \
+        R *restrict r = d;                                                                                             \
+        const T x = *(const T *)a, *y = b;                                                                             \
+        LOOP(live, op_##name(x, y[i], &r[i]))                                                                          \
+    }
+
+#define UNARY(name, T, R) UNARY_LOOP(name, T, R, true)
+#define BINARY(name, T, R) BINARY_LOOP(name, T, R, true)
+/* Expensive per lane: dead lanes are skipped, and their flags with them. */
+#define LIVE (mask == NULL || mask[i] != 0)
+#define UNARY_LIVE(name, T, R) UNARY_LOOP(name, T, R, LIVE)
+#define BINARY_LIVE(name, T, R) BINARY_LOOP(name, T, R, LIVE)
+
+BINARY(add_i64, int64_t, int64_t)
+BINARY(sub_i64, int64_t, int64_t)
+BINARY(mul_i64, int64_t, int64_t)
+UNARY(neg_i64, int64_t, int64_t)
+UNARY(abs_i64, int64_t, int64_t)
+UNARY(invert_i64, int64_t, int64_t)
+BINARY_LIVE(fdiv_i64, int64_t, int64_t)
+BINARY_LIVE(mod_i64, int64_t, int64_t)
+BINARY_LIVE(pow_i64, int64_t, int64_t)
+BINARY(shl_i64, int64_t, int64_t)
+BINARY(shr_i64, int64_t, int64_t)
+BINARY_LIVE(gcd_i64, int64_t, int64_t)
+UNARY_LIVE(isqrt_i64, int64_t, int64_t)
+BINARY(and_i64, int64_t, int64_t)
+BINARY(or_i64, int64_t, int64_t)
+BINARY(xor_i64, int64_t, int64_t)
+BINARY(and_bool, uint8_t, uint8_t)
+BINARY(or_bool, uint8_t, uint8_t)
+BINARY(xor_bool, uint8_t, uint8_t)
+
+#define COMPARE(name, T) BINARY(name, T, uint8_t)
+COMPARE(eq_i64, int64_t)
+COMPARE(ne_i64, int64_t)
+COMPARE(lt_i64, int64_t)
+COMPARE(le_i64, int64_t)
+COMPARE(gt_i64, int64_t)
+COMPARE(ge_i64, int64_t)
+COMPARE(eq_f64, double)
+COMPARE(ne_f64, double)
+COMPARE(lt_f64, double)
+COMPARE(le_f64, double)
+COMPARE(gt_f64, double)
+COMPARE(ge_f64, double)
+COMPARE(eq_bool, uint8_t)
+COMPARE(ne_bool, uint8_t)
+#undef COMPARE
+UNARY(truth_i64, int64_t, uint8_t)
+UNARY(truth_f64, double, uint8_t)
+UNARY(truth_bool, uint8_t, uint8_t)
+UNARY(not_bool, uint8_t, uint8_t)
+
+BINARY(add_f64, double, double)
+BINARY(sub_f64, double, double)
+BINARY(mul_f64, double, double)
+BINARY(div_f64, double, double)
+UNARY(neg_f64, double, double)
+UNARY(abs_f64, double, double)
+BINARY_LIVE(mod_f64, double, double)
+BINARY_LIVE(fdiv_f64, double, double)
+BINARY_LIVE(pow_f64, double, double)
+
+UNARY(float_i64, int64_t, double)
+UNARY(fexact_i64, int64_t, double)
+BINARY(div_i64, int64_t, double)
+UNARY(int_f64, double, int64_t)
+UNARY(round_f64, double, int64_t)
+UNARY(floor_f64, double, int64_t)
+UNARY(ceil_f64, double, int64_t)
+UNARY(toint_bool, uint8_t, int64_t)
+
+UNARY(sqrt_f64, double, double)
+UNARY_LIVE(exp_f64, double, double)
+UNARY_LIVE(expm1_f64, double, double)
+UNARY_LIVE(log_f64, double, double)
+UNARY_LIVE(log2_f64, double, double)
+UNARY_LIVE(log10_f64, double, double)
+UNARY_LIVE(log1p_f64, double, double)
+UNARY_LIVE(sin_f64, double, double)
+UNARY_LIVE(cos_f64, double, double)
+UNARY_LIVE(tan_f64, double, double)
+UNARY_LIVE(asin_f64, double, double)
+UNARY_LIVE(acos_f64, double, double)
+UNARY_LIVE(atan_f64, double, double)
+UNARY_LIVE(sinh_f64, double, double)
+UNARY_LIVE(cosh_f64, double, double)
+UNARY_LIVE(tanh_f64, double, double)
+BINARY_LIVE(atan2_f64, double, double)
+BINARY_LIVE(fmod_f64, double, double)
+BINARY_LIVE(mathpow_f64, double, double)
+BINARY_LIVE(hypot_f64, double, double)
+BINARY(copysign_f64, double, double)
+UNARY(degrees_f64, double, double)
+UNARY(radians_f64, double, double)
+UNARY(isnan_f64, double, uint8_t)
+UNARY(isinf_f64, double, uint8_t)
+UNARY(isfinite_f64, double, uint8_t)
+
+/* ---- i64 whose result is known to fit ---- */
+
+static inline uint64_t op_wrap_add(int64_t a, int64_t b, int64_t *r)
+{
+    *r = (int64_t)((uint64_t)a + (uint64_t)b);
+    return 0;
+}
+
+static inline uint64_t op_wrap_sub(int64_t a, int64_t b, int64_t *r)
+{
+    *r = (int64_t)((uint64_t)a - (uint64_t)b);
+    return 0;
+}
+
+static inline uint64_t op_wrap_mul(int64_t a, int64_t b, int64_t *r)
+{
+    *r = (int64_t)((uint64_t)a * (uint64_t)b);
+    return 0;
+}
+
+static inline uint64_t op_mul32(int64_t a, int64_t b, int64_t *r)
+{
+    *r = (int64_t)(int32_t)a * (int32_t)b;
+    return 0;
+}
+
+static inline uint64_t op_wrap_shl(int64_t a, int64_t b, int64_t *r)
+{
+    *r = (int64_t)((uint64_t)a << (b & 63));
+    return 0;
+}
+
+BINARY(wrap_add, int64_t, int64_t)
+BINARY(wrap_sub, int64_t, int64_t)
+BINARY(wrap_mul, int64_t, int64_t)
+BINARY(wrap_shl, int64_t, int64_t)
+#if defined(__AVX2__)
+#define MUL32(suffix, A, B)                                                                                            \
+    static unsigned mul32_##suffix(void *d, const void *a, const void *b, const uint8_t *mask, int n)                  \
+    {                                                                                                                  \
+        (void)mask;                                                                                                    \
+        for (int i = 0; i < n; i += 4) {                                                                               \
+            __m256i product = _mm256_mul_epi32(A, B);                                                                  \
+            _mm256_store_si256((__m256i *)((int64_t *)d + i), product);                                                \
+        }                                                                                                              \
+        return 0;                                                                                                      \
+    }
+#define LOAD4(p) _mm256_load_si256((const __m256i *)((const int64_t *)(p) + i))
+#define BROADCAST4(p) _mm256_set1_epi64x(*(const int64_t *)(p))
+MUL32(vv, LOAD4(a), LOAD4(b))
+MUL32(vs, LOAD4(a), BROADCAST4(b))
+#undef MUL32
+#define mul32_sv NULL
+#else
+BINARY(mul32, int64_t, int64_t)
+#endif
+
+/* Small i64 as f64 and back by the mantissa's own bits, which every CPU can do to vectors. */
+static const uint64_t magic = UINT64_C(0x4338000000000000); /* bits of 1.5 * 2**52 */
+
+static inline double small_f64(int64_t a)
+{
+    uint64_t bits = (uint64_t)a + magic;
+    double d;
+    memcpy(&d, &bits, sizeof d);
+    return d - 0x1.8p52;
+}
+
+static inline int64_t small_i64(double d)
+{
+    uint64_t bits;
+    d += 0x1.8p52;
+    memcpy(&bits, &d, sizeof bits);
+    return (int64_t)(bits - magic);
+}
+
+static inline uint64_t op_float_small(int64_t a, double *r)
+{
+    *r = small_f64(a);
+    return 0;
+}
+UNARY(float_small, int64_t, double)
+
+/* a = q * m + rest with q = a / m rounded to an integer: below 2**50 the product's error is far less than a half, so
+ * |rest| < m, and one correction by the sign makes it the floored remainder. All of it is exact but the rounding of q. */
+#define SMALL_LOOP(name, result)                                                                                       \
+    static unsigned name(void *d, const void *a, const void *b, const uint8_t *mask, int n)                            \
+    {                                                                                                                  \
+        int64_t *restrict r = d;                                                                                       \
+        const int64_t *x = a;                                                                                          \
+        const double m = (double)*(const int64_t *)b, inverse = 1.0 / m;                                               \
+        (void)mask;                                                                                                    \
+        for (int i = 0; i < n; i++) {                                                                                  \
+            double v = small_f64(x[i]);                                                                                \
+            double q = v * inverse + 0x1.8p52 - 0x1.8p52;                                                              \
+            double rest = v - q * m;                                                                                   \
+            r[i] = small_i64(result);                                                                                  \
+        }                                                                                                              \
+        return 0;                                                                                                      \
+    }
+#ifdef PF_PLANTED_BUG_C_MOD
+SMALL_LOOP(mod_small, v < 0 ? (rest > 0 ? rest - m : rest) : (rest < 0 ? rest + m : rest))
+#else
+SMALL_LOOP(mod_small, rest < 0 ? rest + m : rest)
+#endif
+#ifdef PF_PLANTED_BUG_C_FLOORDIV
+SMALL_LOOP(fdiv_small, v < 0 ? (rest > 0 ? q + 1 : q) : (rest < 0 ? q - 1 : q))
+#else
+SMALL_LOOP(fdiv_small, rest < 0 ? q - 1 : q)
+#endif
+
+static unsigned mod_pow2(void *d, const void *a, const void *b, const uint8_t *mask, int n)
+{
+    int64_t *restrict r = d;
+    const int64_t *x = a, low = *(const int64_t *)b - 1;
+    (void)mask;
+    for (int i = 0; i < n; i++) {
+        r[i] = x[i] & low;
+    }
+    return 0;
+}
+
+static unsigned fdiv_pow2(void *d, const void *a, const void *b, const uint8_t *mask, int n)
+{
+    int64_t *restrict r = d;
+    const int64_t *x = a;
+    const int shift = __builtin_ctzll(*(const uint64_t *)b);
+    (void)mask;
+    for (int i = 0; i < n; i++) {
+        r[i] = x[i] >> shift;
+    }
+    return 0;
+}
+
+/* ---- choosing, copying, kinds ---- */
+
+#define SELECT(name, T, A, B)                                                                                          \
+    static void name(void *d, const uint8_t *c, const void *a, const void *b, int n)                                   \
+    {                                                                                                                  \
+        T *restrict r = d;                                                                                             \
+        const T *x = a, *y = b;                                                                                        \
+        const T x0 = *x, y0 = *y;                                                                                      \
+        (void)x0;                                                                                                      \
+        (void)y0;                                                                                                      \
+        for (int i = 0; i < n; i++) {                                                                                  \
+            r[i] = c[i] != 0 ? (A) : (B);                                                                              \
+        }                                                                                                              \
+    }
+#define SELECTS(name, T)                                                                                               \
+    SELECT(name##_vv, T, x[i], y[i])                                                                                   \
+    SELECT(name##_vs, T, x[i], y0)                                                                                     \
+    SELECT(name##_sv, T, x0, y[i])                                                                                     \
+    SELECT(name##_ss, T, x0, y0)                                                                                       \
+    static void name##_into(void *d, const uint8_t *m, const void *a, int n)                                           \
+    {                                                                                                                  \
+        T *restrict r = d;                                                                                             \
+        const T *x = a;                                                                                                \
+        for (int i = 0; i < n; i++) {                                                                                  \
+            r[i] = m[i] != 0 ? x[i] : r[i];                                                                            \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void name##_into_s(void *d, const uint8_t *m, const void *a, int n)                                         \
+    {                                                                                                                  \
+        T *restrict r = d;                                                                                             \
+        const T x = *(const T *)a;                                                                                     \
+        for (int i = 0; i < n; i++) {                                                                                  \
+            r[i] = m[i] != 0 ? x : r[i];                                                                               \
+        }                                                                                                              \
+    }
+SELECTS(select8, uint64_t)
+SELECTS(select1, uint8_t)
+
+static void fill(void *d, uint64_t value, int n)
+{
+    uint64_t *r = d;
+    for (int i = 0; i < n; i++) {
+        r[i] = value;
+    }
+}
+
+static void iota(int64_t *d, int64_t start, int64_t step, int n)
+{
+    uint64_t lane[8];
+    for (int k = 0; k < 8; k++) {
+        lane[k] = (uint64_t)start + (uint64_t)k * (uint64_t)step;
+    }
+    for (int i = 0; i < n; i += 8) {
+        for (int k = 0; k < 8; k++) {
+            d[i + k] = (int64_t)lane[k];
+            lane[k] += 8 * (uint64_t)step;
+        }
+    }
+}
+
+static void widen(uint64_t *restrict d, const uint8_t *a, int n)
+{
+    for (int i = 0; i < n; i++) {
+        d[i] = a[i];
+    }
+}
+
+static void pack(uint8_t *restrict d, const uint64_t *a, int n)
+{
+    for (int i = 0; i < n; i++) {
+        d[i] = (uint8_t)a[i];
+    }
+}
+
+static void is_kind(uint8_t *restrict d, const uint8_t *kind, pf_kinds kinds, int n)
+{
+    for (int i = 0; i < n; i++) {
+        d[i] = (kind[i] & kinds) != 0;
+    }
+}
+
+static unsigned other_kind(const uint8_t *kind, pf_kinds kinds, const uint8_t *mask, int n)
+{
+    uint8_t bad = 0;
+    if (mask == NULL) {
+        for (int i = 0; i < n; i++) {
+            bad |= kind[i] & (uint8_t)~kinds;
+        }
+    } else {
+        for (int i = 0; i < n; i++) {
+            bad |= mask[i] != 0 ? kind[i] & (uint8_t)~kinds : 0;
+        }
+    }
+    return bad;
+}
+
+/* ---- masks ---- */
+
+static int count_ones(const uint8_t *m, int n)
+{
+    int count = 0, i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, m + i, sizeof eight);
+        count += (int)(eight * UINT64_C(0x0101010101010101) >> 56);
+    }
+    for (; i < n; i++) {
+        count += m[i];
+    }
+    return count;
+}
+
+static int branch(uint8_t *restrict yes, uint8_t *restrict no, const uint8_t *c, const uint8_t *m, int n)
+{
+    if (m == NULL) {
+        if (yes != NULL) {
+            memcpy(yes, c, (size_t)n);
+        }
+        for (int i = 0; no != NULL && i < n; i++) {
+            no[i] = c[i] ^ 1;
+        }
+        return count_ones(c, n);
+    }
+    if (yes != NULL) {
+        for (int i = 0; i < n; i++) {
+            yes[i] = m[i] & c[i];
+        }
+    }
+    if (no != NULL) {
+        for (int i = 0; i < n; i++) {
+            no[i] = m[i] & (c[i] ^ 1);
+        }
+    }
+    return yes != NULL ? count_ones(yes, n) : count_ones(m, n) - count_ones(no, n);
+}
+
+static void merge(uint8_t *restrict d, const uint8_t *m, int n)
+{
+    for (int i = 0; i < n; i++) {
+        d[i] |= m[i];
+    }
+}
+
+/* 64 bytes of 0 or 1 as 64 bits. */
+static inline uint64_t gather_bits(const uint8_t *c)
+{
+#if defined(__AVX2__)
+    __m256i low = _mm256_slli_epi16(_mm256_loadu_si256((const __m256i *)c), 7);
+    __m256i high = _mm256_slli_epi16(_mm256_loadu_si256((const __m256i *)(c + 32)), 7);
+    return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
+#else
+    uint64_t bits = 0;
+    for (int i = 0; i < 8; i++) {
+        uint64_t eight;
+        memcpy(&eight, c + 8 * i, sizeof eight);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        eight = __builtin_bswap64(eight);
+#endif
+        bits |= (eight * UINT64_C(0x0102040810204080) >> 56) << (8 * i);
+    }
+    return bits;
+#endif
+}
+
+static int to_bits(uint64_t *bits, const uint8_t *c, unsigned negate, const uint8_t *alive, int n)
+{
+    const uint64_t flip = negate != 0 ? ~UINT64_C(0) : 0;
+    int count = 0;
+    for (int i = 0; i < n; i += 64) {
+        uint64_t word = gather_bits(c + i) ^ flip;
+        if (alive != NULL) {
+            word &= gather_bits(alive + i);
+        }
+        if (n - i < 64) {
+            word &= (UINT64_C(1) << (n - i)) - 1;
+        }
+        bits[i / 64] = word;
+        count += __builtin_popcountll(word);
+    }
+    return count;
+}
+
+#if defined(__AVX512F__)
+static void compress8(uint64_t *d, const uint64_t *a, const uint64_t *bits, int n)
+{
+    for (int i = 0; i < n; i += 8) {
+        __mmask8 eight = (__mmask8)(bits[i / 64] >> (i & 63));
+        _mm512_storeu_si512(d, _mm512_maskz_compress_epi64(eight, _mm512_loadu_si512(a + i)));
+        d += __builtin_popcount(eight);
+    }
+}
+#elif defined(__AVX2__)
+/* Which 32-bit halves go where, for each set of 4 lanes. */
+#define H(lane) 2 * (lane), 2 * (lane) + 1
+static const int32_t moves[16][8] __attribute__((aligned(64))) = {
+    {0},          {H(0)},       {H(1)},       {H(0), H(1)},       {H(2)},       {H(0), H(2)},       {H(1), H(2)},
+    {H(0), H(1), H(2)},         {H(3)},       {H(0), H(3)},       {H(1), H(3)}, {H(0), H(1), H(3)}, {H(2), H(3)},
+    {H(0), H(2), H(3)},         {H(1), H(2), H(3)},               {H(0), H(1), H(2), H(3)},
+};
+#undef H
+
+/* Each store writes 4 lanes, of which the next one overwrites what was not wanted; it never reaches lanes unread yet. */
+static void compress8(uint64_t *d, const uint64_t *a, const uint64_t *bits, int n)
+{
+    for (int i = 0; i < n; i += 64) {
+        uint64_t word = bits[i / 64];
+        if (word == 0) {
+            continue;
+        }
+        int end = n - i < 64 ? n : i + 64;
+        for (int k = i; k < end; k += 4, word >>= 4) {
+            __m256i lanes = _mm256_load_si256((const __m256i *)(a + k));
+            __m256i move = _mm256_load_si256((const __m256i *)moves[word & 15]);
+            _mm256_storeu_si256((__m256i *)d, _mm256_permutevar8x32_epi32(lanes, move));
+            d += __builtin_popcountll(word & 15);
+        }
+    }
+}
+#else
+static void compress8(uint64_t *d, const uint64_t *a, const uint64_t *bits, int n)
+{
+    for (int i = 0; i < n; i++) {
+        *d = a[i];
+        d += bits[i / 64] >> (i & 63) & 1;
+    }
+}
+#endif
+
+#if defined(__BMI2__)
+static void compress1(uint8_t *d, const uint8_t *a, const uint64_t *bits, int n)
+{
+    for (int i = 0; i < n; i += 8) {
+        uint64_t eight = bits[i / 64] >> (i & 63) & 255, lanes;
+        memcpy(&lanes, a + i, sizeof lanes);
+        lanes = _pext_u64(lanes, _pdep_u64(eight, UINT64_C(0x0101010101010101)) * 255);
+        memcpy(d, &lanes, sizeof lanes);
+        d += __builtin_popcountll(eight);
+    }
+}
+#else
+static void compress1(uint8_t *d, const uint8_t *a, const uint64_t *bits, int n)
+{
+    for (int i = 0; i < n; i++) {
+        *d = a[i];
+        d += bits[i / 64] >> (i & 63) & 1;
+    }
+}
+#endif
+
+/* ---- the table ---- */
+
+#define FORMS(name) {name##_vv, name##_vs, name##_sv}
+#define I64(...) [PF_T_I64] = __VA_ARGS__
+#define F64(...) [PF_T_F64] = __VA_ARGS__
+#define BOOLS(...) [PF_T_BOOL] = __VA_ARGS__
+/* By operands, arity and result of the op's line. */
+#define KERNELS_NUM_1_SAME(name) {I64({name##_i64_v}), F64({name##_f64_v})}
+#define KERNELS_NUM_2_SAME(name) {I64(FORMS(name##_i64)), F64(FORMS(name##_f64))}
+#define KERNELS_NUM_2_F64(name) KERNELS_NUM_2_SAME(name)
+#define KERNELS_NUM_2_BOOL(name) KERNELS_NUM_2_SAME(name)
+#define KERNELS_BITS_2_SAME(name) {I64(FORMS(name##_i64)), BOOLS(FORMS(name##_bool))}
+#define KERNELS_EQUAL_1_BOOL(name) {I64({name##_i64_v}), F64({name##_f64_v}), BOOLS({name##_bool_v})}
+#define KERNELS_EQUAL_2_BOOL(name) {I64(FORMS(name##_i64)), F64(FORMS(name##_f64)), BOOLS(FORMS(name##_bool))}
+#define KERNELS_I64_1_I64(name) {I64({name##_i64_v})}
+#define KERNELS_I64_1_F64(name) {I64({name##_i64_v})}
+#define KERNELS_I64_2_I64(name) {I64(FORMS(name##_i64))}
+#define KERNELS_F64_1_F64(name) {F64({name##_f64_v})}
+#define KERNELS_F64_1_I64(name) {F64({name##_f64_v})}
+#define KERNELS_F64_1_BOOL(name) {F64({name##_f64_v})}
+#define KERNELS_F64_2_F64(name) {F64(FORMS(name##_f64))}
+#define KERNELS_BOOL_1_BOOL(name) {BOOLS({name##_bool_v})}
+#define KERNELS_BOOL_1_I64(name) {BOOLS({name##_bool_v})}
+/* Values from outside, choice and kinds, terminators: the lowering has instructions of its own for them. */
+#define KERNELS_NIL_0_DECLARED(name) {{0}}
+#define KERNELS_NIL_0_I64(name) {{0}}
+#define KERNELS_ANY_1_BOOL(name) {{0}}
+#define KERNELS_ANY_1_DECLARED(name) {{0}}
+#define KERNELS_ANY_3_DECLARED(name) {{0}}
+#define KERNELS_NIL_0_NOTHING(name) {{0}}
+#define KERNELS_BOOL_1_NOTHING(name) {{0}}
+
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
+
+extern const pf_kernels PF_ISA_FN(pf_kernels);
+const pf_kernels PF_ISA_FN(pf_kernels) = {
+    .name = STRING(PF_ISA),
+    .op =
+        {
+#define OP(name, arity, operands, result, bails, laws, text)                                                           \
+    [PF_OP_##name] = KERNELS_##operands##_##arity##_##result(name),
+#include "../ir/ops.def"
+#undef OP
+        },
+    .add = FORMS(wrap_add),
+    .sub = FORMS(wrap_sub),
+    .mul = FORMS(wrap_mul),
+    .mul32 = FORMS(mul32),
+    .shl = FORMS(wrap_shl),
+    .mod_pow2 = mod_pow2,
+    .mod_small = mod_small,
+    .fdiv_pow2 = fdiv_pow2,
+    .fdiv_small = fdiv_small,
+    .float_small = float_small_v,
+    .select = {{select8_vv, select8_vs, select8_sv, select8_ss}, {select1_vv, select1_vs, select1_sv, select1_ss}},
+    .blend = {{select8_into, select8_into_s}, {select1_into, select1_into_s}},
+    .fill = fill,
+    .iota = iota,
+    .widen = widen,
+    .pack = pack,
+    .is_kind = is_kind,
+    .other_kind = other_kind,
+    .branch = branch,
+    .merge = merge,
+    .bits = to_bits,
+    .compress8 = compress8,
+    .compress1 = compress1,
+};

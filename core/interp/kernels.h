@@ -1,0 +1,66 @@
+/* Kernels: what is done to all lanes of a vector by one instruction.
+ *
+ * kernels.c is one text compiled once per instruction set; each compilation ends in one table, and pf_kernels_for picks
+ * among them. A kernel reads lanes [0, n) of its operands and writes lanes [0, n) of its result, which overlaps none
+ * of them; it may go on to the next multiple of 8 lanes unless it reports bails. It returns nonzero when some lane in
+ * [0, n) bails: perhaps a dead one, so the caller then asks lane by lane. `mask` (NULL: all live) lets an expensive kernel skip
+ * dead lanes; cheap ones ignore it. */
+#ifndef PF_INTERP_KERNELS_H
+#define PF_INTERP_KERNELS_H
+
+#include <stdint.h>
+
+#include "../base/cpu.h"
+#include "../ir/ir.h"
+
+typedef unsigned (*pf_kernel)(void *d, const void *a, const void *b, const uint8_t *mask, int n);
+
+enum { PF_T_I64, PF_T_F64, PF_T_BOOL, PF_T_COUNT };          /* operand type */
+enum { PF_F_VV, PF_F_VS, PF_F_SV, PF_F_SS, PF_F_COUNT };     /* which operands are vectors and which one scalar lane */
+enum { PF_LANE_WORD, PF_LANE_BYTE, PF_LANE_COUNT };          /* payload width */
+
+typedef struct pf_kernels {
+    const char *name;
+    /* Every op of ops.def that computes; VV only for one operand. */
+    pf_kernel op[PF_OP_COUNT][PF_T_COUNT][PF_F_SS];
+    /* i64 whose result is known to fit */
+    pf_kernel add[PF_F_SS], sub[PF_F_SS], mul[PF_F_SS], mul32[PF_F_SS]; /* mul32: operands fit 32 bits signed */
+    pf_kernel shl[PF_F_SS];
+    /* i64 by a positive scalar: a power of two; or |a| < 2**50, b < 2**31 */
+    pf_kernel mod_pow2, mod_small, fdiv_pow2, fdiv_small;
+    pf_kernel float_small; /* |a| < 2**51 */
+    /* d = c ? a : b */
+    void (*select[PF_LANE_COUNT][PF_F_COUNT])(void *d, const uint8_t *c, const void *a, const void *b, int n);
+    /* d = m ? a : d, a being a vector or one lane */
+    void (*blend[PF_LANE_COUNT][2])(void *d, const uint8_t *m, const void *a, int n);
+    void (*fill)(void *d, uint64_t value, int n); /* 8-byte lanes; memset does bytes */
+    void (*iota)(int64_t *d, int64_t start, int64_t step, int n);
+    void (*widen)(uint64_t *d, const uint8_t *a, int n);
+    void (*pack)(uint8_t *d, const uint64_t *a, int n);
+    /* d = kind of the lane is among `kinds` */
+    void (*is_kind)(uint8_t *d, const uint8_t *kind, pf_kinds kinds, int n);
+    /* Nonzero when a live lane's kind is not among `kinds`. */
+    unsigned (*other_kind)(const uint8_t *kind, pf_kinds kinds, const uint8_t *mask, int n);
+    /* yes = m & c, no = m & ~c (m NULL: all ones); returns how many are in yes. Either result may be NULL. */
+    int (*branch)(uint8_t *yes, uint8_t *no, const uint8_t *c, const uint8_t *m, int n);
+    void (*merge)(uint8_t *d, const uint8_t *m, int n); /* d |= m */
+    /* Bit i of bits = (c[i] ^ negate) & alive[i] (alive NULL: ones); bits beyond n are 0. Returns how many are set. */
+    int (*bits)(uint64_t *bits, const uint8_t *c, unsigned negate, const uint8_t *alive, int n);
+    /* Moves the lanes whose bit is set to the front; d may be a. */
+    void (*compress8)(uint64_t *d, const uint64_t *a, const uint64_t *bits, int n);
+    void (*compress1)(uint8_t *d, const uint8_t *a, const uint64_t *bits, int n);
+} pf_kernels;
+
+/* The best of those built for this CPU that is not above `level`. Thread-safe. */
+const pf_kernels *pf_kernels_for(pf_cpu_isa_level level);
+
+/* The process's own libm, called through pointers: constants are not folded, calls not replaced. */
+typedef struct pf_libm_table {
+    double (*exp)(double), (*expm1)(double), (*log)(double), (*log2)(double), (*log10)(double), (*log1p)(double);
+    double (*sin)(double), (*cos)(double), (*tan)(double), (*asin)(double), (*acos)(double), (*atan)(double);
+    double (*sinh)(double), (*cosh)(double), (*tanh)(double);
+    double (*atan2)(double, double), (*fmod)(double, double), (*pow)(double, double);
+} pf_libm_table;
+extern const pf_libm_table pf_libm;
+
+#endif

@@ -1,0 +1,587 @@
+/* Running one vector: steps in order, each over all lanes.
+ *
+ * A step's dead lanes (not in its mask, or failed before) hold any bits. Kernels compute them along; what may let
+ * them out asks `mask` and `alive`. A mask that has every lane is NULL wherever a kernel takes one. */
+#include <string.h>
+
+#include "program.h"
+
+typedef struct run {
+    const pf_program *p;
+    const pf_kernels *k;
+    pf_frame *f;
+    pf_machine *m;
+    pf_state *st; /* m->states */
+} run;
+
+/* ---- masks and lanes ---- */
+
+static int32_t mask_count(const run *r, pf_val mask)
+{
+    return mask == 0 ? r->m->n : r->st[mask].count;
+}
+
+static const uint8_t *mask_bytes(const run *r, pf_val mask)
+{
+    return mask_count(r, mask) == r->m->n ? NULL : r->st[mask].data;
+}
+
+static bool is_live(const run *r, const uint8_t *mask, int32_t lane)
+{
+    return (mask == NULL || mask[lane] != 0) && r->m->alive[lane] != 0;
+}
+
+/* The lanes of a value given as a sequence are wanted after all. */
+static void *lanes(const run *r, pf_val v)
+{
+    pf_state *s = &r->st[v];
+    if (s->iota) {
+        r->k->iota(s->data, s->start, s->step, r->m->n);
+        s->iota = false;
+    }
+    return s->data;
+}
+
+static unsigned lane_bytes(const run *r, pf_val v)
+{
+    return r->p->values[v].lane == PF_LANE_BYTE ? 1 : 8;
+}
+
+/* ---- rows that fail ---- */
+
+static void fail(run *r, const pf_step *s, int32_t lane, bool barrier)
+{
+    pf_machine_fail(r->m, lane, &(pf_failed){.place = s->place, .op = s->op, .barrier = barrier});
+}
+
+static void fail_all(run *r, const pf_step *s, bool barrier)
+{
+    if (mask_count(r, s->mask) == 0) {
+        return;
+    }
+    const uint8_t *mask = mask_bytes(r, s->mask);
+    for (int32_t i = 0; i < r->m->n; i++) {
+        if (is_live(r, mask, i)) {
+            fail(r, s, i, barrier);
+        }
+    }
+}
+
+/* A kernel says that some lane in [0, n) bails: asks it again, 64 lanes and then one lane at a time. */
+static void fail_lanes(run *r, const pf_step *s, pf_kernel kernel)
+{
+    if (r->p->values[s->d].scalar) {
+        fail_all(r, s, false);
+        return;
+    }
+    const uint8_t *mask = mask_bytes(r, s->mask);
+    uint8_t *d = r->st[s->d].data, *a = r->st[s->a].data, *b = r->st[s->b].data;
+    const size_t wd = lane_bytes(r, s->d), wa = s->form == PF_F_SV ? 0 : lane_bytes(r, s->a);
+    const size_t wb = s->form == PF_F_VS || s->b == 0 ? 0 : lane_bytes(r, s->b);
+    for (int32_t from = 0; from < r->m->n; from += 64) {
+        const size_t f = (size_t)from;
+        const int32_t n = r->m->n - from < 64 ? r->m->n - from : 64;
+        if (kernel(d + f * wd, a + f * wa, b + f * wb, mask == NULL ? NULL : mask + f, n) == 0) {
+            continue;
+        }
+        for (size_t i = f; i < f + (size_t)n; i++) {
+            if (is_live(r, mask, (int32_t)i) && kernel(d + i * wd, a + i * wa, b + i * wb, NULL, 1) != 0) {
+                fail(r, s, (int32_t)i, false);
+            }
+        }
+    }
+}
+
+/* Lanes of a whose kind is not allowed fail. `seen` are the kinds a's lanes may have. */
+static void check_kinds(run *r, const pf_step *s, pf_kinds seen, pf_kinds allowed)
+{
+    const pf_state *a = &r->st[s->a];
+    if ((seen & ~allowed) == 0 || mask_count(r, s->mask) == 0) {
+        return;
+    }
+    if (pf_kinds_single(seen)) {
+        fail_all(r, s, (seen & PF_K_FOREIGN) != 0);
+        return;
+    }
+    const uint8_t *mask = mask_bytes(r, s->mask);
+    if (r->k->other_kind(a->kind, allowed, mask, r->m->n) == 0) {
+        return;
+    }
+    for (int32_t i = 0; i < r->m->n; i++) {
+        if ((a->kind[i] & ~allowed) != 0 && is_live(r, mask, i)) {
+            fail(r, s, i, (a->kind[i] & PF_K_FOREIGN) != 0);
+        }
+    }
+}
+
+/* ---- ops ---- */
+
+static void run_op(run *r, const pf_step *s, pf_kernel kernel)
+{
+    pf_state *d = &r->st[s->d];
+    const void *a = lanes(r, s->a), *b = s->b == 0 ? NULL : lanes(r, s->b);
+    const bool scalar = r->p->values[s->d].scalar;
+    const uint8_t *mask = scalar ? NULL : mask_bytes(r, s->mask);
+    d->seen = r->p->values[s->d].kinds;
+    if (kernel(d->data, a, b, mask, scalar ? 1 : r->m->n) != 0) {
+        fail_lanes(r, s, kernel);
+    }
+    if (scalar && d->seen == PF_K_I64) {
+        const int64_t only = *(const int64_t *)d->data;
+        d->range = (pf_interval){only, only};
+    }
+}
+
+/* The kernel for i64 operands in these intervals, and the interval of what comes out. */
+static pf_kernel int_kernel(const run *r, const pf_step *s, pf_interval a, pf_interval b, pf_interval *out)
+{
+    const pf_kernels *k = r->k;
+    const bool by_scalar = s->form == PF_F_VS && b.lo > 0 && b.lo == b.hi;
+    const bool pow2 = by_scalar && (b.lo & (b.lo - 1)) == 0;
+    const bool small = by_scalar && b.lo < INT64_C(1) << 31 && pf_interval_within(a, -(INT64_C(1) << 50), INT64_C(1) << 50);
+    switch (s->op) {
+    case PF_OP_add:
+        return pf_interval_add(a, b, out) ? k->add[s->form] : s->kernel;
+    case PF_OP_sub:
+        return pf_interval_sub(a, b, out) ? k->sub[s->form] : s->kernel;
+    case PF_OP_mul:
+        if (!pf_interval_mul(a, b, out)) {
+            return s->kernel;
+        }
+        return pf_interval_within(pf_interval_union(a, b), INT32_MIN, INT32_MAX) ? k->mul32[s->form] : k->mul[s->form];
+    case PF_OP_neg:
+        pf_interval_neg(a, out);
+        return s->kernel;
+    case PF_OP_abs:
+        pf_interval_abs(a, out);
+        return s->kernel;
+    case PF_OP_fdiv:
+        *out = pf_interval_fdiv(a, b);
+        return pow2 ? k->fdiv_pow2 : small ? k->fdiv_small : s->kernel;
+    case PF_OP_mod:
+        *out = pf_interval_mod(a, b);
+        return pow2 ? k->mod_pow2 : small ? k->mod_small : s->kernel;
+    case PF_OP_and:
+        *out = pf_interval_and(a, b);
+        return s->kernel;
+    case PF_OP_or:
+    case PF_OP_xor:
+        *out = pf_interval_or(a, b);
+        return s->kernel;
+    case PF_OP_shl:
+        return pf_interval_shl(a, b, out) ? k->shl[s->form] : s->kernel;
+    case PF_OP_shr:
+        *out = pf_interval_shr(a, b);
+        return s->kernel;
+    case PF_OP_invert:
+        *out = (pf_interval){~a.hi, ~a.lo};
+        return s->kernel;
+    case PF_OP_isqrt:
+        *out = (pf_interval){0, INT64_C(3037000499)};
+        return s->kernel;
+    default: /* float, fexact */
+        return pf_interval_within(a, -(INT64_C(1) << 51), INT64_C(1) << 51) ? k->float_small : s->kernel;
+    }
+}
+
+static void run_int(run *r, const pf_step *s)
+{
+    if (r->p->values[s->d].scalar) {
+        run_op(r, s, s->kernel);
+        return;
+    }
+    pf_interval out = PF_INTERVAL_ALL;
+    pf_kernel kernel = int_kernel(r, s, r->st[s->a].range, r->st[s->b].range, &out);
+    run_op(r, s, kernel);
+    r->st[s->d].range = out;
+}
+
+static bool str_equal(const pf_str_view *a, const pf_str_view *b)
+{
+    return a->length == b->length && a->width == b->width &&
+           memcmp(a->data, b->data, (size_t)a->length * a->width) == 0;
+}
+
+/* Handles of dead lanes are never looked at. */
+static void run_str(run *r, const pf_step *s)
+{
+    pf_state *d = &r->st[s->d];
+    const bool scalar = r->p->values[s->d].scalar;
+    const uint8_t *mask = scalar ? NULL : mask_bytes(r, s->mask);
+    const uint64_t *a = r->st[s->a].data, *b = s->b == 0 ? a : r->st[s->b].data;
+    uint8_t *result = d->data;
+    pf_str_view one = {0};
+    if (s->form == PF_F_VS) { /* these ops commute: the scalar is never first */
+        one = r->f->str_view(*b);
+    }
+    d->seen = PF_K_BOOL;
+    for (int32_t i = 0; i < (scalar ? 1 : r->m->n); i++) {
+        if (!scalar && !is_live(r, mask, i)) {
+            result[i] = 0;
+            continue;
+        }
+        if (s->op == PF_OP_truth) {
+            result[i] = r->f->str_view(a[i]).length != 0;
+            continue;
+        }
+        const uint64_t other = s->form == PF_F_VS ? *b : b[i];
+        bool equal = a[i] == other;
+        if (!equal) {
+            pf_str_view left = r->f->str_view(a[i]), right = s->form == PF_F_VS ? one : r->f->str_view(other);
+            equal = str_equal(&left, &right);
+        }
+        result[i] = equal == (s->op == PF_OP_eq);
+    }
+}
+
+/* ---- choice and kinds ---- */
+
+/* All lanes of d become those of a. */
+static void assign(run *r, pf_val to, pf_val from, pf_kinds seen)
+{
+    pf_state *d = &r->st[to];
+    const void *a = lanes(r, from);
+    const size_t n = (size_t)r->m->n;
+    const bool scalar = r->p->values[from].scalar;
+    if (r->p->values[to].lane == PF_LANE_BYTE) {
+        if (scalar) {
+            memset(d->data, *(const uint8_t *)a, n);
+        } else {
+            memcpy(d->data, a, n);
+        }
+    } else if (scalar) {
+        r->k->fill(d->data, *(const uint64_t *)a, r->m->n);
+    } else {
+        memcpy(d->data, a, n * 8);
+    }
+    if (!pf_kinds_single(seen)) {
+        memcpy(d->kind, r->st[from].kind, n);
+    }
+    d->seen = seen;
+    d->range = r->st[from].range;
+}
+
+static void run_blend(run *r, const pf_step *s)
+{
+    pf_state *d = &r->st[s->d];
+    const pf_state *a = &r->st[s->a];
+    const int32_t count = mask_count(r, s->mask);
+    const pf_kinds seen = a->seen & s->ka;
+    if (count == 0 || seen == 0) {
+        return;
+    }
+    if (count == r->m->n || d->seen == 0) {
+        assign(r, s->d, s->a, seen);
+        return;
+    }
+    const uint8_t *mask = r->st[s->mask].data;
+    const pf_kinds both = seen | d->seen;
+    r->k->blend[r->p->values[s->d].lane][s->form == PF_F_VS](d->data, mask, lanes(r, s->a), r->m->n);
+    if (!pf_kinds_single(both)) {
+        const bool uniform = pf_kinds_single(seen);
+        if (pf_kinds_single(d->seen)) {
+            memset(d->kind, d->seen, (size_t)r->m->n);
+        }
+        r->k->blend[PF_LANE_BYTE][uniform](d->kind, mask, uniform ? &seen : a->kind, r->m->n);
+    }
+    d->seen = both;
+    d->range = pf_interval_union(d->range, a->range);
+}
+
+static void run_select(run *r, const pf_step *s)
+{
+    pf_state *d = &r->st[s->d];
+    const pf_state *a = &r->st[s->a], *b = &r->st[s->b];
+    const pf_kinds sa = a->seen & s->ka, sb = b->seen & s->kb, both = sa | sb;
+    if (r->p->values[s->d].scalar) { /* one kind */
+        const pf_state *chosen = *(const uint8_t *)r->st[s->c].data != 0 ? a : b;
+        memcpy(d->data, chosen->data, 8);
+        d->range = chosen->range;
+        d->seen = both;
+        return;
+    }
+    if (r->p->values[s->c].scalar) {
+        const bool yes = *(const uint8_t *)r->st[s->c].data != 0;
+        assign(r, s->d, yes ? s->a : s->b, yes ? sa : sb);
+        return;
+    }
+    const uint8_t *c = r->st[s->c].data;
+    r->k->select[r->p->values[s->d].lane][s->form](d->data, c, lanes(r, s->a), lanes(r, s->b), r->m->n);
+    if (both != 0 && !pf_kinds_single(both)) {
+        const bool ua = pf_kinds_single(sa), ub = pf_kinds_single(sb);
+        const int form = ua && ub ? PF_F_SS : ua ? PF_F_SV : ub ? PF_F_VS : PF_F_VV;
+        r->k->select[PF_LANE_BYTE][form](d->kind, c, ua ? &sa : a->kind, ub ? &sb : b->kind, r->m->n);
+    }
+    d->seen = both;
+    d->range = pf_interval_union(a->range, b->range);
+}
+
+static void run_is_kind(run *r, const pf_step *s)
+{
+    pf_state *d = &r->st[s->d];
+    const pf_state *a = &r->st[s->a];
+    const pf_kinds seen = a->seen & s->ka;
+    d->seen = PF_K_BOOL;
+    if ((seen & ~s->kb) == 0 || (seen & s->kb) == 0) {
+        memset(d->data, (seen & s->kb) != 0, (size_t)r->m->n);
+    } else {
+        r->k->is_kind(d->data, a->kind, s->kb, r->m->n);
+    }
+}
+
+/* Between bytes and words of bool. */
+static void run_resize(run *r, const pf_step *s)
+{
+    pf_state *d = &r->st[s->d];
+    const int32_t n = r->p->values[s->d].scalar ? 1 : r->m->n;
+    d->seen = PF_K_BOOL;
+    if (s->code == PF_STEP_PACK) {
+        r->k->pack(d->data, r->st[s->a].data, n);
+    } else {
+        r->k->widen(d->data, r->st[s->a].data, n);
+    }
+}
+
+/* ---- control ---- */
+
+static void run_branch(run *r, const pf_step *s)
+{
+    const int32_t all = mask_count(r, s->mask);
+    const uint8_t *mask = mask_bytes(r, s->mask);
+    const uint8_t *c = r->st[s->c].data;
+    pf_state *yes = s->d == 0 ? NULL : &r->st[s->d], *no = s->a == 0 ? NULL : &r->st[s->a];
+    int32_t count;
+    if (r->p->values[s->c].scalar) {
+        pf_state *taken = *c != 0 ? yes : no;
+        count = *c != 0 ? all : 0;
+        if (taken != NULL && mask != NULL) {
+            memcpy(taken->data, mask, (size_t)r->m->n);
+        }
+    } else {
+        count = r->k->branch(yes == NULL ? NULL : yes->data, no == NULL ? NULL : no->data, c, mask, r->m->n);
+    }
+    if (yes != NULL) {
+        yes->count = count;
+    }
+    if (no != NULL) {
+        no->count = all - count;
+    }
+}
+
+static void run_merge(run *r, const pf_step *s)
+{
+    pf_state *d = &r->st[s->d];
+    const int32_t count = mask_count(r, s->mask);
+    if (count == r->m->n) {
+        d->count = count;
+    } else if (count != 0) {
+        if (d->count == 0) {
+            memcpy(d->data, r->st[s->mask].data, (size_t)r->m->n);
+        } else {
+            r->k->merge(d->data, r->st[s->mask].data, r->m->n);
+        }
+        d->count += count;
+    }
+}
+
+/* Drops all lanes but those in the next record's bits, of which there are `count`. */
+static void compact(run *r, int32_t count, const pf_item *items, uint32_t nitems)
+{
+    pf_machine *m = r->m;
+    const uint64_t *bits = pf_machine_bits(m);
+    for (uint32_t i = 0; count > 0 && i < nitems; i++) {
+        const pf_value *value = &r->p->values[items[i].value];
+        pf_state *s = &r->st[items[i].value];
+        void *home = m->registers + value->slot;
+        if (value->lane == PF_LANE_BYTE) {
+            r->k->compress1(home, s->data, bits, m->n);
+        } else {
+            r->k->compress8(home, lanes(r, items[i].value), bits, m->n);
+        }
+        s->data = home;
+        if (items[i].kinds != 0 && !pf_kinds_single(s->seen)) {
+            uint8_t *kind_home = m->registers + value->kind_slot;
+            r->k->compress1(kind_home, s->kind, bits, m->n);
+            s->kind = kind_home;
+        }
+    }
+    pf_machine_compacted(m, count);
+}
+
+/* c 0: all who are alive. Nothing is moved when nobody leaves. */
+static void run_compact(run *r, const pf_step *s)
+{
+    pf_machine *m = r->m;
+    const pf_value *value = &r->p->values[s->c];
+    const pf_state *c = &r->st[s->c];
+    const uint8_t *alive = m->deaths ? m->alive : NULL;
+    int32_t count;
+    if (s->c == 0 || value->scalar || (value->origin == PF_VALUE_MASK && (c->count == 0 || c->count == m->n))) {
+        bool all = s->c == 0 || (value->scalar ? *(const uint8_t *)c->data != s->negate : c->count != 0);
+        if (all && alive == NULL) {
+            return;
+        }
+        count = all ? r->k->bits(pf_machine_bits(m), alive, 0, NULL, m->n) : 0;
+    } else {
+        count = r->k->bits(pf_machine_bits(m), c->data, s->negate, alive, m->n);
+    }
+    if (count < m->n) {
+        compact(r, count, r->p->items + s->index, s->count);
+    }
+}
+
+static void run_stop(run *r, const pf_step *s)
+{
+    if (mask_count(r, s->mask) == 0) {
+        return;
+    }
+    const uint8_t *mask = mask_bytes(r, s->mask);
+    for (int32_t i = 0; i < r->m->n; i++) {
+        if (is_live(r, mask, i)) {
+            const int32_t row = pf_machine_rows(r->m)[i];
+            r->f->stop = r->f->stop < 0 || row < r->f->stop ? row : r->f->stop;
+            return;
+        }
+    }
+}
+
+static void run_exit(run *r, const pf_step *s)
+{
+    const pf_item *items = r->p->items + s->index;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const pf_state *o = &r->st[items[i].value];
+        const pf_kinds seen = o->seen & items[i].kinds;
+        r->f->outputs[i] = (pf_vec){
+            .data = lanes(r, items[i].value),
+            .kind = pf_kinds_single(seen) || seen == 0 ? NULL : o->kind,
+            .seen = seen,
+            .lo = o->range.lo,
+            .hi = o->range.hi,
+        };
+    }
+    r->f->nout = r->m->n;
+}
+
+/* ---- the whole ---- */
+
+/* What comes from outside: columns, params, strings; and a clean slate for what edges write. */
+static void begin(run *r)
+{
+    const pf_frame *f = r->f;
+    pf_machine_begin(r->m, f->n);
+    for (uint32_t v = 1; v < r->p->nvalues; v++) {
+        const pf_value *value = &r->p->values[v];
+        pf_state *s = &r->st[v];
+        switch (value->origin) {
+        case PF_VALUE_COLUMN: {
+            const pf_vec *c = &f->columns[value->index];
+            pf_interval range = c->lo <= c->hi ? (pf_interval){c->lo, c->hi} : PF_INTERVAL_ALL;
+            *s = (pf_state){c->data, c->kind, range, c->start, c->step, 0, c->seen, c->iota};
+            break;
+        }
+        case PF_VALUE_ROW:
+            s->data = r->m->registers + value->slot;
+            s->range = (pf_interval){f->row0, f->row0 + f->n - 1};
+            s->start = f->row0;
+            s->step = 1;
+            s->iota = true;
+            break;
+        case PF_VALUE_PARAM: {
+            const pf_scalar *param = &f->params[value->index];
+            if (value->lane == PF_LANE_BYTE) {
+                *(uint8_t *)s->data = param->u.i != 0;
+            } else {
+                memcpy(s->data, &param->u, 8);
+            }
+            s->range = value->kinds == PF_K_I64 ? (pf_interval){param->u.i, param->u.i} : PF_INTERVAL_ALL;
+            break;
+        }
+        case PF_VALUE_STRING:
+            memcpy(s->data, &f->strings[value->index], 8);
+            break;
+        case PF_VALUE_ARG:
+            s->seen = 0;
+            break;
+        case PF_VALUE_MASK:
+            s->count = 0;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static void run_step(run *r, const pf_step *s)
+{
+    switch ((pf_step_code)s->code) {
+    case PF_STEP_COLUMN:
+        check_kinds(r, s, r->st[s->a].seen, s->ka);
+        break;
+    case PF_STEP_OP:
+        run_op(r, s, s->kernel);
+        break;
+    case PF_STEP_INT:
+        run_int(r, s);
+        break;
+    case PF_STEP_STR:
+        run_str(r, s);
+        break;
+    case PF_STEP_SELECT:
+        run_select(r, s);
+        break;
+    case PF_STEP_IS_KIND:
+        run_is_kind(r, s);
+        break;
+    case PF_STEP_NARROW:
+        check_kinds(r, s, r->st[s->a].seen & s->ka, s->kb);
+        break;
+    case PF_STEP_PACK:
+    case PF_STEP_WIDEN:
+        run_resize(r, s);
+        break;
+    case PF_STEP_FILL:
+        assign(r, s->d, s->a, s->ka);
+        break;
+    case PF_STEP_BLEND:
+        run_blend(r, s);
+        break;
+    case PF_STEP_BRANCH:
+        run_branch(r, s);
+        break;
+    case PF_STEP_MERGE:
+        run_merge(r, s);
+        break;
+    case PF_STEP_COMPACT:
+        run_compact(r, s);
+        break;
+    case PF_STEP_STOP:
+        run_stop(r, s);
+        break;
+    case PF_STEP_BAIL:
+        fail_all(r, s, false);
+        break;
+    case PF_STEP_EXIT:
+        run_exit(r, s);
+        break;
+    case PF_STEP_ENTER:
+    case PF_STEP_COUNT:
+        break;
+    }
+}
+
+void pf_interp_run(const pf_program *program, pf_frame *frame)
+{
+    run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states};
+    frame->stop = -1;
+    frame->nout = 0;
+    begin(&r);
+    for (uint32_t i = 0; i < program->nsteps && r.m->n > 0;) {
+        const pf_step *s = &program->steps[i++];
+        if (s->code == PF_STEP_ENTER) {
+            i = r.st[s->mask].count == 0 ? s->index : i;
+        } else {
+            run_step(&r, s);
+        }
+    }
+    pf_machine_end(r.m, frame);
+}
