@@ -11,11 +11,7 @@
 
 #include "mem.h"
 
-enum {
-    ALIGNMENT = 16,
-    FIRST = 1 << 10,
-    LARGEST = 1 << 16
-};
+enum { ALIGNMENT = 16, FIRST = 1 << 10, LARGEST = 1 << 16 }; /* bytes */
 
 struct pf_arena_block {
     pf_arena_block *older;

@@ -1,6 +1,7 @@
 /* Bits, and arithmetic that says when it does not fit.
  *
- * The add, sub and mul functions return true on overflow, as the compiler's builtins do; *out then holds the result wrapped. */
+ * The add, sub and mul functions return true on overflow, as the compiler's builtins do; *out then holds the result
+ * wrapped. */
 #ifndef PF_BASE_BITS_H
 #define PF_BASE_BITS_H
 

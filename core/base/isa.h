@@ -1,7 +1,7 @@
 /* Names in files that are compiled once per instruction set.
  *
- * The build compiles such a file with -DPF_ISA=base, avx2 or avx512 (core/meson.build). A function that is not static is
- * written PF_ISA_FN(pf_kernels_table) and becomes pf_kernels_table_avx2. Include nothing here that defines inline
+ * The build compiles such a file with -DPF_ISA=base, avx2 or avx512 (core/meson.build). A function that is not static
+ * is written PF_ISA_FN(pf_kernels_table) and becomes pf_kernels_table_avx2. Include nothing here that defines inline
  * functions with external linkage: the linker could keep the copy that only newer CPUs can run. */
 #ifndef PF_BASE_ISA_H
 #define PF_BASE_ISA_H

@@ -8,11 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *pf_mem_alloc(size_t size);                 /* uninitialised; NULL when there is none */
-void *pf_mem_calloc(size_t count, size_t size);  /* zeroed; NULL on overflow of count * size too */
-void *pf_mem_realloc(void *old, size_t size);    /* as realloc; old stays valid on NULL */
-void *pf_mem_aligned(size_t size);               /* 64-byte aligned, uninitialised; free with pf_mem_free */
-void pf_mem_free(void *block);                   /* NULL is allowed */
+void *pf_mem_alloc(size_t size);                /* uninitialised; NULL when there is none */
+void *pf_mem_calloc(size_t count, size_t size); /* zeroed; NULL on overflow of count * size too */
+void *pf_mem_realloc(void *old, size_t size);   /* as realloc; old stays valid on NULL */
+void *pf_mem_aligned(size_t size);              /* 64-byte aligned, uninitialised; free with pf_mem_free */
+void pf_mem_free(void *block);                  /* NULL is allowed */
 
 /* Test support: fail the n-th allocation from now on (0: the next one), once; -1 switches it off.
  * Counting is process-wide. */

@@ -1,7 +1,7 @@
 /* CPUs this process may use (cpus.h).
  *
- * In a container the affinity mask usually shows all CPUs of the machine while a cgroup grants the time of two. Workers beyond
- * the quota would only wait for each other, throttled in the middle of a morsel. */
+ * In a container the affinity mask usually shows all CPUs of the machine while a cgroup grants the time of two. Workers
+ * beyond the quota would only wait for each other, throttled in the middle of a morsel. */
 #include "cpus.h"
 
 #include <stdio.h>

@@ -108,7 +108,8 @@ void pf_mutex_unlock(pf_mutex *mutex)
 
 /* Why no wake-up is lost: the waiter counts itself in, then sleeps only if the epoch is still its ticket; the waker
  * moves the epoch, then looks for waiters. In the one total order of these four steps (all seq_cst), either the
- * waiter's count comes before the waker's look, and it is woken, or the epoch moved before the waiter's check, and it does not sleep. */
+ * waiter's count comes before the waker's look, and it is woken, or the epoch moved before the waiter's check, and it
+ * does not sleep. */
 
 uint32_t pf_eventcount_ticket(pf_eventcount *ec)
 {

@@ -19,8 +19,8 @@ typedef struct pf_thread {
     pthread_t handle;
 } pf_thread;
 
-/* Runs main(arg) on a new thread. name is copied; at most 15 bytes of it are shown by tools. arg has to live until main is done
- * with it. PF_NOMEM, or PF_OS where no thread is to be had; then nothing was started. */
+/* Runs main(arg) on a new thread. name is copied; at most 15 bytes of it are shown by tools. arg has to live until main
+ * is done with it. PF_NOMEM, or PF_OS where no thread is to be had; then nothing was started. */
 PF_MUST_CHECK pf_status pf_thread_start(pf_thread *thread, const char *name, void (*main)(void *), void *arg);
 /* Waits for the end of a started thread, once. What it wrote is visible afterwards. */
 void pf_thread_join(pf_thread *thread);
@@ -52,8 +52,8 @@ void pf_mutex_unlock(pf_mutex *mutex);
 
 /* ---- waiting for a condition that lives in other memory ---- */
 
-/* An eventcount: the condition is the caller's own (atomics, or data under a lock); this only puts threads to sleep and wakes them
- * without losing a wake-up in between.
+/* An eventcount: the condition is the caller's own (atomics, or data under a lock); this only puts threads to sleep and
+ * wakes them without losing a wake-up in between.
  *
  *     waiter                                            waker
  *     for (;;) {                                        make the condition true

@@ -194,10 +194,10 @@ static void test_cpu(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status_texts),   cmocka_unit_test(test_mem_counts),
-        cmocka_unit_test(test_mem_refuses),    cmocka_unit_test(test_mem_fails_once),
-        cmocka_unit_test(test_arena),          cmocka_unit_test(test_arena_without_memory),
-        cmocka_unit_test(test_bits),           cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_status_texts), cmocka_unit_test(test_mem_counts),
+        cmocka_unit_test(test_mem_refuses),  cmocka_unit_test(test_mem_fails_once),
+        cmocka_unit_test(test_arena),        cmocka_unit_test(test_arena_without_memory),
+        cmocka_unit_test(test_bits),         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_cpu),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
