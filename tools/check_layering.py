@@ -28,7 +28,9 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 TESTS = "core/tests"  # sees all of core
 
-PYTHON = re.compile(r"(Python|pyconfig|structmember|patchlevel|opcode|frameobject|datetime)\.h$|(^|/)(cpython|internal)/")
+PYTHON = re.compile(
+    r"(Python|pyconfig|structmember|patchlevel|opcode|frameobject|datetime)\.h$|(^|/)(cpython|internal)/"
+)
 SYSTEM = re.compile(r"(pthread|unistd|sched|signal|fcntl|dlfcn|threads|poll)\.h$|^(sys|linux|mach)/")
 INCLUDE = re.compile(r"""^[ \t]*#[ \t]*include[ \t]+([<"])([^>"]+)[>"]""", re.MULTILINE)
 
