@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -189,6 +190,14 @@ static void test_cpu(void **state)
     assert_true(level >= PF_CPU_BASE && level <= PF_CPU_AVX512);
     assert_int_equal(pf_cpu_isa(), level);
     assert_string_equal(pf_cpu_isa_name(PF_CPU_AVX2), "avx2");
+
+    /* Decided once per process, so `make test` runs this one under each value. */
+    const char *wanted = getenv("PUREFOLD_ISA");
+    if (wanted != NULL && strcmp(wanted, "base") == 0) {
+        assert_int_equal(level, PF_CPU_BASE);
+    } else if (wanted != NULL && strcmp(wanted, "avx2") == 0) {
+        assert_true(level <= PF_CPU_AVX2);
+    }
 }
 
 int main(void)
