@@ -1,0 +1,229 @@
+/* The driver. A round reads the old function and builds a new one beside it, block by block in order.
+ *
+ * Because a value is rewritten at the moment it is emitted, one round folds, shares and simplifies along every chain of
+ * operations at once; only what needs hindsight (dead values, arguments that turn out alike, blocks left with a
+ * single way in) waits for the next round. Rounds go on until none changes anything. The old function is dropped only
+ * when the new one is whole, so running out of memory leaves the program as it was. */
+#include "rewrite_internal.h"
+
+#include "../base/mem.h"
+
+#include <string.h>
+
+enum { MAX_ROUNDS = 16 };
+
+bool pf_rw_on(const pf_rw *rw, pf_rule rule)
+{
+    return rw->options == NULL || !rw->options->off[rule];
+}
+
+void pf_rw_fired(pf_rw *rw, pf_rule rule)
+{
+    rw->changed = true;
+    if (rw->log != NULL) {
+        rw->log->fired[rule]++;
+    }
+}
+
+/* ---- what a function declares ---- */
+
+static void copy_declarations(const pf_fn *old, pf_fn *fn)
+{
+    for (uint32_t i = 0; i < old->ncolumns; i++) {
+        uint32_t c = pf_ir_add_column(fn, old->columns[i].kinds, (pf_column_from)old->columns[i].from,
+                                      old->columns[i].index);
+        if (!fn->failed) {
+            fn->columns[c].checked = old->columns[i].checked;
+        }
+    }
+    for (uint32_t i = 0; i < old->nparams; i++) {
+        (void)pf_ir_add_param(fn, old->params[i]);
+    }
+    for (uint32_t i = 0; i < old->nstrings; i++) {
+        (void)pf_ir_add_string(fn, old->strings[i]);
+    }
+    for (uint32_t i = 1; i < old->nplaces; i++) {
+        const pf_place *p = &old->places[i];
+        (void)pf_ir_add_place(fn, p->function, p->file, p->line, p->col);
+    }
+    if (old->noutputs > 0 && !fn->failed) {
+        fn->outputs = pf_arena_alloc(&fn->arena, old->noutputs);
+        fn->failed |= fn->outputs == NULL;
+    }
+    if (old->noutputs > 0 && !fn->failed) {
+        memcpy(fn->outputs, old->outputs, old->noutputs);
+        fn->noutputs = old->noutputs;
+    }
+}
+
+static void mark_uses(const pf_fn *fn, bool *used)
+{
+    for (pf_ref r = 1; r < fn->ninsts; r++) {
+        used[fn->insts[r].a] = used[fn->insts[r].b] = used[fn->insts[r].c] = true;
+    }
+    for (pf_block b = 0; b < fn->nblocks; b++) {
+        const pf_inst *last = &fn->insts[fn->blocks[b].end - 1];
+        pf_edge edges[2];
+        uint32_t n = pf_ir_edges(fn, last, edges);
+        for (uint32_t e = 0; e < n; e++) {
+            for (uint32_t i = 0; i < edges[e].nargs; i++) {
+                used[edges[e].args[i]] = true;
+            }
+        }
+        for (uint32_t i = 0; last->op == PF_OP_yield && i < last->imm.p.count; i++) {
+            used[fn->pool[last->imm.p.first + i]] = true;
+        }
+    }
+}
+
+/* Law 5 of rules.def: a column that was used is read on, for the sake of the kinds that bail there. */
+static pf_status keep_checking(const pf_rw *rw)
+{
+    pf_fn *fn = rw->fn;
+    bool *used = pf_mem_calloc(rw->old->ninsts, sizeof *used);
+    if (used == NULL) {
+        return PF_NOMEM;
+    }
+    mark_uses(rw->old, used);
+    for (pf_ref r = 1; r < rw->old->blocks[0].end; r++) {
+        const pf_inst *inst = &rw->old->insts[r];
+        if (inst->op != PF_OP_column || (inst->kinds & PF_K_OBJ) || fn->failed) {
+            continue;
+        }
+        bool there = false;
+        for (uint32_t i = 0; i < fn->npinned; i++) {
+            const pf_inst *p = &fn->insts[fn->pinned[i]];
+            there |= p->op == PF_OP_column && p->imm.k == inst->imm.k;
+        }
+        if (!there && (used[r] || fn->columns[inst->imm.k].checked)) {
+            fn->columns[inst->imm.k].checked = true;
+            (void)pf_ir_column(fn, inst->imm.k);
+        }
+    }
+    pf_mem_free(used);
+    return fn->failed ? PF_NOMEM : PF_OK;
+}
+
+/* ---- a round ---- */
+
+static pf_status allocate(pf_rw *rw)
+{
+    const pf_fn *old = rw->old;
+    rw->map = pf_arena_alloc(&rw->tmp, old->ninsts * sizeof *rw->map);
+    rw->made = pf_arena_alloc(&rw->tmp, old->nblocks * sizeof *rw->made);
+    rw->blocks = pf_arena_alloc(&rw->tmp, old->nblocks * sizeof *rw->blocks);
+    if (rw->map == NULL || rw->made == NULL || rw->blocks == NULL) {
+        return PF_NOMEM;
+    }
+    for (pf_block b = 0; b < old->nblocks; b++) {
+        rw->made[b] = PF_NOBLOCK;
+    }
+    rw->made[0] = 0;
+    return PF_OK;
+}
+
+static void start_block(pf_rw *rw, pf_block old)
+{
+    const pf_block_info *info = &rw->old->blocks[old];
+    pf_block block = rw->made[old];
+    uint32_t arg = 0;
+    if (block != 0) {
+        pf_ir_start(rw->fn, block);
+    }
+    rw->at = block;
+    rw->blocks[block].rank = rw->nstarted++;
+    for (uint32_t i = 0; i < info->nargs; i++) {
+        pf_ref a = info->first + i;
+        if (rw->live[a] && rw->same[a] == PF_NOREF) {
+            rw->map[a] = pf_ir_arg(rw->fn, block, arg++);
+        }
+    }
+}
+
+static pf_status build(pf_rw *rw)
+{
+    PF_TRY(allocate(rw));
+    copy_declarations(rw->old, rw->fn);
+    PF_TRY(pf_rw_analyse(rw));
+    for (pf_block b = 0; b < rw->old->nblocks && !rw->failed && !rw->fn->failed; b++) {
+        if (rw->made[b] != PF_NOBLOCK) {
+            start_block(rw, b);
+            pf_rw_fill(rw, b);
+        }
+    }
+    if (rw->failed || rw->fn->failed) {
+        return PF_NOMEM;
+    }
+    PF_TRY(keep_checking(rw));
+    PF_TRY(pf_ir_arrange(rw->fn, NULL, 0));
+#ifndef NDEBUG
+    PF_TRY(pf_ir_verify(rw->fn, NULL, 0));
+#endif
+    return PF_OK;
+}
+
+/* Builds *out from old; *changed tells whether they differ. */
+static pf_status round_of(const pf_fn *old, const pf_rewrite_options *options, pf_rewrite_log *log,
+                          const pf_stride *stride, pf_fn **out, bool *changed)
+{
+    pf_rw rw = {.old = old, .fn = pf_ir_new(), .options = options, .log = log, .stride = stride};
+    if (rw.fn == NULL) {
+        return PF_NOMEM;
+    }
+    pf_arena_init(&rw.tmp);
+    pf_status status = build(&rw);
+    pf_arena_free(&rw.tmp);
+    if (status != PF_OK) {
+        pf_ir_free(rw.fn);
+        return status;
+    }
+    *changed = rw.changed;
+    *out = rw.fn;
+    return PF_OK;
+}
+
+/* The function keeps its address; what it is becomes what `fresh` was. */
+static void become(pf_fn *fn, pf_fn *fresh)
+{
+    pf_fn old = *fn;
+    *fn = *fresh;
+    *fresh = old;
+    pf_ir_free(fresh);
+}
+
+pf_status pf_rewrite_run(pf_fn *fn, const pf_rewrite_options *options, pf_rewrite_log *log)
+{
+    pf_fn *best = NULL, *fresh = NULL;
+    bool changed = true;
+    pf_status status = PF_OK;
+    for (int i = 0; i < MAX_ROUNDS && changed && status == PF_OK; i++) {
+        status = round_of(best != NULL ? best : fn, options, log, NULL, &fresh, &changed);
+        if (status == PF_OK) {
+            pf_ir_free(best);
+            best = fresh;
+        }
+        if (log != NULL) {
+            log->rounds++;
+        }
+    }
+    if (status != PF_OK) {
+        pf_ir_free(best);
+        return status;
+    }
+    become(fn, best);
+    return PF_OK;
+}
+
+pf_status pf_rewrite_with_stride(const pf_fn *fn, const pf_stride *stride, const pf_rewrite_options *options,
+                                 pf_rewrite_log *log, pf_fn **out)
+{
+    bool changed;
+    *out = NULL;
+    PF_TRY(round_of(fn, options, log, stride, out, &changed));
+    pf_status status = pf_rewrite_run(*out, options, log);
+    if (status != PF_OK) {
+        pf_ir_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
