@@ -33,13 +33,23 @@ void pf_settings_now(pf_settings *out)
     Py_XDECREF(value);
 }
 
+int64_t pf_settings_min_rows(void)
+{
+    if (!changed) {
+        return defaults.min_rows;
+    }
+    pf_settings settings;
+    pf_settings_now(&settings);
+    return settings.min_rows;
+}
+
 /* ---- to Python ---- */
 
 static PyObject *disabled_names(const pf_settings *s)
 {
     PyObject *names = PyList_New(0);
     for (int i = 0; names != NULL && i < rule_count + 1; i++) {
-        bool listed = i == rule_count ? s->off : (s->rules_off >> i & 1) != 0;
+        bool listed = i == rule_count ? s->off : pf_rule_set_has(&s->rules_off, i);
         PyObject *name = listed ? PyUnicode_FromString(i == rule_count ? "all" : rule_names[i]) : NULL;
         if (listed && (name == NULL || PyList_Append(names, name) < 0)) {
             Py_CLEAR(names);
@@ -106,7 +116,7 @@ static int disable_one(PyObject *name, pf_settings *s)
     }
     for (int i = 0; PyUnicode_Check(name) && i < rule_count; i++) {
         if (PyUnicode_CompareWithASCIIString(name, rule_names[i]) == 0) {
-            s->rules_off |= UINT64_C(1) << i;
+            s->rules_off.bits[i / 64] |= UINT64_C(1) << (i % 64);
             return 0;
         }
     }
@@ -121,7 +131,7 @@ static int read_disable(PyObject *value, pf_settings *s)
         return -1;
     }
     s->off = false;
-    s->rules_off = 0;
+    memset(&s->rules_off, 0, sizeof s->rules_off);
     int status = 0;
     for (Py_ssize_t i = 0; status == 0 && i < PySequence_Fast_GET_SIZE(names); i++) {
         status = disable_one(PySequence_Fast_GET_ITEM(names, i), s);

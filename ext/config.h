@@ -11,19 +11,27 @@
 #include <stdint.h>
 
 enum { PF_TIER_CPYTHON = 0, PF_TIER_VECTORS = 1, PF_TIER_AUTO = -1 };
-enum { PF_MAX_RULES = 64 };
+enum { PF_MAX_RULES = 192 };
+
+/* A set of rewrite rules: bit i stands for rule i of those given to pf_config_add. */
+typedef struct pf_rule_set {
+    uint64_t bits[PF_MAX_RULES / 64];
+} pf_rule_set;
+
+static inline bool pf_rule_set_has(const pf_rule_set *set, int rule) { return (set->bits[rule / 64] >> (rule % 64) & 1) != 0; }
 
 typedef struct pf_settings {
     int threads;        /* the caller included; 0: as many as this process may use CPUs */
     int tier;           /* PF_TIER_*; CPYTHON: every call goes to the builtin */
     int64_t min_rows;   /* fewer rows stay in CPython; 0: the engine's own choice; 1: everything native and in parallel */
-    uint64_t rules_off; /* bit i: rewrite rule i of those given to pf_config_add is switched off */
+    pf_rule_set rules_off; /* rewrite rules that are switched off */
     bool off;           /* PUREFOLD_DISABLE=all */
     bool log_fallback;  /* print each distinct fallback reason once */
 } pf_settings;
 
 /* The settings of the calling context. Never fails: on trouble it gives the process's defaults. Needs the GIL. */
 void pf_settings_now(pf_settings *out);
+int64_t pf_settings_min_rows(void); /* min_rows of the calling context alone */
 
 /* Adds _config_get, _config_set and _config_default to the module. rules: names of the rewrite rules, in the order of
  * their bits, static. 0, or -1 with an error set. */

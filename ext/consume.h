@@ -9,4 +9,7 @@
 PyObject *pf_consume_list(PyObject *iterable);
 PyObject *pf_consume_tuple(PyObject *iterable);
 
+/* Adds sum, min, max, any, all, next, reduce and fold to the module. 0, or -1 with an error set. */
+int pf_consume_add(PyObject *module);
+
 #endif

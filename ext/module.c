@@ -5,21 +5,97 @@
  * package hands out the plain builtins instead. */
 #include <Python.h>
 
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "../core/rewrite/rewrite.h"
+#include "../core/run/run.h"
 #include "chain.h"
+#include "config.h"
+#include "consume.h"
 #include "debug.h"
 #include "debug_chain.h"
+#include "decode.h"
+#include "effects.h"
+#include "explain.h"
+#include "feed.h"
+#include "intrinsics.h"
+#include "plan.h"
+#include "types.h"
 
 PyMODINIT_FUNC PyInit__engine(void);
 
+/* Why this interpreter gets the plain builtins, or NULL. */
+static const char *unsupported(void)
+{
+#ifdef Py_GIL_DISABLED
+    return "Builds without the GIL run plain for now.";
+#endif
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        return "Sub-interpreters run plain.";
+    }
+    if (!pf_decode_supported()) {
+        return "This Python version has no bytecode table yet; 3.11, 3.12 and 3.13 have.";
+    }
+    return NULL;
+}
+
+static PyObject *at_exit(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    pf_run_quiesce(); /* before finalization begins */
+    pf_plan_forget_all();
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef exit_method = {"_at_exit", at_exit, METH_NOARGS, NULL};
+
+/* Workers end before the interpreter does, and before a fork: a forked child has none of them. */
+static int add_hooks(PyObject *module)
+{
+    static bool added; /* hooks are the process's */
+    if (added) {
+        return 0;
+    }
+    PyObject *function = PyCFunction_New(&exit_method, module), *atexit = PyImport_ImportModule("atexit");
+    PyObject *done = function != NULL && atexit != NULL ? PyObject_CallMethod(atexit, "register", "O", function) : NULL;
+    Py_XDECREF(function);
+    Py_XDECREF(atexit);
+    if (done == NULL) {
+        return -1;
+    }
+    Py_DECREF(done);
+    if (pthread_atfork(pf_run_quiesce, NULL, pf_run_after_fork) != 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    added = true;
+    return 0;
+}
+
+static int add_config(PyObject *module)
+{
+    static const char *rules[PF_MAX_RULES];
+    int n = 0;
+    for (; n < PF_RULE_COUNT; n++) {
+        rules[n] = pf_rules[n].name;
+    }
+    rules[n++] = "range_stride";
+    return pf_config_add(module, rules, n);
+}
+
 static int engine_exec(PyObject *module)
 {
-    if (PyModule_AddStringConstant(module, "_unsupported", "the engine is not wired to the consumers") < 0) {
-        return -1;
+    const char *why = unsupported();
+    if (why != NULL) {
+        return PyModule_AddStringConstant(module, "_unsupported", why);
     }
-    if (pf_chain_init() < 0 || pf_debug_chain_add(module) < 0) {
-        return -1;
-    }
-    return pf_debug_add(module);
+    bool ok = PyModule_AddObjectRef(module, "_unsupported", Py_None) == 0 && pf_chain_init() == 0 && pf_feed_init() == 0 &&
+              pf_intrinsics_init() == 0 && add_config(module) == 0 && pf_consume_add(module) == 0 &&
+              pf_types_add(module) == 0 && pf_explain_add(module) == 0 && pf_debug_chain_add(module) == 0 &&
+              pf_debug_add(module) == 0 && pf_purity_add(module) == 0 && add_hooks(module) == 0;
+    return ok ? 0 : -1;
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -1,0 +1,171 @@
+/* Inside of the builder: abstract interpretation of a chain into one row program.
+ *
+ *   build.c        the chain: nodes from the leaves outward, the consumer's tail, the finished plan
+ *   build_frame.c  one Python function or generator expression: bytecode, joins, inlining
+ *   build_value.c  abstract values: columns, kinds, splitting, merging
+ *   build_op.c     operators on abstract values
+ *   build_call.c   calls: binding arguments, intrinsics
+ *
+ * A *state* is one way the row can have come so far: an IR block that is being filled, and what is known of every
+ * value in it. Where ways meet, states whose values have the same kinds are merged (block arguments where the values differ);
+ * states of different kinds go on apart. Where an op needs one kind and a value may have several, the state is split
+ * by is_kind branches and the op is tried again in each.
+ *
+ * Everything lives in the builder's arena. Errors: b->refused (this chain falls back) or b->error (Python exception set) end
+ * all work; every function may return early when pf_b_dead(b). */
+#ifndef PF_BUILD_INTERNAL_H
+#define PF_BUILD_INTERNAL_H
+
+#include "decode.h"
+#include "plan.h"
+#include "reasons.h"
+
+typedef enum pf_av_tag {
+    PF_AV_UNBOUND, /* no value: an unbound local, the self of a plain attribute call */
+    PF_AV_SCALAR,  /* an IR value; of kind obj when it is something of the source that no op looks into */
+    PF_AV_TUPLE,
+    PF_AV_PY,      /* a Python object known now: function, module, type, constant container */
+    PF_AV_ITERATOR /* the iterator of the for being run */
+} pf_av_tag;
+
+typedef struct pf_av {
+    uint8_t tag;
+    pf_kinds kinds;  /* SCALAR */
+    pf_ref ref;      /* SCALAR: the value */
+    pf_ref handle;   /* SCALAR: the object it came as (kind obj, 0 in a lane: none), or PF_NOREF */
+    int32_t path;    /* SCALAR: where in the source's items it was read, index into b->paths, or -1 */
+    int32_t watch;   /* PY, SCALAR: the watch that gives it, or -1 */
+    int32_t n;       /* TUPLE */
+    PyObject *py;    /* PY; SCALAR: the constant object itself, or NULL. Borrowed */
+    struct pf_av *items; /* TUPLE; never changed once made */
+} pf_av;
+
+/* A place in the source's items: a leaf's item, or something inside it. */
+typedef struct pf_path {
+    int leaf;
+    int npath;
+    pf_path_step steps[PF_MAX_PATH]; /* type, name borrowed until the plan is finished */
+    pf_kinds kinds;       /* what the sample holds, PF_K_OBJ for anything that is no scalar */
+    PyTypeObject *type;   /* the one type of all sampled objects that are no scalars; NULL: none, or several */
+    bool mixed;           /* several such types */
+    int size;             /* length of all sampled tuples, or -1 */
+    int column[3]; /* value, handle, presence: columns of pf_fn, -1: not used yet */
+} pf_path;
+
+typedef struct pf_frame_state {
+    struct pf_frame_state *parent; /* the caller it is inlined into; NULL: a chain step's function */
+    struct pf_activation *act;
+    pf_av *locals;
+    pf_av *stack;
+    int depth;
+} pf_frame_state;
+
+enum { PF_MAX_CARRY = 8 };
+
+typedef struct pf_state {
+    pf_block block; /* to be started when the state is run */
+    bool open;      /* already started */
+    pf_frame_state *frame;
+    pf_av carry[PF_MAX_CARRY]; /* values that pass by a step: what has been computed for other children */
+    int ncarry;
+    pf_av value;    /* what the chain's step works on, or the result of a function */
+    struct pf_state *next;
+} pf_state;
+
+/* One inlining of one function. */
+typedef struct pf_activation {
+    const pf_code *code;
+    int owner;      /* watch of the function or generator that globals and cells are read from */
+    PyObject *object; /* that function or generator; borrowed */
+    bool is_genexpr;
+    int for_index;  /* GENEXPR: its FOR_ITER */
+    int level;      /* inlining depth */
+    pf_state **pending; /* one list per instruction */
+    pf_state *results;  /* RETURN_VALUE or YIELD_VALUE */
+    struct pf_activation *parent;
+} pf_activation;
+
+enum { PF_MAX_PATHS = 48, PF_MAX_BLOCKS = 600, PF_MAX_VERSIONS = 16, PF_MAX_INLINE = 12, PF_MAX_CODES = 32, PF_SAMPLE = 48 };
+
+typedef struct pf_builder {
+    const pf_request *request;
+    pf_refusal *refusal;
+    pf_pyplan *plan;
+    pf_fn *fn;
+    pf_arena arena;
+    bool refused, error;
+    pf_path paths[PF_MAX_PATHS];
+    int npaths;
+    pf_watch watches[PF_MAX_WATCHES];
+    int nwatches, nparams;
+    PyObject *constants[PF_MAX_PARAMS]; /* owned */
+    PyObject *strings[PF_MAX_PARAMS];   /* owned */
+    int nstrings;
+    pf_code *codes[PF_MAX_CODES];
+    int ncodes;
+    int max_level;
+    int ends;          /* ways on which a row is dropped, so far */
+    pf_state *finals;  /* rows as the consumer gets them */
+    pf_state *split; /* states that pf_b_mono made; whoever runs a state tries them again at the same point */
+    /* where we are, for places and refusals */
+    const pf_activation *act;
+    int pc;
+    pf_ref null_handle;
+} pf_builder;
+
+static inline bool pf_b_dead(const pf_builder *b) { return b->refused || b->error || b->fn->failed; }
+
+/* ---- build.c ---- */
+void pf_b_refuse(pf_builder *b, int reason);
+void *pf_b_alloc(pf_builder *b, size_t size); /* NULL: b->error is set */
+uint16_t pf_b_place(pf_builder *b);
+
+/* ---- build_value.c ---- */
+pf_av pf_av_none(pf_builder *b);
+pf_av pf_av_const(pf_builder *b, PyObject *object);            /* any constant; PY when it is no scalar or tuple of such */
+pf_av pf_av_of(pf_kinds kinds, pf_ref ref);                    /* a computed scalar */
+pf_av pf_av_tuple(pf_builder *b, int n);                       /* items to be filled by the caller, at once */
+int pf_b_leaf_path(pf_builder *b, int leaf);                   /* path of a leaf's item */
+pf_av pf_b_item(pf_builder *b, int path);                      /* what is read there */
+int pf_b_path_step(pf_builder *b, int path, const pf_path_step *step); /* -1: refused */
+pf_ref pf_b_presence(pf_builder *b, int path);                 /* kind obj wherever the path can be walked */
+pf_ref pf_b_handle(pf_builder *b, const pf_av *av);            /* object of a value, PF_NOREF: box afresh */
+int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value); /* deduplicated; -1: refused. watch.name borrowed */
+pf_av pf_b_watched(pf_builder *b, pf_watch watch);             /* reads it now and classifies it */
+/* *av, which must also stand in a slot of st (a local, the stack, carry, value), as a scalar of one kind. False: nothing more to do
+ * in this state: it went into b->split in two, or the work is dead. */
+bool pf_b_mono(pf_builder *b, pf_state *st, pf_av *av);
+void pf_b_bail(pf_builder *b, pf_state *st);                   /* this way is CPython's */
+bool pf_av_same_shape(const pf_av *a, const pf_av *b);
+/* Merges states of equal shape: at most one state per shape remains. */
+pf_state *pf_b_merge(pf_builder *b, pf_state *list);
+pf_state *pf_b_fork(pf_builder *b, const pf_state *st, pf_block block);
+void pf_b_open(pf_builder *b, pf_state *st);                   /* start its block unless already open */
+void pf_b_close(pf_builder *b, pf_state *st);                  /* end the block by a jump to a new one, so that others can be filled */
+/* Splits by a bool: both ways, not open. */
+void pf_b_branch(pf_builder *b, pf_state *st, pf_ref cond, pf_state **yes, pf_state **no);
+
+/* ---- build_op.c: false as pf_b_mono ---- */
+bool pf_b_binary(pf_builder *b, pf_state *st, pf_binop op, pf_av *left, pf_av *right, pf_av *out);
+bool pf_b_compare(pf_builder *b, pf_state *st, pf_cmp op, pf_av *left, pf_av *right, pf_av *out);
+bool pf_b_contains(pf_builder *b, pf_state *st, pf_av *item, pf_av *container, pf_av *out);
+bool pf_b_is(pf_builder *b, pf_state *st, pf_av *left, pf_av *right, pf_av *out);
+bool pf_b_truth(pf_builder *b, pf_state *st, pf_av *av, pf_ref *out);
+bool pf_b_unary(pf_builder *b, pf_state *st, pf_bc op, pf_av *av, pf_av *out);
+bool pf_b_number(pf_builder *b, pf_state *st, pf_av *av, bool as_float, pf_ref *out, pf_kinds *kind);
+bool pf_b_subscript(pf_builder *b, pf_state *st, pf_av *container, pf_av *index, pf_av *out);
+bool pf_b_attribute(pf_builder *b, pf_state *st, pf_av *owner, PyObject *name, pf_av *out);
+bool pf_b_unpack(pf_builder *b, pf_state *st, pf_av *value, int n, pf_av *items);
+
+/* ---- build_call.c ---- */
+/* Calls callable with args (the last nkw are keywords). Result states (value set, not open) in *results; false as pf_b_mono. */
+bool pf_b_call(pf_builder *b, pf_state *st, const pf_av *callable, pf_av *args, int nargs, PyObject *kwnames, pf_state **results);
+
+/* ---- build_frame.c ---- */
+/* Runs a Python function on bound locals. */
+bool pf_b_run_function(pf_builder *b, pf_state *st, const pf_av *function, pf_av *locals, const pf_code *code, pf_state **results);
+/* Runs one row of a generator expression whose iterator gives `item`. */
+bool pf_b_run_genexpr(pf_builder *b, pf_state *st, int node, pf_av item, pf_state **results);
+const pf_code *pf_b_decode(pf_builder *b, PyObject *code);
+
+#endif

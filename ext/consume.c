@@ -1,0 +1,330 @@
+/* The consumers: builtins' names, signatures and messages; native where the engine can, the builtin itself elsewhere.
+ *
+ * Each one decides only what is its own: arguments, which sink, what an empty source means. Whatever it does not want to know
+ * about goes to the builtin unchanged. */
+#include "consume.h"
+
+#include <string.h>
+
+#include "config.h"
+#include "exec.h"
+
+/* The builtins themselves, kept for the process. */
+static PyObject *builtin[PF_CONSUMER_COUNT];
+static PyObject *empty_tuple;
+
+static const struct {
+    const char *module, *name;
+} names[PF_CONSUMER_COUNT] = {
+    [PF_CONSUME_SUM] = {"builtins", "sum"},   [PF_CONSUME_MIN] = {"builtins", "min"},
+    [PF_CONSUME_MAX] = {"builtins", "max"},   [PF_CONSUME_ANY] = {"builtins", "any"},
+    [PF_CONSUME_ALL] = {"builtins", "all"},   [PF_CONSUME_LIST] = {"builtins", "list"},
+    [PF_CONSUME_TUPLE] = {"builtins", "tuple"}, [PF_CONSUME_NEXT] = {"builtins", "next"},
+    [PF_CONSUME_REDUCE] = {"_functools", "reduce"},
+};
+
+static PyObject *plain(pf_consumer consumer, PyObject *const *args, size_t nargs, PyObject *kwnames)
+{
+    return PyObject_Vectorcall(builtin[consumer], args, nargs, kwnames);
+}
+
+static PyObject *plain_one(pf_consumer consumer, PyObject *arg) { return PyObject_CallOneArg(builtin[consumer], arg); }
+
+/* A known container of few rows: not worth a look. Iterators are looked at (their leaf may be long). */
+static bool few(PyObject *iterable)
+{
+    PyTypeObject *type = Py_TYPE(iterable);
+    if (type == &PyList_Type || type == &PyTuple_Type) {
+        return Py_SIZE(iterable) < 16 && pf_settings_min_rows() == 0;
+    }
+    return false;
+}
+
+static bool is_kw(PyObject *name, const char *text) { return PyUnicode_CompareWithASCIIString(name, text) == 0; }
+
+/* ---- sum ---- */
+
+static bool plain_number(PyObject *start)
+{
+    return start == NULL || PyLong_CheckExact(start) || PyFloat_CheckExact(start) || PyBool_Check(start);
+}
+
+static PyObject *consume_sum(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    (void)module;
+    Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
+    bool known = nargs + nkw == 1 || (nargs + nkw == 2 && (nkw == 0 || is_kw(PyTuple_GET_ITEM(kwnames, 0), "start")));
+    PyObject *start = nargs + nkw == 2 ? args[1] : NULL;
+    if (nargs == 0 || !known || few(args[0]) || !plain_number(start)) {
+        return plain(PF_CONSUME_SUM, args, (size_t)nargs, kwnames);
+    }
+    pf_sum_sink sink;
+    pf_sum_init(&sink, start);
+    /* exact int sums may be taken as a whole only while ints are all there is */
+    pf_call call = {PF_CONSUME_SUM, args[0], NULL, 0, start != NULL && !PyLong_CheckExact(start), &sink.base};
+    int status = pf_exec_run(&call);
+    PyObject *result = status > 0 ? pf_sum_result(&sink) : NULL;
+    pf_sum_clear(&sink);
+    return status == 0 ? plain(PF_CONSUME_SUM, args, (size_t)nargs, kwnames) : result;
+}
+
+/* ---- min, max ---- */
+
+static PyObject *consume_extreme(pf_consumer consumer, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
+    PyObject *key = NULL, *fallback = NULL;
+    bool known = nargs == 1;
+    for (Py_ssize_t i = 0; i < nkw; i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        if (is_kw(name, "key")) {
+            key = args[nargs + i] == Py_None ? NULL : args[nargs + i];
+        } else if (is_kw(name, "default")) {
+            fallback = args[nargs + i];
+        } else {
+            known = false;
+        }
+    }
+    if (!known || few(args[0])) {
+        return plain(consumer, args, (size_t)nargs, kwnames);
+    }
+    pf_extreme_sink sink;
+    pf_extreme_init(&sink, consumer == PF_CONSUME_MIN ? Py_LT : Py_GT, key);
+    pf_call call = {consumer, args[0], &key, key != NULL, key != NULL, &sink.base};
+    int status = pf_exec_run(&call);
+    PyObject *result = NULL;
+    if (status > 0 && sink.item != NULL) {
+        result = Py_NewRef(sink.item);
+    } else if (status > 0) {
+        result = fallback != NULL ? Py_NewRef(fallback) : plain_one(consumer, empty_tuple);
+    }
+    pf_extreme_clear(&sink);
+    return status == 0 ? plain(consumer, args, (size_t)nargs, kwnames) : result;
+}
+
+static PyObject *consume_min(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    (void)module;
+    return consume_extreme(PF_CONSUME_MIN, args, nargs, kwnames);
+}
+
+static PyObject *consume_max(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    (void)module;
+    return consume_extreme(PF_CONSUME_MAX, args, nargs, kwnames);
+}
+
+/* ---- any, all, next ---- */
+
+static PyObject *consume_first(pf_consumer consumer, PyObject *iterable, int wanted)
+{
+    if (few(iterable)) {
+        return plain_one(consumer, iterable);
+    }
+    pf_first_sink sink;
+    pf_first_init(&sink, wanted);
+    pf_call call = {consumer, iterable, NULL, 0, 0, &sink.base};
+    int status = pf_exec_run(&call);
+    bool found = sink.item != NULL;
+    Py_XDECREF(sink.item);
+    if (status == 0) {
+        return plain_one(consumer, iterable);
+    }
+    return status < 0 ? NULL : PyBool_FromLong(found == (wanted == 1));
+}
+
+static PyObject *consume_any(PyObject *module, PyObject *iterable)
+{
+    (void)module;
+    return consume_first(PF_CONSUME_ANY, iterable, 1);
+}
+
+static PyObject *consume_all(PyObject *module, PyObject *iterable)
+{
+    (void)module;
+    return consume_first(PF_CONSUME_ALL, iterable, 0);
+}
+
+/* One item of a plain iterator is CPython's; only a generator expression or a filter may have to look far for it. */
+static bool may_look_far(PyObject *iterator)
+{
+    return PyGen_CheckExact(iterator) || Py_TYPE(iterator) == &PyFilter_Type;
+}
+
+static PyObject *consume_next(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)module;
+    if (nargs < 1 || nargs > 2 || !may_look_far(args[0])) {
+        return plain(PF_CONSUME_NEXT, args, (size_t)nargs, NULL);
+    }
+    pf_first_sink sink;
+    pf_first_init(&sink, -1);
+    pf_call call = {PF_CONSUME_NEXT, args[0], NULL, 0, 0, &sink.base};
+    int status = pf_exec_run(&call);
+    if (status == 0) {
+        return plain(PF_CONSUME_NEXT, args, (size_t)nargs, NULL);
+    }
+    if (status > 0 && sink.item == NULL) {
+        if (nargs == 2) {
+            return Py_NewRef(args[1]);
+        }
+        PyErr_SetNone(PyExc_StopIteration);
+    }
+    return sink.item;
+}
+
+/* ---- list, tuple ---- */
+
+static PyObject *consume_items(pf_consumer consumer, PyObject *iterable)
+{
+    PyTypeObject *type = Py_TYPE(iterable);
+    if (type == &PyList_Type || type == &PyTuple_Type) { /* a copy: nothing to compute */
+        return plain_one(consumer, iterable);
+    }
+    pf_list_sink sink;
+    if (pf_list_init(&sink) < 0) {
+        return NULL;
+    }
+    pf_call call = {consumer, iterable, NULL, 0, 0, &sink.base};
+    int status = pf_exec_run(&call);
+    PyObject *result = NULL;
+    if (status > 0) {
+        result = consumer == PF_CONSUME_LIST ? pf_list_result(&sink) : pf_list_as_tuple(&sink);
+    }
+    pf_list_clear(&sink);
+    return status == 0 ? plain_one(consumer, iterable) : result;
+}
+
+PyObject *pf_consume_list(PyObject *iterable) { return consume_items(PF_CONSUME_LIST, iterable); }
+PyObject *pf_consume_tuple(PyObject *iterable) { return consume_items(PF_CONSUME_TUPLE, iterable); }
+
+/* ---- reduce ---- */
+
+static PyObject *consume_reduce(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)module;
+    if (nargs < 2 || nargs > 3 || few(args[1])) {
+        return plain(PF_CONSUME_REDUCE, args, (size_t)nargs, NULL);
+    }
+    pf_reduce_sink sink;
+    pf_reduce_init(&sink, args[0], nargs == 3 ? args[2] : NULL);
+    bool plain_initial = nargs == 2 || PyLong_CheckExact(args[2]);
+    pf_call call = {PF_CONSUME_REDUCE, args[1], args, 1, plain_initial ? 0 : 1, &sink.base};
+    int status = pf_exec_run(&call);
+    PyObject *result = sink.result;
+    sink.result = NULL;
+    if (status == 0) {
+        Py_XDECREF(result);
+        return plain(PF_CONSUME_REDUCE, args, (size_t)nargs, NULL);
+    }
+    if (status < 0) {
+        Py_CLEAR(result);
+    } else if (result == NULL) { /* nothing to reduce: reduce's own words */
+        PyObject *empty[2] = {args[0], empty_tuple};
+        result = plain(PF_CONSUME_REDUCE, empty, 2, NULL);
+    }
+    return result;
+}
+
+/* ---- fold ---- */
+
+static PyObject *fold_items(PyObject *op, PyObject *iterable, PyObject *identity, PyObject *combine)
+{
+    pf_fold_sink sink;
+    pf_fold_init(&sink, op, identity, combine);
+    pf_call call = {PF_CONSUME_FOLD, iterable, &op, 1, 0, &sink.base};
+    int status = pf_exec_run(&call);
+    if (status == 0) {
+        status = pf_exec_by_row(&call);
+    }
+    PyObject *result = status > 0 ? pf_fold_result(&sink) : NULL;
+    pf_fold_clear(&sink);
+    if (result == NULL && !PyErr_Occurred()) {
+        if (identity != NULL) {
+            return Py_NewRef(identity);
+        }
+        PyErr_SetString(PyExc_TypeError, "fold() of empty iterable with no identity value");
+    }
+    return result;
+}
+
+static PyObject *consume_fold(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    (void)module;
+    static char *keywords[] = {"op", "iterable", "identity", "combine", NULL};
+    PyObject *op, *iterable, *identity = NULL, *combine = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|OO:fold", keywords, &op, &iterable, &identity, &combine)) {
+        return NULL;
+    }
+    combine = combine == Py_None ? NULL : combine;
+    if (combine != NULL && identity == NULL) {
+        PyErr_SetString(PyExc_TypeError, "fold() with combine needs an identity");
+        return NULL;
+    }
+    return fold_items(op, iterable, identity, combine);
+}
+
+/* ---- the table ---- */
+
+static PyMethodDef methods[] = {
+    {"sum", (PyCFunction)(void (*)(void))consume_sum, METH_FASTCALL | METH_KEYWORDS,
+     "sum($module, iterable, /, start=0)\n--\n\n"
+     "Return the sum of a 'start' value (default: 0) plus an iterable of numbers\n\n"
+     "When the iterable is empty, return the start value.\n"
+     "This function is intended specifically for use with numeric values and may\n"
+     "reject non-numeric types."},
+    {"min", (PyCFunction)(void (*)(void))consume_min, METH_FASTCALL | METH_KEYWORDS,
+     "min(iterable, *[, default=obj, key=func]) -> value\n"
+     "min(arg1, arg2, *args, *[, key=func]) -> value\n\n"
+     "With a single iterable argument, return its smallest item. The\n"
+     "default keyword-only argument specifies an object to return if\n"
+     "the provided iterable is empty.\n"
+     "With two or more arguments, return the smallest argument."},
+    {"max", (PyCFunction)(void (*)(void))consume_max, METH_FASTCALL | METH_KEYWORDS,
+     "max(iterable, *[, default=obj, key=func]) -> value\n"
+     "max(arg1, arg2, *args, *[, key=func]) -> value\n\n"
+     "With a single iterable argument, return its biggest item. The\n"
+     "default keyword-only argument specifies an object to return if\n"
+     "the provided iterable is empty.\n"
+     "With two or more arguments, return the largest argument."},
+    {"any", consume_any, METH_O,
+     "any($module, iterable, /)\n--\n\n"
+     "Return True if bool(x) is True for any x in the iterable.\n\n"
+     "If the iterable is empty, return False."},
+    {"all", consume_all, METH_O,
+     "all($module, iterable, /)\n--\n\n"
+     "Return True if bool(x) is True for all values x in the iterable.\n\n"
+     "If the iterable is empty, return True."},
+    {"next", (PyCFunction)(void (*)(void))consume_next, METH_FASTCALL,
+     "next(iterator[, default])\n\n"
+     "Return the next item from the iterator. If default is given and the iterator\n"
+     "is exhausted, it is returned instead of raising StopIteration."},
+    {"reduce", (PyCFunction)(void (*)(void))consume_reduce, METH_FASTCALL,
+     "reduce(function, iterable[, initial], /) -> value\n\n"
+     "Apply a function of two arguments cumulatively to the items of an iterable, from left to right."},
+    {"fold", (PyCFunction)(void (*)(void))consume_fold, METH_VARARGS | METH_KEYWORDS,
+     "fold($module, op, iterable, identity=<none>, combine=None)\n--\n\n"
+     "Folds the iterable with op, which the caller declares associative: a parallel reduce.\n\n"
+     "Blocks of 4,096 source positions are folded from left to right, each from identity if it is given, and\n"
+     "their results from left to right with combine (default: op)."},
+    {NULL, NULL, 0, NULL},
+};
+
+int pf_consume_add(PyObject *module)
+{
+    for (int i = 0; i < PF_CONSUMER_COUNT; i++) {
+        if (names[i].name == NULL || builtin[i] != NULL) {
+            continue;
+        }
+        PyObject *from = PyImport_ImportModule(names[i].module);
+        builtin[i] = from != NULL ? PyObject_GetAttrString(from, names[i].name) : NULL;
+        Py_XDECREF(from);
+        if (builtin[i] == NULL) {
+            return -1;
+        }
+    }
+    if (empty_tuple == NULL && (empty_tuple = PyTuple_New(0)) == NULL) {
+        return -1;
+    }
+    return PyModule_AddFunctions(module, methods);
+}

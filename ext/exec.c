@@ -1,0 +1,528 @@
+/* Running a plan below a real chain (exec.h). */
+#include "exec.h"
+
+#include <string.h>
+
+#include "../core/base/mem.h"
+#include "../core/prim/cpus.h"
+#include "config.h"
+#include "feed.h"
+#include "gather.h"
+#include "reasons.h"
+
+enum { SMALL_ROWS = 16, FAILED_BEFORE_GIVING_UP = 32, MOST_REST = 1024 };
+static const int64_t WINDOW_NS = 5000000;
+
+typedef struct pf_exec {
+    pf_chain chain;
+    pf_request request;
+    pf_pyplan *plan;
+    pf_run *run;
+    pf_feed *feed;
+    pf_sink *sink;
+    pf_gather gather;
+    pf_scalar params[PF_MAX_PARAMS], again[PF_MAX_PARAMS];
+    pf_report *report;
+    int64_t rows, failed;
+    int64_t redo;     /* row that absorb could not take and CPython is to do, or -1 */
+    bool gave_up;
+    int64_t by_row;   /* >= 0: native running is over, each row from this one on is handed to the chain by itself */
+    struct pf_exec *spare; /* free list */
+} pf_exec;
+
+pf_totals pf_stats_now;
+static _Thread_local pf_report last_report;
+static _Thread_local bool has_report;
+static pf_exec *spares; /* guarded by the GIL */
+
+const pf_report *pf_last_report(void) { return has_report ? &last_report : NULL; }
+
+/* ---- who is watching ---- */
+
+static bool monitored(void)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    static PyObject *get_tool; /* sys.monitoring.get_tool, kept for the process */
+    if (get_tool == NULL) {
+        PyObject *monitoring = PySys_GetObject("monitoring");
+        get_tool = monitoring != NULL ? PyObject_GetAttrString(monitoring, "get_tool") : NULL;
+        if (get_tool == NULL) {
+            PyErr_Clear();
+            return true;
+        }
+    }
+    for (long id = 0; id < 6; id++) {
+        PyObject *number = PyLong_FromLong(id); /* small: no allocation */
+        PyObject *name = PyObject_CallOneArg(get_tool, number);
+        bool taken = name != Py_None;
+        Py_XDECREF(name);
+        Py_DECREF(number);
+        if (taken) {
+            PyErr_Clear();
+            return true;
+        }
+    }
+#endif
+    return false;
+}
+
+bool pf_is_traced(void)
+{
+    PyThreadState *tstate = PyThreadState_Get();
+    return tstate->c_tracefunc != NULL || tstate->c_profilefunc != NULL ||
+           _PyInterpreterState_GetEvalFrameFunc(tstate->interp) != _PyEval_EvalFrameDefault || monitored();
+}
+
+/* Frames that may still be entered before RecursionError. */
+static int depth_left(void)
+{
+    PyThreadState *tstate = PyThreadState_Get();
+#if PY_VERSION_HEX >= 0x030c0000
+    return tstate->py_recursion_remaining;
+#else
+    return tstate->recursion_remaining;
+#endif
+}
+
+/* ---- the run, seen from the feeder ---- */
+
+static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory)
+{
+    return pf_gather_rows(&((pf_exec *)ctx)->gather, row0, n, columns, kind_memory);
+}
+
+static pf_status absorb(void *ctx, const pf_piece *piece)
+{
+    pf_exec *ex = ctx;
+    int status = ex->sink->type->piece(ex->sink, piece);
+    ex->redo = status == PF_SINK_REDO ? ex->sink->row : -1;
+    return status < 0 ? PF_CALLBACK : PF_OK;
+}
+
+/* The next row by itself: how a consumer that must know each row's number goes on without a plan. */
+static pf_feed_answer single_row(pf_exec *ex, int64_t *row)
+{
+    *row = ex->sink->row = ex->by_row;
+    if (ex->by_row >= ex->rows) {
+        return PF_FEED_TRANSPARENT;
+    }
+    ex->by_row++;
+    return PF_FEED_ROW;
+}
+
+static pf_feed_answer give_up(pf_exec *ex, int64_t at, int64_t *row)
+{
+    ex->gave_up |= at < ex->rows;
+    if (ex->request.consumer == PF_CONSUME_FOLD) {
+        ex->by_row = at;
+        return single_row(ex, row);
+    }
+    *row = at;
+    return PF_FEED_TRANSPARENT;
+}
+
+/* A row that the chain computes, the last one of the native run. */
+static pf_feed_answer last_row(pf_exec *ex, int64_t at, int64_t *row)
+{
+    if (ex->request.consumer == PF_CONSUME_FOLD) {
+        return give_up(ex, at, row);
+    }
+    *row = ex->sink->row = at;
+    return PF_FEED_LAST_ROW;
+}
+
+/* Between windows other code may run: threads, signal handlers. Afterwards nothing is taken for granted. */
+static bool between_windows(pf_exec *ex, int *error)
+{
+    Py_BEGIN_ALLOW_THREADS
+    Py_END_ALLOW_THREADS
+    *error = 0;
+    if (pf_feed_suspend(ex->feed, pf_run_frontier(ex->run)) < 0 || PyErr_CheckSignals() < 0) {
+        *error = -1;
+        return false;
+    }
+    return pf_feed_resume(ex->feed) == 0;
+}
+
+static bool still_holds(pf_exec *ex)
+{
+    pf_watch_roots roots = {&ex->chain, ex->request.extra, ex->request.nextra};
+    memcpy(ex->again, ex->params, sizeof(pf_scalar) * (size_t)ex->plan->watches.nparams);
+    return pf_watches_hold(&ex->plan->watches, &roots, ex->again) &&
+           memcmp(ex->again, ex->params, sizeof(pf_scalar) * (size_t)ex->plan->watches.nparams) == 0 && !pf_is_traced();
+}
+
+static void count_bail(pf_report *report, const pf_event_info *info)
+{
+    for (int i = 0; i < report->nbails; i++) {
+        if (report->bails[i].op == info->op && report->bails[i].place == info->place) {
+            report->bails[i].count++;
+            return;
+        }
+    }
+    if (report->nbails < (int)(sizeof report->bails / sizeof report->bails[0])) {
+        report->bails[report->nbails].op = info->op;
+        report->bails[report->nbails].place = info->place;
+        report->bails[report->nbails++].count = 1;
+    }
+}
+
+static bool fails_too_often(const pf_exec *ex, int64_t row) { return ex->failed >= FAILED_BEFORE_GIVING_UP && ex->failed * 8 > row + 1; }
+
+/* One stretch of native work. The collector waits: boxing must not run finalizers while workers read. */
+static pf_event advance(pf_exec *ex, pf_event_info *info)
+{
+    int collector = PyGC_Disable();
+    pf_event event = pf_run_advance(ex->run, info);
+    if (collector) {
+        PyGC_Enable();
+    }
+    return event;
+}
+
+static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
+{
+    if (!pf_gather_open(&ex->gather)) { /* other code ran since the last time */
+        return give_up(ex, pf_run_frontier(ex->run), row);
+    }
+    for (;;) {
+        pf_event_info info;
+        int error;
+        switch (advance(ex, &info)) {
+        case PF_EVENT_END:
+            return give_up(ex, pf_run_frontier(ex->run), row);
+        case PF_EVENT_STOP:
+            return last_row(ex, info.row, row);
+        case PF_EVENT_FAILED:
+            *row = ex->sink->row = info.row;
+            ex->failed++;
+            count_bail(ex->report, &info);
+            if (info.barrier || fails_too_often(ex, info.row)) {
+                ex->gave_up = true;
+                return last_row(ex, info.row, row);
+            }
+            return PF_FEED_ROW;
+        case PF_EVENT_TICK:
+            if (!between_windows(ex, &error)) {
+                *row = pf_run_frontier(ex->run);
+                return error < 0 ? PF_FEED_ERROR : give_up(ex, *row, row);
+            }
+            if (!still_holds(ex) || !pf_gather_open(&ex->gather)) {
+                return give_up(ex, pf_run_frontier(ex->run), row);
+            }
+            break;
+        case PF_EVENT_ERROR:
+            if (ex->redo >= 0) { /* the row's object is CPython's to compute, and the consumer's to choke on */
+                PyErr_Clear();
+                return give_up(ex, ex->redo, row);
+            }
+            if (info.status == PF_CALLBACK) {
+                *row = pf_run_frontier(ex->run);
+                return PF_FEED_ERROR;
+            }
+            return give_up(ex, pf_run_frontier(ex->run), row); /* no memory to go on natively: CPython may have enough */
+        }
+    }
+}
+
+/* After a row went through CPython the collector, signals and other threads may have run. */
+static pf_feed_answer pulled(void *ctx, int64_t *row)
+{
+    pf_exec *ex = ctx;
+    if (ex->by_row >= 0) {
+        return single_row(ex, row);
+    }
+    if (ex->failed > 0 && !still_holds(ex)) {
+        return give_up(ex, pf_run_frontier(ex->run), row);
+    }
+    return next_row(ex, row);
+}
+
+/* ---- setting up ---- */
+
+static int default_threads(void)
+{
+    static int cpus; /* reading it takes a while */
+    if (cpus == 0) {
+        cpus = pf_cpus_usable();
+    }
+    return cpus;
+}
+
+static pf_exec *new_exec(void)
+{
+    pf_exec *ex = spares;
+    if (ex != NULL) {
+        spares = ex->spare;
+        return ex;
+    }
+    ex = pf_mem_alloc(sizeof *ex);
+    if (ex == NULL) {
+        PyErr_NoMemory();
+    }
+    return ex;
+}
+
+static void free_exec(pf_exec *ex)
+{
+    ex->spare = spares;
+    spares = ex;
+}
+
+static void refuse(pf_refusal *refusal, int reason)
+{
+    refusal->reason = reason;
+    refusal->where[0] = 0;
+}
+
+/* array.array itself. Looked for only when something of that name comes by, so that nobody pays for the import. */
+static bool is_array(PyTypeObject *type)
+{
+    static PyObject *array_type; /* kept for the process */
+    if (array_type == NULL && strcmp(type->tp_name, "array.array") == 0) {
+        PyObject *module = PyImport_ImportModule("array");
+        array_type = module != NULL ? PyObject_GetAttrString(module, "array") : NULL;
+        Py_XDECREF(module);
+        PyErr_Clear();
+    }
+    return (PyObject *)type == array_type;
+}
+
+PyObject *pf_iterator_of(PyObject *iterable)
+{
+    PyTypeObject *type = Py_TYPE(iterable);
+    if (type->tp_iter == PyObject_SelfIter) {
+        return Py_NewRef(iterable);
+    }
+    if (type == &PyList_Type || type == &PyTuple_Type || type == &PyRange_Type || type == &PyBytes_Type ||
+        type == &PyByteArray_Type || type == &PyMemoryView_Type || is_array(type)) {
+        return PyObject_GetIter(iterable); /* exact builtin types: no user code */
+    }
+    return NULL;
+}
+
+int pf_unread_reason(PyObject *iterable)
+{
+    return strcmp(Py_TYPE(iterable)->tp_name, "numpy.ndarray") == 0 ? PF_REASON_NUMPY_ARRAY : PF_REASON_NOT_LAZY;
+}
+
+static int make_run(pf_exec *ex, const pf_settings *settings)
+{
+    pf_pyplan *plan = ex->plan;
+    pf_hooks hooks = {.ctx = ex, .gather = gather, .absorb = absorb};
+    pf_run_config config = {
+        .threads = plan->caller_only ? 1 : settings->threads > 0 ? settings->threads : default_threads(),
+        .min_rows = settings->min_rows,
+        .window_ns = WINDOW_NS,
+        .rows = ex->rows,
+        .params = ex->params,
+        .strings = (const uint64_t *)(const void *)plan->strings,
+        .str_view = pf_unicode_view,
+        .want_rows = plan->wants_rows,
+        .fsum_flavour = PY_VERSION_HEX >= 0x030c0000 ? PF_FSUM_NEUMAIER : PF_FSUM_PLAIN,
+        .fsum_guess = PF_FSUM_NO_GUESS,
+    };
+    return pf_run_new(&plan->core, &config, &hooks, &ex->run) == PF_OK ? 0 : -1;
+}
+
+/* The consumer's loop: 1 done, -1 exception. */
+static int pull(pf_exec *ex)
+{
+    PyObject *root = pf_feed_root(ex->feed), *item;
+    iternextfunc next = Py_TYPE(root)->tp_iternext;
+    while ((item = next(root)) != NULL) {
+        int status = ex->sink->type->object(ex->sink, item);
+        Py_DECREF(item);
+        if (status != 0) {
+            return status;
+        }
+    }
+    if (PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+            return -1;
+        }
+        PyErr_Clear();
+    }
+    return 1;
+}
+
+static void finish_report(pf_exec *ex)
+{
+    pf_run_stats stats;
+    pf_run_get_stats(ex->run, &stats);
+    pf_report *report = ex->report;
+    report->rows_native = stats.rows_native;
+    report->rows_replayed = ex->failed;
+    report->compute_ns = stats.compute_ns;
+    report->windows = stats.window_count;
+    report->morsels = stats.morsels;
+    report->workers = stats.workers_used;
+    pf_stats_now.rows_native += stats.rows_native;
+    pf_stats_now.rows_replayed += ex->failed;
+    if (ex->gave_up) {
+        int64_t left = ex->rows - pf_run_frontier(ex->run);
+        report->rows_fallback = left > 0 ? left : 0;
+        pf_stats_now.rows_fallback += report->rows_fallback;
+        ex->plan->next_rest = ex->plan->next_rest == 0 ? 4 : ex->plan->next_rest < MOST_REST ? ex->plan->next_rest * 2 : MOST_REST;
+        ex->plan->rest = ex->plan->next_rest;
+    } else {
+        ex->plan->next_rest = 0;
+    }
+}
+
+static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings)
+{
+    pf_feed_ops ops = {pulled, ex};
+    if (make_run(ex, settings) < 0) {
+        refuse(&ex->report->refusal, PF_REASON_NO_MEMORY);
+        return 0;
+    }
+    ex->feed = pf_feed_attach(iterator, &ex->chain, &ops);
+    if (ex->feed == NULL) {
+        PyErr_Clear();
+        pf_run_free(ex->run);
+        refuse(&ex->report->refusal, PF_REASON_NO_MEMORY);
+        return 0;
+    }
+    ex->sink->plan = ex->plan;
+    ex->sink->run = ex->run;
+    int status = pull(ex);
+    ex->sink->run = NULL;
+    pf_feed_detach(ex->feed);
+    finish_report(ex);
+    pf_run_free(ex->run);
+    ex->report->native = true;
+    return status;
+}
+
+/* Everything up to a plan; on refusal the report says why. 1 ran, 0 refused, -1 exception. */
+static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
+{
+    pf_report *report = ex->report;
+    int read = pf_chain_read(iterator, &ex->chain);
+    if (read <= 0) {
+        refuse(&report->refusal, ex->chain.reason);
+        return read;
+    }
+    pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
+    report->rows = ex->rows;
+    if (ex->rows < (settings->min_rows > 0 ? settings->min_rows : SMALL_ROWS)) {
+        refuse(&report->refusal, PF_REASON_SMALL);
+        return 0;
+    }
+    if (pf_is_traced()) {
+        refuse(&report->refusal, PF_REASON_TRACED);
+        return 0;
+    }
+    ex->request = (pf_request){&ex->chain, call->consumer, call->extra, call->nextra, call->flavour};
+    ex->plan = pf_plan_find(&ex->request, ex->params, &report->refusal);
+    if (ex->plan == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    int status = 0;
+    report->plan = ex->plan; /* the report owns it from here on */
+    if (ex->plan->rest > 0 && settings->min_rows != 1) {
+        ex->plan->rest--;
+        refuse(&report->refusal, PF_REASON_BACKING_OFF);
+    } else if (depth_left() < ex->plan->depth + ex->chain.nnodes + 4) {
+        refuse(&report->refusal, PF_REASON_DEPTH);
+    } else {
+        ex->gather.plan = ex->plan;
+        status = run_plan(ex, iterator, settings);
+    }
+    return status;
+}
+
+static void start_report(pf_consumer consumer)
+{
+    pf_pyplan *old = last_report.plan;
+    memset(&last_report, 0, offsetof(pf_report, plan));
+    last_report.plan = NULL;
+    last_report.consumer = consumer;
+    has_report = true;
+    pf_pyplan_release(old);
+}
+
+/* Items of anything, one after the other, numbered from 0. */
+static int pull_numbered(PyObject *iterator, pf_sink *sink)
+{
+    PyObject *item;
+    for (sink->row = 0; (item = PyIter_Next(iterator)) != NULL; sink->row++) {
+        int status = sink->type->object(sink, item);
+        Py_DECREF(item);
+        if (status != 0) {
+            return status;
+        }
+    }
+    return PyErr_Occurred() ? -1 : 1;
+}
+
+int pf_exec_by_row(const pf_call *call)
+{
+    PyObject *iterator = PyObject_GetIter(call->iterable);
+    pf_exec *ex = iterator != NULL ? new_exec() : NULL;
+    int status = -1;
+    if (ex != NULL) {
+        int read = pf_chain_read(iterator, &ex->chain);
+        if (read == 0) {
+            status = pull_numbered(iterator, call->sink);
+        } else if (read > 0) {
+            pf_feed_ops ops = {pulled, ex};
+            ex->sink = call->sink;
+            ex->by_row = 0;
+            pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
+            ex->feed = pf_feed_attach(iterator, &ex->chain, &ops);
+            if (ex->feed != NULL) {
+                status = pull(ex);
+                pf_feed_detach(ex->feed);
+            }
+        }
+        free_exec(ex);
+    }
+    Py_XDECREF(iterator);
+    return status;
+}
+
+int pf_exec_run(const pf_call *call)
+{
+    pf_settings settings;
+    pf_settings_now(&settings);
+    start_report(call->consumer);
+    pf_report *report = &last_report;
+    int status = 0;
+    if (settings.off || settings.tier == PF_TIER_CPYTHON) {
+        refuse(&report->refusal, PF_REASON_DISABLED);
+    } else {
+        PyObject *iterator = pf_iterator_of(call->iterable);
+        pf_exec *ex = iterator != NULL ? new_exec() : NULL;
+        if (ex != NULL) {
+            pf_report own = *report; /* nested calls write last_report: keep this one's apart until the end */
+            ex->plan = NULL;
+            ex->run = NULL;
+            ex->feed = NULL;
+            ex->sink = call->sink;
+            ex->failed = ex->rows = 0;
+            ex->redo = ex->by_row = -1;
+            ex->gave_up = false;
+            ex->report = &own;
+            status = try_native(ex, call, &settings, iterator);
+            free_exec(ex);
+            pf_pyplan *nested = last_report.plan;
+            *report = own;
+            pf_pyplan_release(nested);
+        } else if (PyErr_Occurred()) {
+            status = -1;
+        } else {
+            refuse(&report->refusal, pf_unread_reason(call->iterable));
+        }
+        Py_XDECREF(iterator);
+    }
+    pf_stats_now.calls++;
+    if (report->native) {
+        pf_stats_now.calls_native++;
+    } else {
+        pf_stats_now.calls_fallback++;
+        pf_stats_now.reasons[report->refusal.reason]++;
+    }
+    return status;
+}

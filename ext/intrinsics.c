@@ -1,0 +1,124 @@
+/* The table of known callables (intrinsics.def), and the structs of partial. */
+#include "intrinsics.h"
+
+#include "../core/ir/ir.h"
+#include "decode.h"
+
+static pf_intrinsic table[] = {
+#define INTRINSIC(module, name, how, op) {NULL, PF_CALL_##how, op, module, name},
+#include "intrinsics.def"
+#undef INTRINSIC
+};
+enum { COUNT = sizeof table / sizeof table[0], BUCKETS = 256 };
+
+static const pf_intrinsic *buckets[BUCKETS]; /* open addressing by the object's address */
+static PyTypeObject *partial_type, *itemgetter_type, *attrgetter_type;
+
+/* The fields of functools.partial that all supported versions keep first. */
+typedef struct partial_fields {
+    PyObject_HEAD
+    PyObject *fn, *args, *kw;
+} partial_fields;
+
+static size_t bucket_of(PyObject *object) { return ((uintptr_t)object >> 4) * 0x9E3779B97F4A7C15u >> 56; }
+
+static PyObject *import_attribute(const char *module, const char *name)
+{
+    PyObject *m = PyImport_ImportModule(module);
+    PyObject *value = m != NULL ? PyObject_GetAttrString(m, name) : NULL;
+    Py_XDECREF(m);
+    return value;
+}
+
+static PyTypeObject *import_type(const char *module, const char *name)
+{
+    PyObject *value = import_attribute(module, name);
+    if (value == NULL || !PyType_Check(value)) {
+        Py_XDECREF(value);
+        PyErr_Clear();
+        return NULL;
+    }
+    return (PyTypeObject *)value;
+}
+
+/* A partial whose fields are not where we look is no partial to us. */
+static bool partial_selftest(void)
+{
+    PyObject *args = Py_BuildValue("(Oi)", (PyObject *)&PyLong_Type, 7);
+    PyObject *kwargs = Py_BuildValue("{s:i}", "base", 7);
+    PyObject *made = args != NULL && kwargs != NULL ? PyObject_Call((PyObject *)partial_type, args, kwargs) : NULL;
+    bool ok = false;
+    if (made != NULL && partial_type->tp_basicsize >= (Py_ssize_t)sizeof(partial_fields)) {
+        partial_fields *p = (partial_fields *)made;
+        ok = p->fn == (PyObject *)&PyLong_Type && p->args != NULL && PyTuple_CheckExact(p->args) &&
+             PyTuple_GET_SIZE(p->args) == 1 && p->kw != NULL && PyDict_CheckExact(p->kw) && PyDict_GET_SIZE(p->kw) == 1;
+    }
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
+    Py_XDECREF(made);
+    PyErr_Clear();
+    return ok;
+}
+
+int pf_intrinsics_init(void)
+{
+    if (partial_type != NULL) {
+        return 0;
+    }
+    for (int i = 0; i < COUNT; i++) {
+        PyObject *callable = import_attribute(table[i].module, table[i].name);
+        if (callable == NULL) {
+            if (!PyErr_ExceptionMatches(PyExc_AttributeError) && !PyErr_ExceptionMatches(PyExc_ImportError)) {
+                return -1;
+            }
+            PyErr_Clear();
+            continue;
+        }
+        table[i].callable = callable;
+        size_t at = bucket_of(callable);
+        while (buckets[at] != NULL) {
+            at = (at + 1) % BUCKETS;
+        }
+        buckets[at] = &table[i];
+    }
+    partial_type = import_type("functools", "partial");
+    itemgetter_type = import_type("_operator", "itemgetter");
+    attrgetter_type = import_type("_operator", "attrgetter");
+    if (partial_type != NULL && !partial_selftest()) {
+        Py_CLEAR(partial_type);
+    }
+    return 0;
+}
+
+const pf_intrinsic *pf_intrinsic_of(PyObject *callable)
+{
+    for (size_t at = bucket_of(callable); buckets[at] != NULL; at = (at + 1) % BUCKETS) {
+        if (buckets[at]->callable == callable) {
+            return buckets[at];
+        }
+    }
+    return NULL;
+}
+
+bool pf_is_partial(PyObject *object) { return partial_type != NULL && Py_TYPE(object) == partial_type; }
+PyObject *pf_partial_func(PyObject *partial) { return ((partial_fields *)partial)->fn; }
+PyObject *pf_partial_args(PyObject *partial) { return ((partial_fields *)partial)->args; }
+PyObject *pf_partial_keywords(PyObject *partial) { return ((partial_fields *)partial)->kw; }
+bool pf_is_itemgetter(PyObject *object) { return itemgetter_type != NULL && Py_TYPE(object) == itemgetter_type; }
+bool pf_is_attrgetter(PyObject *object) { return attrgetter_type != NULL && Py_TYPE(object) == attrgetter_type; }
+
+PyObject *pf_getter_args(PyObject *getter)
+{
+    PyObject *reduced = PyObject_CallMethod(getter, "__reduce__", NULL);
+    PyObject *args = reduced != NULL && PyTuple_Check(reduced) && PyTuple_GET_SIZE(reduced) >= 2
+                         ? Py_NewRef(PyTuple_GET_ITEM(reduced, 1))
+                         : NULL;
+    Py_XDECREF(reduced);
+    if (args != NULL && !PyTuple_CheckExact(args)) {
+        Py_CLEAR(args);
+    }
+    if (args == NULL && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_SystemError, "a getter that does not say what it gets");
+    }
+    return args;
+}

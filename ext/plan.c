@@ -1,0 +1,296 @@
+/* The cache of plans.
+ *
+ * Keyed by what a chain looks like from outside: kinds of steps and leaves, code objects and builtins of its functions, the
+ * consumer. Under one key there are at most PF_MAX_VARIANTS plans: for other types of rows, other bound functions, other
+ * kinds of bound scalars. Refusals are plans too, so a chain that cannot run natively costs one look-up a call.
+ * Bounded and oldest-out, so that nothing a plan refers to is kept for ever. Guarded by the GIL. */
+#include "plan.h"
+
+#include <string.h>
+
+#include "../core/base/mem.h"
+#include "../core/rewrite/rewrite.h"
+#include "config.h"
+#include "gather.h"
+#include "reasons.h"
+
+enum { BUCKETS = 256, PF_MAX_VARIANTS = 6, MOST_PLANS = 512 };
+
+typedef struct entry {
+    struct entry *next;  /* same bucket */
+    struct entry *older, *newer;
+    uint64_t key;
+    pf_rule_set rules_off; /* settings the plan was made under */
+    pf_pyplan *plan;
+} entry;
+
+static entry *buckets[BUCKETS];
+static entry *newest, *oldest;
+static int count;
+
+/* ---- plans ---- */
+
+void pf_pyplan_retain(pf_pyplan *plan) { plan->refs++; }
+
+static void disown_steps(pf_path_step *steps, int n)
+{
+    for (int i = 0; i < n; i++) {
+        Py_CLEAR(steps[i].type);
+        Py_CLEAR(steps[i].name);
+    }
+}
+
+void pf_pyplan_release(pf_pyplan *plan)
+{
+    if (plan == NULL || --plan->refs > 0) {
+        return;
+    }
+    pf_plan_clear(&plan->core);
+    pf_watches_clear(&plan->watches);
+    for (int i = 0; i < plan->ncolumns; i++) {
+        disown_steps(plan->columns[i].path, plan->columns[i].npath);
+    }
+    for (int i = 0; i < plan->nchecks; i++) {
+        disown_steps(plan->checks[i].path, plan->checks[i].npath);
+        Py_CLEAR(plan->checks[i].type);
+    }
+    for (int i = 0; i < plan->nstrings; i++) {
+        Py_CLEAR(plan->strings[i]);
+    }
+    pf_mem_free(plan->strings);
+    Py_CLEAR(plan->rules);
+    pf_mem_free(plan);
+}
+
+/* ---- keys ---- */
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * UINT64_C(0x9E3779B97F4A7C15);
+    return h ^ h >> 32;
+}
+
+/* What of a callable decides the shape of a plan: its code if it is a Python function, else itself. */
+static uint64_t callable_key(PyObject *callable)
+{
+    if (callable == NULL) {
+        return 0;
+    }
+    if (PyFunction_Check(callable)) {
+        return (uintptr_t)((PyFunctionObject *)callable)->func_code;
+    }
+    return (uintptr_t)Py_TYPE(callable) + (PyCFunction_CheckExact(callable) ? (uintptr_t)callable : 0);
+}
+
+static uint64_t request_key(const pf_request *request)
+{
+    const pf_chain *chain = request->chain;
+    uint64_t h = mix((uint64_t)request->consumer, (uint64_t)request->flavour);
+    for (int i = 0; i < chain->nnodes; i++) {
+        const pf_node *node = &chain->nodes[i];
+        h = mix(h, (uint64_t)node->kind << 8 | (uint64_t)node->nchildren << 1 | node->strict);
+        if (node->kind == PF_NODE_GENEXPR) {
+            h = mix(h, (uintptr_t)pf_genexpr_code(node->object));
+        } else {
+            h = mix(h, callable_key(node->func));
+        }
+    }
+    for (int i = 0; i < chain->nleaves; i++) {
+        h = mix(h, (uint64_t)chain->leaves[i].kind << 8 | (uint8_t)chain->leaves[i].format);
+    }
+    for (int i = 0; i < request->nextra; i++) {
+        h = mix(h, callable_key(request->extra[i]));
+    }
+    return h;
+}
+
+static bool same_chain(const pf_pyplan *plan, const pf_request *request)
+{
+    const pf_chain *chain = request->chain;
+    if (plan->consumer != request->consumer || plan->flavour != request->flavour || plan->nextra != request->nextra ||
+        plan->nnodes != chain->nnodes || plan->nleaves != chain->nleaves) {
+        return false;
+    }
+    for (int i = 0; i < chain->nnodes; i++) {
+        const pf_node *node = &chain->nodes[i];
+        if (plan->nodes[i].kind != node->kind || plan->nodes[i].nchildren != node->nchildren ||
+            plan->nodes[i].strict != node->strict || plan->nodes[i].unit_step != (node->islice_step == 1)) {
+            return false;
+        }
+        for (int c = 0; c < node->nchildren; c++) {
+            if (plan->nodes[i].children[c] != node->children[c]) {
+                return false;
+            }
+        }
+        if (plan->nodes[i].has_func != (node->func != NULL)) {
+            return false;
+        }
+    }
+    for (int i = 0; i < chain->nleaves; i++) {
+        if (plan->leaves[i].kind != chain->leaves[i].kind || plan->leaves[i].format != chain->leaves[i].format) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A few rows tell whether the source still looks as it did: enough to choose between plans, since each row is checked anyway. */
+static bool looks_alike(const pf_pyplan *plan, const pf_chain *chain)
+{
+    for (int i = 0; i < plan->nchecks; i++) {
+        const pf_check *check = &plan->checks[i];
+        for (int s = 0; s < check->npath; s++) {
+            const pf_path_step *step = &check->path[s];
+            if (step->version != 0 && step->version != step->type->tp_version_tag) {
+                return false;
+            }
+        }
+        pf_sample sample;
+        pf_sample_path(chain, check->leaf, check->path, check->npath, 3, &sample);
+        bool empty = sample.kinds == PF_K_OBJ && sample.type == NULL;
+        if (!empty && ((sample.kinds & (pf_kinds)~check->kinds) != 0 || (sample.type != NULL && check->type != sample.type))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the cache ---- */
+
+static void unlink_age(entry *e)
+{
+    *(e->newer != NULL ? &e->newer->older : &newest) = e->older;
+    *(e->older != NULL ? &e->older->newer : &oldest) = e->newer;
+}
+
+static void make_newest(entry *e)
+{
+    e->newer = NULL;
+    e->older = newest;
+    *(newest != NULL ? &newest->newer : &oldest) = e;
+    newest = e;
+}
+
+static void drop(entry *e)
+{
+    entry **at = &buckets[e->key % BUCKETS];
+    while (*at != e) {
+        at = &(*at)->next;
+    }
+    *at = e->next;
+    unlink_age(e);
+    count--;
+    pf_pyplan *plan = e->plan;
+    pf_mem_free(e);
+    pf_pyplan_release(plan); /* last: it may run code */
+}
+
+static pf_pyplan *look_up(const pf_request *request, uint64_t key, const pf_rule_set *rules_off, pf_scalar *params, int *variants, entry **last)
+{
+    pf_watch_roots roots = {request->chain, request->extra, request->nextra};
+    for (entry *e = buckets[key % BUCKETS]; e != NULL; e = e->next) {
+        if (e->key != key || memcmp(&e->rules_off, rules_off, sizeof *rules_off) != 0 || !same_chain(e->plan, request)) {
+            continue;
+        }
+        *last = e;
+        ++*variants;
+        if (pf_watches_hold(&e->plan->watches, &roots, params) && looks_alike(e->plan, request->chain)) {
+            if (e != newest) {
+                unlink_age(e);
+                make_newest(e);
+            }
+            return e->plan;
+        }
+    }
+    return NULL;
+}
+
+static void remember(uint64_t key, const pf_rule_set *rules_off, pf_pyplan *plan)
+{
+    entry *e = pf_mem_alloc(sizeof *e);
+    if (e == NULL) {
+        return; /* made anew next time */
+    }
+    e->key = key;
+    e->rules_off = *rules_off;
+    e->plan = plan;
+    pf_pyplan_retain(plan);
+    e->next = buckets[key % BUCKETS];
+    buckets[key % BUCKETS] = e;
+    make_newest(e);
+    if (++count > MOST_PLANS) {
+        drop(oldest);
+    }
+}
+
+pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal *refusal)
+{
+    pf_settings settings;
+    pf_settings_now(&settings);
+    uint64_t key = request_key(request);
+    int variants = 0;
+    entry *last = NULL;
+    pf_pyplan *plan = look_up(request, key, &settings.rules_off, params, &variants, &last);
+    if (plan != NULL) {
+        pf_pyplan_retain(plan);
+    } else {
+        if (variants >= PF_MAX_VARIANTS) {
+            drop(last); /* the one at the end of its bucket: the oldest of its key */
+        }
+        plan = pf_plan_build(request);
+        if (plan == NULL) {
+            return NULL;
+        }
+        remember(key, &settings.rules_off, plan);
+        pf_watch_roots roots = {request->chain, request->extra, request->nextra};
+        if (plan->refusal.reason == 0 && !pf_watches_hold(&plan->watches, &roots, params)) {
+            refusal->reason = PF_REASON_REBOUND;
+            refusal->where[0] = 0;
+            pf_pyplan_release(plan);
+            return NULL;
+        }
+    }
+    if (plan->refusal.reason != 0) {
+        *refusal = plan->refusal;
+        pf_pyplan_release(plan);
+        return NULL;
+    }
+    for (int i = 0; i < plan->nchain_params; i++) {
+        const pf_chain_param *p = &plan->chain_params[i];
+        const pf_node *node = &request->chain->nodes[p->node];
+        params[p->param].kind = PF_K_I64;
+        params[p->param].u.i = p->what == PF_CHAIN_COUNT        ? node->count
+                               : p->what == PF_CHAIN_SLICE_FIRST ? node->next - node->count
+                                                                 : node->islice_step;
+    }
+    return plan;
+}
+
+pf_status pf_plan_rewrite(pf_pyplan *plan, pf_fn *fn)
+{
+    pf_settings settings;
+    pf_settings_now(&settings);
+    pf_rewrite_options options;
+    pf_rewrite_log log;
+    memset(&log, 0, sizeof log);
+    for (int i = 0; i < PF_RULE_COUNT; i++) {
+        options.off[i] = pf_rule_set_has(&settings.rules_off, i);
+    }
+    PF_TRY(pf_rewrite_run(fn, &options, &log));
+    plan->rules = PyList_New(0);
+    for (int i = 0; plan->rules != NULL && i < PF_RULE_COUNT; i++) {
+        PyObject *name = log.fired[i] > 0 ? PyUnicode_FromString(pf_rules[i].name) : NULL;
+        if (log.fired[i] > 0 && (name == NULL || PyList_Append(plan->rules, name) < 0)) {
+            Py_CLEAR(plan->rules);
+        }
+        Py_XDECREF(name);
+    }
+    return plan->rules != NULL ? PF_OK : PF_NOMEM;
+}
+
+void pf_plan_forget_all(void)
+{
+    while (oldest != NULL) {
+        drop(oldest);
+    }
+}

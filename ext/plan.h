@@ -1,0 +1,167 @@
+/* A plan of the binding: what the core runs (pf_plan), and what ties it to Python.
+ *
+ *   watches   how every outside value is found again at each call, and what it has to be (watch.h)
+ *   columns   how each source column is read from a leaf's items
+ *   shape     how the outputs of a row become one Python object
+ *
+ * A plan is immutable and counted. It is shared by all calls whose chain looks alike and whose watches hold. */
+#ifndef PF_EXT_PLAN_H
+#define PF_EXT_PLAN_H
+
+#include "../core/run/run.h"
+#include "chain.h"
+#include "watch.h"
+
+typedef enum pf_consumer {
+    PF_CONSUME_SUM,
+    PF_CONSUME_MIN,
+    PF_CONSUME_MAX,
+    PF_CONSUME_ANY,
+    PF_CONSUME_ALL,
+    PF_CONSUME_LIST,
+    PF_CONSUME_TUPLE,
+    PF_CONSUME_NEXT,
+    PF_CONSUME_REDUCE,
+    PF_CONSUME_FOLD,
+    PF_CONSUMER_COUNT
+} pf_consumer;
+
+/* ---- columns ---- */
+
+typedef enum pf_path_how {
+    PF_PATH_INDEX, /* item `index` of an exact tuple, or of a namedtuple of type `type` */
+    PF_PATH_SLOT,  /* member at byte offset `index` of an instance of `type` */
+    PF_PATH_ATTR,  /* instance attribute `name` of an instance of `type`; the caller's thread only */
+    PF_PATH_KEY    /* value of key `name` in an exact dict; the caller's thread only */
+} pf_path_how;
+
+typedef struct pf_path_step {
+    pf_path_how how;
+    int32_t index;
+    int32_t size;       /* INDEX: the exact length the tuple must have, or -1 */
+    unsigned version;   /* SLOT, ATTR, INDEX by name: version tag of the type when it was looked at; 0: does not matter */
+    PyTypeObject *type; /* owned by the plan; lanes of another type fail */
+    PyObject *name;     /* owned by the plan */
+    Py_hash_t hash;
+} pf_path_step;
+
+enum { PF_MAX_PATH = 4, PF_MAX_COLUMNS = 24 };
+
+typedef struct pf_column_spec {
+    int leaf; /* index into pf_chain.leaves; of a chain of segments, the first one */
+    int npath;
+    pf_path_step path[PF_MAX_PATH];
+    pf_kinds kinds;
+    bool presence; /* only whether the path can be walked: every lane is obj */
+    bool used;
+} pf_column_spec;
+
+/* ---- shape: a tree over outputs, in preorder ---- */
+
+typedef struct pf_shape {
+    int16_t payload; /* output with the value, -1: none */
+    int16_t handle;  /* output with the object, -1: none. Handle 0 in a lane means: box the payload */
+    int16_t ntuple;  /* >= 0: a tuple of that many following subtrees */
+} pf_shape;
+
+enum { PF_MAX_SHAPE = 16, PF_MAX_OUTPUTS = 8 };
+
+/* ---- what the sample of the source has to look like for the plan to be worth trying ---- */
+
+typedef struct pf_check {
+    int leaf, npath;
+    pf_path_step path[PF_MAX_PATH]; /* type and name owned by the plan */
+    pf_kinds kinds;
+    PyTypeObject *type; /* owned; NULL: none */
+} pf_check;
+
+enum { PF_MAX_CHECKS = 48 };
+
+/* A parameter that is read from the chain's own steps. */
+typedef struct pf_chain_param {
+    uint8_t node;
+    enum { PF_CHAIN_COUNT, PF_CHAIN_SLICE_FIRST, PF_CHAIN_SLICE_STEP } what; /* enumerate's index; islice's first row and step */
+    int param;
+} pf_chain_param;
+
+enum { PF_MAX_CHAIN_PARAMS = 8 };
+
+typedef struct pf_refusal {
+    int reason;       /* reasons.def */
+    char where[160];  /* "function, file:line:col", or the name of what was refused; may be empty */
+} pf_refusal;
+
+/* How an associative reduction is done without calling its function. */
+typedef enum pf_monoid { PF_MONOID_NONE, PF_MONOID_ADD, PF_MONOID_MIN, PF_MONOID_MAX } pf_monoid;
+
+typedef struct pf_pyplan {
+    Py_ssize_t refs;
+    pf_plan core;
+    pf_consumer consumer;
+    /* the chain it was made for */
+    int nnodes;
+    struct {
+        uint8_t kind, nchildren;
+        bool strict, unit_step, has_func;
+        int8_t children[PF_MAX_CHILDREN];
+    } nodes[PF_MAX_NODES];
+    int nleaves;
+    struct {
+        uint8_t kind;
+        char format;
+    } leaves[PF_MAX_LEAVES];
+    int nextra; /* callables passed to the consumer (key, reduce's function) */
+    int flavour;
+    pf_check checks[PF_MAX_CHECKS];
+    int nchecks;
+    pf_chain_param chain_params[PF_MAX_CHAIN_PARAMS];
+    int nchain_params;
+    pf_monoid monoid;
+    pf_refusal refusal; /* reason != 0: this chain falls back, as long as watches and checks hold */
+    pf_watches watches;
+    pf_column_spec columns[PF_MAX_COLUMNS];
+    int ncolumns;
+    int noutputs;
+    int first_shape_output; /* MIN, MAX: output 0 is the key */
+    pf_shape shape[PF_MAX_SHAPE];
+    int nshape;
+    PyObject **strings; /* owned; handles of pf_fn.strings */
+    int nstrings;
+    int depth;          /* Python frames the deepest inlined call adds to those of the chain's own generators */
+    bool caller_only;   /* gather needs the caller's thread state */
+    bool wants_rows;    /* the sink needs the source row of each output */
+    PyObject *rules;    /* owned list of str: rewrite rules that fired */
+    PyObject *functions; /* owned list of str: what was inlined, for explain */
+    /* range_stride: leaf column the first filter is on, or -1 */
+    int stride_column;
+    /* back-off: runs left for which the plan is not even tried (atomic in effect: guarded by the GIL) */
+    int32_t rest, next_rest;
+    /* of the last kernels, to plan the next call */
+    double ns_per_row;
+} pf_pyplan;
+
+void pf_pyplan_retain(pf_pyplan *plan);
+void pf_pyplan_release(pf_pyplan *plan); /* NULL allowed */
+
+/* A plan for this chain and consumer from the cache, or a new one. extra are callables the consumer was given.
+ * params and strings of the run are filled from the watches (run params: at least PF_MAX_PARAMS).
+ * Returns a new reference, or NULL: with *reason set and no exception (falls back), or with a Python exception. */
+typedef struct pf_request {
+    const pf_chain *chain;
+    pf_consumer consumer;
+    PyObject *const *extra;
+    int nextra;
+    int flavour; /* consumer's own variant: MIN/MAX with key 1; REDUCE with initial 1 */
+} pf_request;
+
+pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal *refusal);
+
+/* Makes a plan without looking at the cache (build.c); a refused chain gives a plan with refusal.reason set. NULL with an exception. */
+pf_pyplan *pf_plan_build(const pf_request *request);
+
+/* Applies the rewrite rules that are switched on (plan.c). */
+PF_MUST_CHECK pf_status pf_plan_rewrite(pf_pyplan *plan, pf_fn *fn);
+
+void pf_plan_forget_all(void); /* empties the cache */
+
+#endif

@@ -1,0 +1,250 @@
+/* Learning from a few source items what the rest will look like, and how attributes of rows are read (gather.h). */
+#include <string.h>
+
+#include "gather.h"
+
+#include <structmember.h>
+#include "pylong.h"
+
+/* ---- paths through one item ---- */
+
+PyObject *pf_path_walk(PyObject *object, const pf_path_step *path, int npath, PyObject **owned)
+{
+    for (int i = 0; i < npath && object != NULL; i++) {
+        const pf_path_step *step = &path[i];
+        if (Py_TYPE(object) != step->type) {
+            return NULL;
+        }
+        switch (step->how) {
+        case PF_PATH_INDEX: {
+            Py_ssize_t n = PyTuple_GET_SIZE(object), at = step->index + (step->index < 0 ? n : 0);
+            object = (step->size >= 0 && n != step->size) || at < 0 || at >= n ? NULL : PyTuple_GET_ITEM(object, at);
+            break;
+        }
+        case PF_PATH_SLOT:
+            object = *(PyObject **)((char *)object + step->index);
+            break;
+        case PF_PATH_KEY:
+            object = PyDict_GetItemWithError(object, step->name);
+            break;
+        case PF_PATH_ATTR: {
+            PyObject *value = PyObject_GenericGetAttr(object, step->name);
+            Py_XSETREF(*owned, value); /* keeps it alive while its own attributes are read */
+            object = value;
+            break;
+        }
+        }
+    }
+    if (object == NULL) {
+        PyErr_Clear();
+    }
+    return object;
+}
+
+static pf_kinds format_kinds(char format)
+{
+    switch (format) {
+    case 'f':
+    case 'd':
+    case 'e':
+        return PF_K_F64;
+    case '?':
+        return PF_K_BOOL;
+    case 'u':
+    case 'w':
+    case 'c':
+        return PF_K_OBJ;
+    default:
+        return PF_K_I64;
+    }
+}
+
+static void sample_object(PyObject *object, pf_sample *out)
+{
+    pf_kinds kind = pf_scalar_of(object, NULL);
+    if (PyLong_CheckExact(object)) {
+        kind = PF_K_I64; /* a big int among ints fails by itself */
+    }
+    if (kind < PF_K_OTHER) {
+        out->kinds |= kind;
+        return;
+    }
+    PyTypeObject *type = Py_TYPE(object);
+    out->kinds |= PF_K_OBJ;
+    out->mixed |= out->type != NULL && out->type != type;
+    if (PyTuple_Check(object)) {
+        int size = (int)PyTuple_GET_SIZE(object);
+        out->size = out->type == NULL || out->size == size ? size : -1;
+    }
+    out->type = type;
+}
+
+static int64_t available(const pf_leaf *leaf)
+{
+    if (leaf->container == NULL) {
+        return 0;
+    }
+    /* the container may have shrunk since the iterator was made */
+    Py_ssize_t n = leaf->kind == PF_LEAF_LIST || leaf->kind == PF_LEAF_LIST_REV ? PyList_GET_SIZE(leaf->container)
+                                                                                 : PyTuple_GET_SIZE(leaf->container);
+    int64_t left = leaf->step > 0 ? n - leaf->first : (leaf->first < n ? leaf->first + 1 : 0);
+    return left < leaf->length ? left : leaf->length;
+}
+
+static bool is_object_leaf(const pf_leaf *leaf)
+{
+    return leaf->kind == PF_LEAF_LIST || leaf->kind == PF_LEAF_LIST_REV || leaf->kind == PF_LEAF_TUPLE ||
+           leaf->kind == PF_LEAF_SEQ_REV;
+}
+
+static PyObject *object_at(const pf_leaf *leaf, int64_t row)
+{
+    Py_ssize_t at = (Py_ssize_t)(leaf->first + row * leaf->step);
+    return PyList_CheckExact(leaf->container) ? PyList_GET_ITEM(leaf->container, at) : PyTuple_GET_ITEM(leaf->container, at);
+}
+
+static void sample_leaf(const pf_leaf *leaf, const pf_path_step *path, int npath, int most, pf_sample *out)
+{
+    if (!is_object_leaf(leaf)) {
+        out->kinds |= leaf->kind == PF_LEAF_ARRAY || leaf->kind == PF_LEAF_MEMORYVIEW ? format_kinds(leaf->format) : PF_K_I64;
+        return;
+    }
+    int64_t n = available(leaf), close = most < 4 ? 1 : 8;
+    for (int i = 0; i < most && i < n; i++) {
+        /* the first few, then spread evenly, the last one included */
+        int64_t row = i < close || n <= most ? i : close + (n - 1 - close) / (most - close) * (i - close + 1);
+        if (i == most - 1) {
+            row = n - 1;
+        }
+        PyObject *owned = NULL, *object = pf_path_walk(object_at(leaf, row), path, npath, &owned);
+        if (object != NULL) {
+            sample_object(object, out);
+        }
+        Py_XDECREF(owned);
+    }
+}
+
+/* The leaves that share row numbers with this one: itself, or the segments of its itertools.chain. */
+static const pf_node *segments_of(const pf_chain *chain, int leaf)
+{
+    for (int i = 0; i < chain->nnodes; i++) {
+        const pf_node *node = &chain->nodes[i];
+        for (int c = 0; node->kind == PF_NODE_CHAIN && c < node->nchildren; c++) {
+            if (chain->nodes[node->children[c]].leaf == leaf) {
+                return node;
+            }
+        }
+    }
+    return NULL;
+}
+
+void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most, pf_sample *out)
+{
+    memset(out, 0, sizeof *out);
+    out->size = -1;
+    const pf_node *segments = segments_of(chain, leaf);
+    for (int c = 0; c < (segments != NULL ? segments->nchildren : 1); c++) {
+        int each = segments != NULL ? chain->nodes[segments->children[c]].leaf : leaf;
+        sample_leaf(&chain->leaves[each], path, npath, most, out);
+    }
+    if (out->kinds == 0) {
+        out->kinds = PF_K_OBJ;
+    }
+}
+
+bool pf_leaf_has_objects(const pf_chain *chain, const pf_leaf *leaf)
+{
+    const pf_node *segments = segments_of(chain, (int)(leaf - chain->leaves));
+    if (segments == NULL) {
+        return is_object_leaf(leaf);
+    }
+    for (int c = 0; c < segments->nchildren; c++) {
+        if (is_object_leaf(&chain->leaves[chain->nodes[segments->children[c]].leaf])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- types ---- */
+
+bool pf_type_is_tuple(PyTypeObject *type)
+{
+    if (type == &PyTuple_Type) {
+        return true;
+    }
+    return PyType_IsSubtype(type, &PyTuple_Type) && type->tp_iter == PyTuple_Type.tp_iter &&
+           type->tp_getattro == PyObject_GenericGetAttr && type->tp_as_sequence != NULL && type->tp_as_mapping != NULL &&
+           type->tp_as_sequence->sq_item == PyTuple_Type.tp_as_sequence->sq_item &&
+           type->tp_as_mapping->mp_subscript == PyTuple_Type.tp_as_mapping->mp_subscript;
+}
+
+/* The index behind a namedtuple's field; -1: the descriptor is something else. */
+static int field_index(PyObject *descriptor)
+{
+    static PyTypeObject *getter_type; /* _collections._tuplegetter, kept for the process */
+    if (getter_type == NULL) {
+        PyObject *module = PyImport_ImportModule("_collections");
+        getter_type = module != NULL ? (PyTypeObject *)PyObject_GetAttrString(module, "_tuplegetter") : NULL;
+        Py_XDECREF(module);
+        if (getter_type == NULL) {
+            PyErr_Clear();
+            return -1;
+        }
+    }
+    if (Py_TYPE(descriptor) != getter_type) {
+        return -1;
+    }
+    int index = -1;
+    PyObject *reduced = PyObject_CallMethod(descriptor, "__reduce__", NULL);
+    if (reduced != NULL && PyTuple_Check(reduced) && PyTuple_GET_SIZE(reduced) == 2) {
+        PyObject *args = PyTuple_GET_ITEM(reduced, 1);
+        PyObject *first = PyTuple_Check(args) && PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0) : NULL;
+        index = first != NULL && PyLong_CheckExact(first) ? (int)PyLong_AsLong(first) : -1;
+    }
+    Py_XDECREF(reduced);
+    PyErr_Clear();
+    return index;
+}
+
+static bool has_instance_dict(PyTypeObject *type)
+{
+    return type->tp_dictoffset != 0
+#ifdef Py_TPFLAGS_MANAGED_DICT
+           || (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) != 0
+#endif
+        ;
+}
+
+bool pf_attribute_step(PyTypeObject *type, PyObject *name, pf_path_step *step)
+{
+    if (type->tp_getattro != PyObject_GenericGetAttr) {
+        return false;
+    }
+    PyObject *descriptor = _PyType_Lookup(type, name);
+    step->type = type;
+    step->size = -1;
+    step->version = type->tp_version_tag;
+    if (step->version == 0) { /* no tag, no way to notice that the class changes */
+        return false;
+    }
+    if (descriptor == NULL) {
+        step->how = PF_PATH_ATTR;
+        step->name = name;
+        return has_instance_dict(type);
+    }
+    if (pf_type_is_tuple(type)) {
+        step->how = PF_PATH_INDEX;
+        step->index = field_index(descriptor);
+        return step->index >= 0;
+    }
+    if (Py_TYPE(descriptor) == &PyMemberDescr_Type) {
+        const PyMemberDescrObject *member = (PyMemberDescrObject *)descriptor;
+        if (member->d_member->type == T_OBJECT_EX && PyType_IsSubtype(type, member->d_common.d_type)) {
+            step->how = PF_PATH_SLOT;
+            step->index = (int32_t)member->d_member->offset;
+            return true;
+        }
+    }
+    return false;
+}

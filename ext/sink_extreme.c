@@ -1,0 +1,92 @@
+/* min and max: the first item whose key no later key beats, by CPython's comparison. */
+#include <string.h>
+
+#include "sink.h"
+
+static bool number(pf_kinds kind) { return kind == PF_K_I64 || kind == PF_K_F64; }
+
+static PyObject *key_object(const pf_extreme_sink *sink) { return sink->key != NULL ? Py_NewRef(sink->key) : pf_box_scalar(&sink->scalar); }
+
+/* Whether a native key replaces the best one: 1, 0, or -1 with an exception. */
+static int beats(const pf_extreme_sink *sink, const pf_scalar *key)
+{
+    const pf_scalar *best = &sink->scalar;
+    if (sink->key == NULL && key->kind == best->kind && number(key->kind)) {
+        if (key->kind == PF_K_I64) {
+            return sink->op == Py_LT ? key->u.i < best->u.i : key->u.i > best->u.i;
+        }
+        return sink->op == Py_LT ? key->u.f < best->u.f : key->u.f > best->u.f;
+    }
+    PyObject *mine = pf_box_scalar(key), *theirs = key_object(sink);
+    int answer = mine == NULL || theirs == NULL ? -1 : PyObject_RichCompareBool(mine, theirs, sink->op);
+    Py_XDECREF(mine);
+    Py_XDECREF(theirs);
+    return answer;
+}
+
+static int take(pf_extreme_sink *sink, PyObject *item, const pf_scalar *scalar, PyObject *key)
+{
+    if (item == NULL) {
+        return -1;
+    }
+    Py_XSETREF(sink->item, item);
+    Py_XSETREF(sink->key, Py_XNewRef(key));
+    if (scalar != NULL) {
+        sink->scalar = *scalar;
+    }
+    return 0;
+}
+
+static int extreme_piece(pf_sink *base, const pf_piece *piece)
+{
+    pf_extreme_sink *sink = (pf_extreme_sink *)base;
+    if (piece->count == 0) {
+        return 0;
+    }
+    if (piece->columns == NULL) {
+        int better = sink->item == NULL ? 1 : beats(sink, &piece->best[0]);
+        return better <= 0 ? better : take(sink, pf_box_scalars(base->plan, piece->best), &piece->best[0], NULL);
+    }
+    for (int64_t i = 0; i < piece->count; i++) { /* NaNs among them: one by one */
+        pf_scalar key = pf_column_scalar(&piece->columns[0], i);
+        int better = sink->item == NULL ? 1 : beats(sink, &key);
+        if (better < 0 || (better > 0 && take(sink, pf_box_output(base->plan, piece->columns, i), &key, NULL) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int extreme_object(pf_sink *base, PyObject *item)
+{
+    pf_extreme_sink *sink = (pf_extreme_sink *)base;
+    PyObject *key = sink->keyfunc == NULL ? Py_NewRef(item) : PyObject_CallOneArg(sink->keyfunc, item);
+    if (key == NULL) {
+        return -1;
+    }
+    int better = 1;
+    if (sink->item != NULL) {
+        PyObject *best = key_object(sink);
+        better = best == NULL ? -1 : PyObject_RichCompareBool(key, best, sink->op);
+        Py_XDECREF(best);
+    }
+    int status = better <= 0 ? better : take(sink, Py_NewRef(item), NULL, key);
+    Py_DECREF(key);
+    return status;
+}
+
+static const pf_sink_type extreme_type = {extreme_piece, extreme_object};
+
+void pf_extreme_init(pf_extreme_sink *sink, int op, PyObject *keyfunc)
+{
+    memset(sink, 0, sizeof *sink);
+    sink->base.type = &extreme_type;
+    sink->op = op;
+    sink->keyfunc = keyfunc;
+}
+
+void pf_extreme_clear(pf_extreme_sink *sink)
+{
+    Py_CLEAR(sink->item);
+    Py_CLEAR(sink->key);
+}

@@ -1,0 +1,128 @@
+/* list and tuple: items in order.
+ *
+ * The list grows by doubling and is untracked until it is complete, so that nobody finds it half-made through the collector. */
+#include <string.h>
+
+#include "sink.h"
+
+static int reserve(PyListObject *list, Py_ssize_t more)
+{
+    Py_ssize_t need = Py_SIZE(list) + more;
+    if (need <= list->allocated) {
+        return 0;
+    }
+    Py_ssize_t room = need + (need >> 3) + 6;
+    PyObject **items = (size_t)room > PY_SSIZE_T_MAX / sizeof(PyObject *) ? NULL : PyMem_Realloc(list->ob_item, (size_t)room * sizeof(PyObject *));
+    if (items == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    list->ob_item = items;
+    list->allocated = room;
+    return 0;
+}
+
+static void append_owned(PyListObject *list, PyObject *item)
+{
+    list->ob_item[Py_SIZE(list)] = item;
+    Py_SET_SIZE(list, Py_SIZE(list) + 1);
+}
+
+/* One column of one kind: the loops that matter. Returns how many were appended. */
+static int64_t append_column(PyListObject *list, const pf_pyplan *plan, const pf_piece *piece)
+{
+    const pf_shape *shape = &plan->shape[0];
+    if (plan->nshape != 1 || shape->ntuple >= 0 || (shape->payload >= 0 && shape->handle >= 0)) {
+        return 0;
+    }
+    const pf_column_out *column = &piece->columns[shape->handle >= 0 ? shape->handle : shape->payload];
+    PyObject **to = list->ob_item + Py_SIZE(list);
+    int64_t n = piece->count, i = 0;
+    if (column->kind != NULL) {
+        return 0;
+    }
+    if (column->seen == PF_K_OBJ) {
+        for (; i < n; i++) {
+            to[i] = Py_NewRef((PyObject *)(uintptr_t)((const uint64_t *)column->data)[i]);
+        }
+    } else if (column->seen == PF_K_F64) {
+        for (; i < n && (to[i] = PyFloat_FromDouble(((const double *)column->data)[i])) != NULL; i++) {
+        }
+    } else if (column->seen == PF_K_I64) {
+        for (; i < n && (to[i] = PyLong_FromLongLong(((const int64_t *)column->data)[i])) != NULL; i++) {
+        }
+    }
+    Py_SET_SIZE(list, Py_SIZE(list) + (Py_ssize_t)i);
+    return i;
+}
+
+static int list_piece(pf_sink *base, const pf_piece *piece)
+{
+    PyListObject *list = ((pf_list_sink *)base)->list;
+    if (reserve(list, (Py_ssize_t)piece->count) < 0) {
+        return -1;
+    }
+    for (int64_t i = append_column(list, base->plan, piece); i < piece->count; i++) {
+        PyObject *item = PyErr_Occurred() ? NULL : pf_box_output(base->plan, piece->columns, i);
+        if (item == NULL) {
+            return -1;
+        }
+        append_owned(list, item);
+    }
+    return 0;
+}
+
+static int list_object(pf_sink *base, PyObject *item)
+{
+    PyListObject *list = ((pf_list_sink *)base)->list;
+    if (reserve(list, 1) < 0) {
+        return -1;
+    }
+    append_owned(list, Py_NewRef(item));
+    return 0;
+}
+
+static const pf_sink_type list_type = {list_piece, list_object};
+
+int pf_list_init(pf_list_sink *sink)
+{
+    memset(sink, 0, sizeof *sink);
+    sink->base.type = &list_type;
+    sink->list = (PyListObject *)PyList_New(0);
+    if (sink->list == NULL) {
+        return -1;
+    }
+    PyObject_GC_UnTrack(sink->list);
+    return 0;
+}
+
+PyObject *pf_list_result(pf_list_sink *sink)
+{
+    PyObject *list = (PyObject *)sink->list;
+    sink->list = NULL;
+    PyObject_GC_Track(list);
+    return list;
+}
+
+PyObject *pf_list_as_tuple(pf_list_sink *sink)
+{
+    Py_ssize_t n = Py_SIZE(sink->list);
+    PyObject *tuple = PyTuple_New(n);
+    if (tuple == NULL) {
+        return NULL;
+    }
+    if (n > 0) {
+        memcpy(((PyTupleObject *)tuple)->ob_item, sink->list->ob_item, (size_t)n * sizeof(PyObject *));
+        Py_SET_SIZE(sink->list, 0); /* the references have moved */
+    }
+    pf_list_clear(sink);
+    return tuple;
+}
+
+void pf_list_clear(pf_list_sink *sink)
+{
+    if (sink->list != NULL) {
+        PyObject_GC_Track(sink->list);
+        Py_CLEAR(sink->list);
+    }
+}

@@ -1,0 +1,199 @@
+/* reduce (left to right), fold (a tree over blocks of 4,096 source rows), and the consumers that stop at one item.
+ *
+ * The function is called from here only where the plan found no monoid, and it is pure then. A call that raises is made
+ * again by the consumer's own loop, on the object that the real chain gives: so the chain stands where CPython leaves it. */
+#include <string.h>
+
+#include "sink.h"
+
+/* *acc = function(*acc, item); item is borrowed. */
+static int combine(PyObject *function, PyObject **acc, PyObject *item)
+{
+    if (*acc == NULL) {
+        *acc = Py_NewRef(item);
+        return 0;
+    }
+    PyObject *args[2] = {*acc, item};
+    PyObject *next = PyObject_Vectorcall(function, args, 2, NULL);
+    if (next == NULL) {
+        return -1;
+    }
+    Py_SETREF(*acc, next);
+    return 0;
+}
+
+static PyObject *isum_object(const pf_piece *piece)
+{
+    if (piece->count == 1) {
+        return NULL;
+    }
+    unsigned char bytes[16];
+    memcpy(bytes, &piece->isum, sizeof bytes);
+    return _PyLong_FromByteArray(bytes, sizeof bytes, 1, 1);
+}
+
+/* ---- reduce ---- */
+
+static int reduce_piece(pf_sink *base, const pf_piece *piece)
+{
+    pf_reduce_sink *sink = (pf_reduce_sink *)base;
+    if (piece->count == 0) {
+        return 0;
+    }
+    if (base->plan->core.sink == PF_SINK_ISUM) {
+        /* a single row is its own sum: the very object */
+        PyObject *sum = piece->count == 1 ? pf_box_scalars(base->plan, piece->best) : isum_object(piece);
+        PyObject *next = sum == NULL ? NULL : sink->result == NULL ? Py_NewRef(sum) : PyNumber_Add(sink->result, sum);
+        Py_XDECREF(sum);
+        if (next == NULL) {
+            return -1;
+        }
+        Py_XSETREF(sink->result, next);
+        return 0;
+    }
+    for (int64_t i = 0; i < piece->count; i++) {
+        PyObject *item = pf_box_output(base->plan, piece->columns, i);
+        int status = item == NULL ? -1 : combine(sink->function, &sink->result, item);
+        Py_XDECREF(item);
+        if (status < 0) {
+            base->row = piece->rows[i];
+            return PF_SINK_REDO;
+        }
+    }
+    return 0;
+}
+
+static int reduce_object(pf_sink *base, PyObject *item)
+{
+    pf_reduce_sink *sink = (pf_reduce_sink *)base;
+    return combine(sink->function, &sink->result, item);
+}
+
+static const pf_sink_type reduce_type = {reduce_piece, reduce_object};
+
+void pf_reduce_init(pf_reduce_sink *sink, PyObject *function, PyObject *initial)
+{
+    memset(sink, 0, sizeof *sink);
+    sink->base.type = &reduce_type;
+    sink->function = function;
+    sink->result = Py_XNewRef(initial);
+}
+
+void pf_reduce_clear(pf_reduce_sink *sink) { Py_CLEAR(sink->result); }
+
+/* ---- fold ---- */
+
+/* Closes the block being folded when the next row belongs to another one. */
+static int turn_to(pf_fold_sink *sink, int64_t row)
+{
+    int64_t number = row / PF_FOLD_BLOCK;
+    if (number == sink->number) {
+        return 0;
+    }
+    sink->number = number;
+    if (sink->block == NULL) {
+        return 0;
+    }
+    PyObject *block = sink->block;
+    sink->block = NULL;
+    int status = combine(sink->combine != NULL ? sink->combine : sink->function, &sink->result, block);
+    Py_DECREF(block);
+    return status;
+}
+
+static int fold_one(pf_fold_sink *sink, PyObject *item)
+{
+    if (sink->block == NULL && sink->identity != NULL) {
+        sink->block = Py_NewRef(sink->identity);
+    }
+    return combine(sink->function, &sink->block, item);
+}
+
+static int fold_piece(pf_sink *base, const pf_piece *piece)
+{
+    pf_fold_sink *sink = (pf_fold_sink *)base;
+    if (piece->count == 0) { /* a block that gives no rows is no block */
+        return 0;
+    }
+    if (turn_to(sink, piece->row_begin) < 0) {
+        return -1;
+    }
+    for (int64_t i = 0; i < piece->count; i++) {
+        PyObject *item = pf_box_output(base->plan, piece->columns, i);
+        int status = item == NULL ? -1 : fold_one(sink, item);
+        Py_XDECREF(item);
+        if (status < 0) {
+            base->row = piece->rows[i];
+            return PF_SINK_REDO;
+        }
+    }
+    return 0;
+}
+
+static int fold_object(pf_sink *base, PyObject *item)
+{
+    pf_fold_sink *sink = (pf_fold_sink *)base;
+    return turn_to(sink, base->row) < 0 ? -1 : fold_one(sink, item);
+}
+
+static const pf_sink_type fold_type = {fold_piece, fold_object};
+
+void pf_fold_init(pf_fold_sink *sink, PyObject *function, PyObject *identity, PyObject *combine_function)
+{
+    memset(sink, 0, sizeof *sink);
+    sink->base.type = &fold_type;
+    sink->function = function;
+    sink->identity = identity;
+    sink->combine = combine_function;
+}
+
+PyObject *pf_fold_result(pf_fold_sink *sink)
+{
+    if (turn_to(sink, (sink->number + 1) * PF_FOLD_BLOCK) < 0) {
+        return NULL;
+    }
+    PyObject *result = sink->result;
+    sink->result = NULL;
+    return result;
+}
+
+void pf_fold_clear(pf_fold_sink *sink)
+{
+    Py_CLEAR(sink->block);
+    Py_CLEAR(sink->result);
+}
+
+/* ---- any, all, next ---- */
+
+static int first_piece(pf_sink *base, const pf_piece *piece)
+{
+    (void)base;
+    (void)piece;
+    return 0;
+}
+
+static int first_object(pf_sink *base, PyObject *item)
+{
+    pf_first_sink *sink = (pf_first_sink *)base;
+    int found = 1;
+    if (sink->wanted >= 0) {
+        int truth = PyObject_IsTrue(item);
+        if (truth < 0) {
+            return -1;
+        }
+        found = truth == sink->wanted;
+    }
+    if (found) {
+        sink->item = Py_NewRef(item);
+    }
+    return found;
+}
+
+static const pf_sink_type first_type = {first_piece, first_object};
+
+void pf_first_init(pf_first_sink *sink, int wanted)
+{
+    memset(sink, 0, sizeof *sink);
+    sink->base.type = &first_type;
+    sink->wanted = wanted;
+}

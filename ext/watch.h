@@ -1,0 +1,76 @@
+/* Watches: where a plan's outside values come from, and what they must be for the plan to hold.
+ *
+ * While a plan is built, every global, cell, default, module attribute and partial argument that is read becomes a
+ * watch: a way to find it again, starting from the chain's own objects. At each call, and again whenever other code
+ * may have run, the list is walked in order: each value is read anew and compared. So a rebound global, a new
+ * closure over the same code, a changed default or a swapped __code__ is noticed, and scalars become parameters of
+ * the run instead of constants of the plan. Reading goes through C fields and dict look-ups by exact str keys: no user
+ * code, no audit event. Needs the GIL. */
+#ifndef PF_EXT_WATCH_H
+#define PF_EXT_WATCH_H
+
+#include "../core/column/vec.h"
+#include "chain.h"
+
+typedef enum pf_watch_how {
+    PF_WATCH_NODE,      /* function of chain node `index`, or the generator itself for a genexpr */
+    PF_WATCH_EXTRA,     /* callable `index` that was passed to the consumer */
+    PF_WATCH_GLOBAL,    /* parent function or generator: global or builtin `name` */
+    PF_WATCH_CLOSURE,   /* parent function: contents of cell `index` of its closure */
+    PF_WATCH_CELL,      /* parent generator: contents of the cell in local `index` */
+    PF_WATCH_DEFAULT,   /* parent function: positional default `index` */
+    PF_WATCH_KWDEFAULT, /* parent function: keyword default `name` */
+    PF_WATCH_MODULE,    /* parent module: attribute `name` */
+    PF_WATCH_PARTIAL_FUNC,
+    PF_WATCH_PARTIAL_ARG,    /* parent partial: argument `index` */
+    PF_WATCH_PARTIAL_KEYWORD /* parent partial: keyword `name` */
+} pf_watch_how;
+
+typedef enum pf_watch_expect {
+    PF_EXPECT_SAME,   /* this very object */
+    PF_EXPECT_CODE,   /* a plain function with this code object, as many defaults and no other shape */
+    PF_EXPECT_GENEXPR, /* a generator with this code object */
+    PF_EXPECT_PARTIAL, /* an exact functools.partial with as many arguments and the same keywords */
+    PF_EXPECT_SCALAR  /* an exact scalar of this kind: parameter `param` */
+} pf_watch_expect;
+
+typedef struct pf_watch {
+    uint8_t how, expect;
+    pf_kinds kind;      /* SCALAR */
+    int16_t parent;     /* index of an earlier watch, or -1 */
+    int32_t index;
+    int32_t param;      /* SCALAR: number of the parameter, or -1 */
+    int32_t handle_param; /* >= 0: parameter that carries the object itself */
+    int32_t size;       /* CODE: number of positional defaults; PARTIAL: number of arguments */
+    PyObject *name;     /* owned */
+    PyObject *expected; /* owned: object, code object, or tuple of keyword names */
+} pf_watch;
+
+enum { PF_MAX_WATCHES = 48, PF_MAX_PARAMS = 64 };
+
+typedef struct pf_watches {
+    pf_watch *list;
+    int n, nparams;
+    PyObject **constants; /* owned; constants[p] != NULL: parameter p is always this object */
+} pf_watches;
+
+/* Where the walk starts. */
+typedef struct pf_watch_roots {
+    const pf_chain *chain;
+    PyObject *const *extra;
+    int nextra;
+} pf_watch_roots;
+
+/* Reads one watch's value. Borrowed; NULL without an exception when it is not there. */
+PyObject *pf_watch_read(const pf_watch *watch, PyObject *parent, const pf_watch_roots *roots);
+
+/* Walks all watches: true when each is what it must be. Fills params[0, nparams). */
+bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_scalar *params);
+
+/* The kind of a Python object as a scalar: exact types only. PF_K_OTHER for exact builtins that are no scalars here
+ * (big ints, bytes, tuples...), PF_K_FOREIGN for everything else. out may be NULL. */
+pf_kinds pf_scalar_of(PyObject *object, pf_scalar *out);
+
+void pf_watches_clear(pf_watches *watches);
+
+#endif
