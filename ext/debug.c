@@ -1,4 +1,4 @@
-/* `_engine._decode` and `_engine._effects`: what the decoder and the purity analysis see, as plain Python values. */
+/* `_engine._decode` and its like: what the decoder sees, as plain Python values. */
 #include "debug.h"
 
 #include "decode.h"

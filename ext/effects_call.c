@@ -1,0 +1,772 @@
+/* What calling something does: Python functions are entered, everything else is looked up in pure_callables.def. */
+#include "effects_internal.h"
+
+#include <string.h>
+
+typedef enum result { PLAIN, ANY, VALUE, VALUES, NEXT, FRESH, NEW, HOLDS, TUPLES, CALLED, FOLDED, SLICE, OPAQUE } result;
+typedef enum calls { CALLS_NONE, CALLS_FIRST, CALLS_KEY, CALLS_KEY2, CALLS_FOLD, CALLS_FOLD2, CALLS_SPREAD } calls;
+typedef enum stores { STORES_NONE, STORES_ARGS, STORES_ITEMS, STORES_ALL, STORES_PAIR } stores;
+
+typedef struct function_row {
+    const char *module; /* NULL: a type */
+    const char *name;
+    result result;
+    calls calls;
+} function_row;
+
+typedef struct method_row {
+    const char *name;
+    bool mutates;
+    stores stores;
+    result result;
+} method_row;
+
+#define FUNCTION(module, name, result, calls) {module, name, result, CALLS_##calls},
+#define TYPE(name, result, calls) {NULL, name, result, CALLS_##calls},
+#define METHOD(name, result)
+#define MUTATOR(name, stores, result)
+#define IMPURE(module)
+static const function_row functions[] = {
+#include "pure_callables.def"
+};
+#undef FUNCTION
+#undef TYPE
+#undef METHOD
+#undef MUTATOR
+#undef IMPURE
+
+#define FUNCTION(module, name, result, calls)
+#define TYPE(name, result, calls)
+#define METHOD(name, result) {name, false, STORES_NONE, result},
+#define MUTATOR(name, stores, result) {name, true, STORES_##stores, result},
+#define IMPURE(module)
+static const method_row methods[] = {
+#include "pure_callables.def"
+};
+#undef METHOD
+#undef MUTATOR
+#undef IMPURE
+
+#define METHOD(name, result)
+#define MUTATOR(name, stores, result)
+#define IMPURE(module) module,
+static const char *const impure_modules[] = {
+#include "pure_callables.def"
+};
+#undef FUNCTION
+#undef TYPE
+#undef METHOD
+#undef MUTATOR
+#undef IMPURE
+
+static const function_row *find_function(const char *module, const char *name) {
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        const function_row *row = &functions[i];
+        bool same_module = module == NULL ? row->module == NULL : row->module && strcmp(row->module, module) == 0;
+        if (same_module && strcmp(row->name, name) == 0) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static const method_row *find_method(PyObject *name) {
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, methods[i].name) == 0) {
+            return &methods[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_impure_module(const char *module) {
+    for (size_t i = 0; i < sizeof impure_modules / sizeof *impure_modules; i++) {
+        if (strcmp(impure_modules[i], module) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- arguments ---- */
+
+static int keyword_count(const pf_e_call *c) {
+    return c->kwnames != NULL ? (int)PyTuple_GET_SIZE(c->kwnames) : 0;
+}
+
+/* The argument passed by keyword, or NULL. */
+static pf_e_value *find_keyword(const pf_e_call *c, const char *name) {
+    int nkw = keyword_count(c);
+    for (int i = 0; i < nkw; i++) {
+        if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(c->kwnames, i), name) == 0) {
+            return &c->args[c->nargs - nkw + i];
+        }
+    }
+    return NULL;
+}
+
+static pf_e_value join_args(pf_analysis *a, const pf_e_call *c, int from) {
+    pf_e_value all = pf_e_plain;
+    for (int i = from; i < c->nargs; i++) {
+        all = pf_e_join(a, all, c->args[i]);
+    }
+    return all;
+}
+
+/* Item by item, because joining first would lose what is in fresh ones. */
+static pf_e_value join_items(pf_analysis *a, const pf_e_call *c, int from) {
+    pf_e_value all = pf_e_plain;
+    for (int i = from; i < c->nargs; i++) {
+        all = pf_e_join(a, all, pf_e_item(a, c->args[i]));
+    }
+    return all;
+}
+
+static pf_e_value join_both(pf_analysis *a, const pf_e_call *c, int from) {
+    return pf_e_join(a, join_items(a, c, from), join_args(a, c, from));
+}
+
+static pf_e_value join_all(pf_analysis *a, const pf_e_call *c, int from) {
+    pf_e_value items = join_items(a, c, from);
+    return pf_e_join(a, pf_e_join(a, pf_e_item(a, items), items), join_args(a, c, from));
+}
+
+static pf_e_value unknown(pf_analysis *a, const pf_e_call *c, int reason, PyObject *name) {
+    pf_e_stop(a, c->entry, c->instr, reason, name);
+    return pf_e_plain;
+}
+
+static pf_e_value unknown_text(pf_analysis *a, const pf_e_call *c, int reason, const char *name) {
+    pf_e_stop_text(a, c->entry, c->instr, reason, name);
+    return pf_e_plain;
+}
+
+/* ---- results of the tables ---- */
+
+static pf_e_value fresh(pf_analysis *a, const pf_e_call *c, int part, pf_e_value content) {
+    return pf_e_fresh(a, c->entry, c->instr, part, content);
+}
+
+static pf_e_value container(pf_analysis *a, const pf_e_call *c, pf_e_value content) {
+    pf_e_value v = fresh(a, c, 0, content);
+    if (v.kind == E_FRESH) {
+        pf_e_find(v.site)->container = true;
+    }
+    return v;
+}
+
+static pf_e_value slice(pf_analysis *a, const pf_e_call *c) {
+    pf_e_value v = fresh(a, c, 0, pf_e_plain);
+    if (v.kind == E_FRESH) {
+        pf_e_find(v.site)->slice = true;
+    }
+    return v;
+}
+
+/* items and both start from the arguments after those that are called, and a method's receiver. */
+static pf_e_value make_result(pf_analysis *a, const pf_e_call *c, result kind, pf_e_value items, pf_e_value all,
+                              pf_e_value called) {
+    switch (kind) {
+    case ANY:
+    case NEXT:
+    case VALUE:
+        return all;
+    case FRESH:
+    case VALUES:
+        return fresh(a, c, 0, items);
+    case NEW:
+        return container(a, c, items);
+    case HOLDS:
+        return container(a, c, all);
+    case TUPLES:
+        return fresh(a, c, 0, fresh(a, c, 4, items));
+    case CALLED:
+        return fresh(a, c, 0, called);
+    case FOLDED:
+        return pf_e_join(a, called, all);
+    case SLICE:
+        return slice(a, c);
+    case OPAQUE:
+        return pf_e_opaque;
+    default:
+        return pf_e_plain;
+    }
+}
+
+/* ---- callables passed as arguments ---- */
+
+static pf_e_value call_with(pf_analysis *a, const pf_e_call *c, pf_e_value callee, pf_e_value *args, int n, bool spread) {
+    pf_e_call inner = {.entry = c->entry, .instr = c->instr, .callee = callee, .args = args, .nargs = n, .spread = spread};
+    return pf_e_do_call(a, &inner);
+}
+
+/* f(result so far, item) until the result grows no more. */
+static pf_e_value fold(pf_analysis *a, const pf_e_call *c, pf_e_value callee, pf_e_value start, pf_e_value items) {
+    pf_e_value sofar = pf_e_join(a, start, items);
+    for (int round = 0; round < 4 && !pf_e_done(a); round++) {
+        pf_e_value args[2] = {sofar, items};
+        sofar = pf_e_join(a, sofar, call_with(a, c, callee, args, 2, false));
+    }
+    return sofar;
+}
+
+/* key on the items of the arguments, on themselves, and on those of a method's receiver. */
+static pf_e_value call_key(pf_analysis *a, const pf_e_call *c, pf_e_value *key, pf_e_value receiver) {
+    if (key == NULL) {
+        return pf_e_plain;
+    }
+    pf_e_value v = pf_e_item(a, receiver);
+    for (pf_e_value *arg = c->args; arg < c->args + c->nargs; arg++) {
+        v = arg == key ? v : pf_e_join(a, v, pf_e_join(a, pf_e_item(a, *arg), *arg));
+    }
+    return call_with(a, c, *key, &v, 1, false);
+}
+
+/* map, filter: one item of each of the others. */
+static pf_e_value call_first(pf_analysis *a, const pf_e_call *c) {
+    pf_e_value args[8];
+    int n = c->nargs - 1;
+    if (n > 8) {
+        return unknown(a, c, PF_REASON_UNKNOWN_CALL, c->callee.name);
+    }
+    for (int i = 0; i < n; i++) {
+        args[i] = pf_e_item(a, c->args[i + 1]);
+    }
+    return call_with(a, c, c->args[0], args, n, c->spread);
+}
+
+static pf_e_value call_passed(pf_analysis *a, const pf_e_call *c, calls how) {
+    int npos = c->nargs - keyword_count(c);
+    pf_e_value *key;
+    switch (how) {
+    case CALLS_FIRST:
+        return npos >= 2 ? call_first(a, c) : pf_e_plain;
+    case CALLS_KEY:
+        return call_key(a, c, find_keyword(c, "key"), pf_e_plain);
+    case CALLS_KEY2:
+        return call_key(a, c, npos >= 2 ? &c->args[1] : find_keyword(c, "key"), pf_e_plain);
+    case CALLS_FOLD:
+        return npos >= 2 ? fold(a, c, c->args[0], npos > 2 ? c->args[2] : pf_e_plain, pf_e_item(a, c->args[1])) : pf_e_plain;
+    case CALLS_FOLD2:
+        key = npos >= 2 ? &c->args[1] : find_keyword(c, "func");
+        return key != NULL ? fold(a, c, *key, join_args(a, c, 2), pf_e_item(a, c->args[0]))
+                           : pf_e_join(a, fresh(a, c, 5, pf_e_plain), pf_e_item(a, c->args[0]));
+    case CALLS_SPREAD:
+        if (npos >= 2) {
+            pf_e_value all = pf_e_item(a, pf_e_item(a, c->args[1]));
+            return call_with(a, c, c->args[0], &all, 1, true);
+        }
+        return pf_e_plain;
+    default:
+        return pf_e_plain;
+    }
+}
+
+/* ---- functions and types written in C ---- */
+
+static pf_e_value call_row(pf_analysis *a, const pf_e_call *c, const function_row *row) {
+    int skip = row->calls == CALLS_FIRST || row->calls == CALLS_FOLD || row->calls == CALLS_SPREAD;
+    if (c->spread && c->nargs < 2 && row->calls != CALLS_NONE) { /* no telling what is called, a key perhaps */
+        bool key = row->calls == CALLS_KEY && c->args[0].kind == E_SHARED && c->args[0].root != ROOT_OPAQUE;
+        if (!key) {
+            return unknown_text(a, c, PF_REASON_UNKNOWN_CALL, row->name);
+        }
+    }
+    for (int i = skip; i < c->nargs; i++) {
+        pf_e_iterated(a, c->entry, c->instr, c->args[i]);
+    }
+    if (row->result == NEXT && c->nargs > 0 && c->args[0].kind == E_SHARED) {
+        return unknown(a, c, PF_REASON_CONSUMES_ITERATOR, c->args[0].name);
+    }
+    pf_e_value called = call_passed(a, c, row->calls);
+    pf_e_value items = join_items(a, c, skip);
+    pf_e_value all = row->result == NEXT    ? pf_e_join(a, pf_e_item(a, c->nargs ? c->args[0] : pf_e_plain), join_args(a, c, 1))
+                     : row->result == HOLDS ? join_all(a, c, skip)
+                                            : join_both(a, c, skip);
+    return make_result(a, c, row->result, items, all, called);
+}
+
+static void store(pf_analysis *a, const pf_e_call *c, pf_e_value receiver, stores how) {
+    pf_e_value stored = how == STORES_ARGS    ? join_args(a, c, 0)
+                        : how == STORES_ITEMS ? join_items(a, c, 0)
+                        : how == STORES_ALL   ? join_all(a, c, 0)
+                        : how == STORES_PAIR  ? join_args(a, c, 1)
+                                              : pf_e_plain;
+    pf_e_mutate(a, c->entry, c->instr, receiver, stored, PF_REASON_MUTATES_UNKNOWN);
+    if (how == STORES_PAIR && c->nargs > 0) {
+        pf_e_add_key(a, receiver, c->args[0]);
+    }
+}
+
+static pf_e_value method_result(pf_analysis *a, const pf_e_call *c, pf_e_value receiver, result kind) {
+    pf_e_value inside = kind == VALUE || kind == VALUES ? pf_e_value_in(a, receiver) : pf_e_item(a, receiver), all;
+    pf_e_value items = pf_e_join(a, join_items(a, c, 0), inside);
+    if (kind == VALUE) {
+        all = pf_e_join(a, inside, join_args(a, c, c->spread ? 0 : 1));
+    } else if (kind == HOLDS) {
+        all = join_all(a, c, 0);
+    } else {
+        all = pf_e_join(a, pf_e_join(a, items, join_args(a, c, 0)), receiver);
+    }
+    return make_result(a, c, kind, items, all, pf_e_plain);
+}
+
+static pf_e_value call_method(pf_analysis *a, const pf_e_call *c, pf_e_value receiver, PyObject *name) {
+    const method_row *row = find_method(name);
+    bool known = receiver.kind != E_PY || pf_e_is_data_type(Py_TYPE(receiver.py));
+    if (row == NULL || !known || (receiver.kind == E_SHARED && receiver.root == ROOT_OPAQUE)) {
+        return unknown(a, c, PF_REASON_IMPURE_METHOD, name);
+    }
+    call_key(a, c, find_keyword(c, "key"), receiver);
+    for (int i = 0; i < c->nargs; i++) {
+        pf_e_iterated(a, c->entry, c->instr, c->args[i]);
+    }
+    if (row->mutates) {
+        store(a, c, receiver, row->stores);
+    }
+    return method_result(a, c, receiver, row->result);
+}
+
+/* ---- classes ---- */
+
+static PyTypeObject *builtin_base(PyTypeObject *type) {
+    while (type != NULL && !pf_e_is_builtin_type(type)) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+/* A named tuple that adds nothing but its fields: every function in it is namedtuple's own. */
+static bool is_plain_namedtuple(PyTypeObject *type) {
+    static const char *const own[] = {"__new__", "_make", "_replace", "__replace__", "__repr__", "_asdict", "__getnewargs__"};
+    PyObject *key, *value, *dict = type->tp_dict;
+    Py_ssize_t at = 0;
+    if (type->tp_base != &PyTuple_Type || Py_TYPE(type) != &PyType_Type || dict == NULL ||
+        PyDict_GetItemString(dict, "_fields") == NULL) {
+        return false;
+    }
+    while (PyDict_Next(dict, &at, &key, &value)) {
+        bool known = !PyFunction_Check(value) && Py_TYPE(value) != &PyProperty_Type;
+        for (size_t i = 0; !known && i < sizeof own / sizeof *own; i++) {
+            known = PyUnicode_CompareWithASCIIString(key, own[i]) == 0;
+        }
+        if (!known) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static pf_e_value call_type(pf_analysis *a, const pf_e_call *c, PyTypeObject *type) {
+    if (type == &PyType_Type && (c->nargs != 1 || c->spread)) {
+        return unknown(a, c, PF_REASON_CLASS_BODY, NULL);
+    }
+    if (pf_e_is_builtin_type(type)) {
+        const function_row *row = find_function(NULL, type->tp_name);
+        if (row != NULL) {
+            return call_row(a, c, row);
+        }
+    }
+    PyTypeObject *base = builtin_base(type);
+    if (PyExceptionClass_Check((PyObject *)type) && base != NULL && type->tp_init == base->tp_init &&
+        type->tp_new == base->tp_new && Py_TYPE(type) == &PyType_Type) {
+        return pf_e_opaque;
+    }
+    if (is_plain_namedtuple(type)) {
+        return fresh(a, c, 0, join_args(a, c, 0));
+    }
+    return unknown_text(a, c, PF_REASON_UNKNOWN_CALL, type->tp_name);
+}
+
+/* ---- Python functions ---- */
+
+typedef struct binding {
+    pf_analysis *a;
+    const pf_e_call *c;
+    pf_e_entry model;
+    pf_e_value *locals;
+    bool raises; /* the arguments do not fit: TypeError, an outcome */
+} binding;
+
+static pf_e_value default_of(binding *b, int param) {
+    PyFunctionObject *func = b->model.func;
+    const pf_code *code = b->model.code;
+    PyObject *name = pf_code_local(code, param), *value = NULL;
+    if (func == NULL) { /* made here: its defaults are somewhere in its site */
+        return pf_e_item(b->a, (pf_e_value){.kind = E_FRESH, .site = b->c->callee.site});
+    }
+    if (param < code->npos && func->func_defaults != NULL && PyTuple_Check(func->func_defaults)) {
+        Py_ssize_t n = PyTuple_GET_SIZE(func->func_defaults), at = param - (code->npos - n);
+        value = at >= 0 && at < n ? PyTuple_GET_ITEM(func->func_defaults, at) : NULL;
+    } else if (param >= code->npos && func->func_kwdefaults != NULL && PyDict_Check(func->func_kwdefaults)) {
+        value = PyDict_GetItemWithError(func->func_kwdefaults, name);
+    }
+    if (value == NULL) {
+        b->raises = true;
+        return pf_e_plain;
+    }
+    return pf_e_default(b->a, value, name);
+}
+
+static int find_param(const pf_code *code, PyObject *name) {
+    for (int i = code->nposonly; i < code->npos + code->nkwonly; i++) {
+        if (PyUnicode_Compare(pf_code_local(code, i), name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void bind_rest(binding *b, pf_e_value rest, pf_e_value rest_named) {
+    const pf_code *code = b->model.code;
+    int slot = code->npos + code->nkwonly;
+    if (code->varargs) {
+        b->locals[slot++] = fresh(b->a, b->c, 2, rest);
+    }
+    if (code->varkeywords) {
+        b->locals[slot] = fresh(b->a, b->c, 3, rest_named);
+    }
+}
+
+/* The last argument may fill any parameter that the ones before it leave open. */
+static void bind_spread(binding *b) {
+    const pf_code *code = b->model.code;
+    int known = b->c->nargs - 1;
+    pf_e_value any = b->c->args[known], rest = any;
+    for (int i = 0; i < known; i++) {
+        if (i < code->npos) {
+            b->locals[i] = b->c->args[i];
+        } else {
+            rest = pf_e_join(b->a, rest, b->c->args[i]);
+        }
+    }
+    for (int i = 0; i < code->npos + code->nkwonly; i++) {
+        if (b->locals[i].kind == E_BOTTOM) {
+            b->locals[i] = pf_e_join(b->a, any, default_of(b, i));
+        }
+    }
+    b->raises = false;
+    bind_rest(b, rest, any);
+}
+
+static void bind(binding *b) {
+    const pf_code *code = b->model.code;
+    const pf_e_call *c = b->c;
+    int nkw = keyword_count(c), npos = c->nargs - nkw;
+    pf_e_value rest = pf_e_plain, rest_named = pf_e_plain;
+    for (int i = 0; i < npos; i++) {
+        if (i < code->npos) {
+            b->locals[i] = c->args[i];
+        } else {
+            b->raises = b->raises || !code->varargs;
+            rest = pf_e_join(b->a, rest, c->args[i]);
+        }
+    }
+    for (int i = 0; i < nkw; i++) {
+        int param = find_param(code, PyTuple_GET_ITEM(c->kwnames, i));
+        if (param >= 0) {
+            b->locals[param] = c->args[npos + i];
+        } else {
+            b->raises = b->raises || !code->varkeywords;
+            rest_named = pf_e_join(b->a, rest_named, c->args[npos + i]);
+        }
+    }
+    for (int i = 0; i < code->npos + code->nkwonly; i++) {
+        if (b->locals[i].kind == E_BOTTOM) {
+            b->locals[i] = default_of(b, i);
+        }
+    }
+    bind_rest(b, rest, rest_named);
+}
+
+static pf_e_value enter(binding *b) {
+    pf_analysis *a = b->a;
+    b->locals = pf_arena_alloc(&a->arena, sizeof(pf_e_value) * ((size_t)b->model.code->nlocalsplus + 1));
+    if (b->locals == NULL) {
+        PyErr_NoMemory();
+        a->failed = true;
+        return pf_e_plain;
+    }
+    if (b->c->spread) {
+        bind_spread(b);
+    } else {
+        bind(b);
+    }
+    if (b->raises || pf_e_done(a)) {
+        return pf_e_plain;
+    }
+    pf_e_entry *entry = pf_e_enter(a, &b->model, b->locals);
+    return entry == NULL ? pf_e_plain : pf_e_run(a, entry, b->c->entry, b->c->instr);
+}
+
+static pf_e_value call_function(pf_analysis *a, const pf_e_call *c, PyFunctionObject *func) {
+    const pf_code *code = pf_e_decode(a, (PyCodeObject *)func->func_code);
+    if (code == NULL) {
+        return pf_e_plain;
+    }
+    PyObject *closure = func->func_closure;
+    binding b = {.a = a, .c = c, .model = {.func = func, .code = code, .globals = func->func_globals}};
+    b.model.builtins = func->func_builtins;
+    if (closure != NULL && PyTuple_Check(closure)) {
+        b.model.cells = ((PyTupleObject *)closure)->ob_item;
+        b.model.ncells = (int)PyTuple_GET_SIZE(closure);
+    }
+    return enter(&b);
+}
+
+static pf_e_value call_made(pf_analysis *a, const pf_e_call *c) {
+    pf_e_entry *outer = c->callee.entry;
+    const pf_code *code = pf_e_decode(a, c->callee.site->function);
+    if (code == NULL) {
+        return pf_e_plain;
+    }
+    binding b = {.a = a, .c = c, .model = {.code = code, .outer = outer, .globals = outer->globals}};
+    b.model.builtins = outer->builtins;
+    return enter(&b);
+}
+
+/* ---- objects ---- */
+
+static pf_e_value call_prefixed(pf_analysis *a, const pf_e_call *c, pf_e_value callee, const pf_e_value *first, int n) {
+    pf_e_value args[16];
+    if (n + c->nargs > 16) {
+        return unknown(a, c, PF_REASON_UNKNOWN_CALL, c->callee.name);
+    }
+    memcpy(args, first, sizeof(pf_e_value) * (size_t)n);
+    memcpy(args + n, c->args, sizeof(pf_e_value) * (size_t)c->nargs);
+    pf_e_call inner = *c;
+    inner.callee = callee;
+    inner.args = args;
+    inner.nargs = n + c->nargs;
+    return pf_e_do_call(a, &inner);
+}
+
+/* Member of a type of the standard library that holds a plain reference: no user code. New reference, kept. */
+static PyObject *member(pf_analysis *a, PyObject *object, const char *text) {
+    PyObject *name = PyUnicode_FromString(text);
+    PyObject *value = name != NULL ? PyObject_GenericGetAttr(object, name) : NULL;
+    Py_XDECREF(name);
+    if (value == NULL) {
+        a->failed = true;
+    }
+    return pf_e_keep(a, value);
+}
+
+static pf_e_value call_partial(pf_analysis *a, const pf_e_call *c, PyObject *partial) {
+    PyObject *func = member(a, partial, "func"), *given = member(a, partial, "args");
+    PyObject *keywords = member(a, partial, "keywords");
+    pf_e_value first[8];
+    if (a->failed) {
+        return pf_e_plain;
+    }
+    if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) > 8 || !PyDict_Check(keywords) || PyDict_GET_SIZE(keywords) > 0) {
+        return unknown(a, c, PF_REASON_UNKNOWN_CALL, c->callee.name);
+    }
+    int n = (int)PyTuple_GET_SIZE(given);
+    for (int i = 0; i < n; i++) {
+        first[i] = pf_e_of(a, PyTuple_GET_ITEM(given, i), c->callee.name);
+    }
+    return call_prefixed(a, c, pf_e_of(a, func, c->callee.name), first, n);
+}
+
+/* A method of an object of an impure module: random.random is one of a hidden Random's. */
+static bool is_impure_self(PyTypeObject *type) {
+    for (; type != NULL; type = type->tp_base) {
+        const char *dot = strrchr(type->tp_name, '.');
+        for (size_t i = 0; dot != NULL && i < sizeof impure_modules / sizeof *impure_modules; i++) {
+            size_t length = strlen(impure_modules[i]);
+            if (length == (size_t)(dot - type->tp_name) && strncmp(impure_modules[i], type->tp_name, length) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static pf_e_value call_cfunction(pf_analysis *a, const pf_e_call *c, PyObject *object) {
+    PyCFunctionObject *f = (PyCFunctionObject *)object;
+    const char *name = f->m_ml->ml_name;
+    const char *module = f->m_module != NULL && PyUnicode_Check(f->m_module) ? PyUnicode_AsUTF8(f->m_module) : NULL;
+    if (f->m_self == (PyObject *)&PyTuple_Type && strcmp(name, "__new__") == 0) {
+        return fresh(a, c, 0, join_items(a, c, 1));
+    }
+    if (f->m_self != NULL && pf_e_is_data_type(Py_TYPE(f->m_self))) { /* a bound method that somebody kept */
+        PyObject *text = pf_e_keep(a, PyUnicode_FromString(name));
+        pf_e_value receiver = pf_e_of(a, f->m_self, c->callee.name);
+        return text == NULL ? pf_e_plain : call_method(a, c, receiver, text);
+    }
+    const function_row *row = module != NULL ? find_function(module, name) : NULL;
+    if (row != NULL) {
+        return call_row(a, c, row);
+    }
+    bool impure = module != NULL ? is_impure_module(module) : f->m_self != NULL && is_impure_self(Py_TYPE(f->m_self));
+    return unknown_text(a, c, impure ? PF_REASON_IMPURE_CALL : PF_REASON_UNKNOWN_CALL, name);
+}
+
+static pf_e_value call_getter(pf_analysis *a, const pf_e_call *c) {
+    for (int i = 0; i < c->nargs; i++) {
+        pf_e_operand(a, c->entry, c->instr, c->args[i]);
+    }
+    pf_e_value items = join_items(a, c, 0);
+    items = pf_e_join(a, items, pf_e_item(a, items));
+    return pf_e_join(a, items, fresh(a, c, 0, items));
+}
+
+static pf_e_value call_descriptor(pf_analysis *a, const pf_e_call *c, PyObject *descriptor) {
+    pf_e_call rest = *c;
+    PyObject *name = ((PyDescrObject *)descriptor)->d_name;
+    if (c->nargs < 1) {
+        return pf_e_plain; /* raises */
+    }
+    if (!c->spread || c->nargs > 1) {
+        rest.args++;
+        rest.nargs--;
+    }
+    return call_method(a, &rest, c->args[0], name);
+}
+
+static bool is_type(PyObject *object, const char *name) {
+    return pf_e_is_builtin_type(Py_TYPE(object)) && strcmp(Py_TYPE(object)->tp_name, name) == 0;
+}
+
+static pf_e_value call_object(pf_analysis *a, const pf_e_call *c) {
+    PyObject *o = c->callee.py;
+    if (PyFunction_Check(o)) {
+        return call_function(a, c, (PyFunctionObject *)o);
+    }
+    if (PyMethod_Check(o)) {
+        pf_e_value self = pf_e_of(a, PyMethod_GET_SELF(o), c->callee.name);
+        return call_prefixed(a, c, pf_e_of(a, PyMethod_GET_FUNCTION(o), c->callee.name), &self, 1);
+    }
+    if (PyCFunction_Check(o)) {
+        return call_cfunction(a, c, o);
+    }
+    if (PyType_Check(o)) {
+        return call_type(a, c, (PyTypeObject *)o);
+    }
+    if (Py_TYPE(o) == &PyMethodDescr_Type) {
+        return call_descriptor(a, c, o);
+    }
+    if (is_type(o, "functools.partial")) {
+        return call_partial(a, c, o);
+    }
+    if (is_type(o, "operator.itemgetter") || is_type(o, "operator.attrgetter")) {
+        return call_getter(a, c);
+    }
+    return c->callee.name ? unknown(a, c, PF_REASON_UNKNOWN_CALL, c->callee.name)
+                          : unknown_text(a, c, PF_REASON_UNKNOWN_CALL, Py_TYPE(o)->tp_name);
+}
+
+pf_e_value pf_e_do_call(pf_analysis *a, const pf_e_call *c) {
+    pf_e_value callee = c->callee;
+    if (pf_e_done(a)) {
+        return pf_e_plain;
+    }
+    switch (callee.kind) {
+    case E_PY:
+        return call_object(a, c);
+    case E_FUNC:
+        return call_made(a, c);
+    case E_BOUND:
+        callee.kind = callee.site != NULL ? E_FRESH : E_PLAIN;
+        return call_method(a, c, callee, c->callee.py);
+    case E_SHARED:
+        if (callee.py != NULL && callee.root != ROOT_OPAQUE) {
+            return call_method(a, c, pf_e_shared(callee.root, callee.name), callee.py);
+        }
+        return unknown(a, c, PF_REASON_UNKNOWN_CALL, callee.name);
+    case E_FRESH:
+        return unknown(a, c, PF_REASON_UNKNOWN_CALL, callee.name);
+    default:
+        return pf_e_plain; /* not callable: raises */
+    }
+}
+
+/* ---- attributes ---- */
+
+static pf_e_value module_attribute(pf_analysis *a, pf_e_entry *entry, int instr, PyObject *module, PyObject *name) {
+    PyObject *dict = PyModule_GetDict(module);
+    PyObject *value = dict != NULL ? PyDict_GetItemWithError(dict, name) : NULL;
+    if (value == NULL) {
+        pf_e_unresolved(a, entry, instr, name);
+        return pf_e_plain;
+    }
+    return pf_e_of(a, value, name);
+}
+
+static pf_e_value type_attribute(pf_analysis *a, PyTypeObject *type, PyObject *name) {
+    pf_e_value by_name = {.kind = E_BOUND, .py = name};
+    if (Py_TYPE(type) != &PyType_Type) {
+        return pf_e_opaque;
+    }
+    PyObject *found = _PyType_Lookup(type, name);
+    if (found == NULL) {
+        return pf_e_opaque;
+    }
+    if (PyFunction_Check(found) || Py_TYPE(found) == &PyMethodDescr_Type) {
+        return pf_e_of(a, found, name);
+    }
+    if (Py_TYPE(found) == &PyStaticMethod_Type && !pf_e_is_builtin_type(type)) {
+        PyObject *inner = pf_e_keep(a, Py_TYPE(found)->tp_descr_get(found, NULL, (PyObject *)type));
+        return inner != NULL ? pf_e_of(a, inner, name) : pf_e_plain;
+    }
+    if (pf_e_is_builtin_type(type)) {
+        return by_name; /* dict.fromkeys, bytes.fromhex, str.maketrans */
+    }
+    return Py_TYPE(found)->tp_descr_get == NULL ? pf_e_of(a, found, name) : pf_e_opaque;
+}
+
+/* An attribute of a captured instance whose class does not interfere. */
+static pf_e_value instance_attribute(pf_analysis *a, pf_e_value owner, PyObject *name) {
+    PyObject *object = owner.py, *found, *value;
+    PyTypeObject *type = Py_TYPE(object);
+    if (pf_e_is_data_type(type)) {
+        return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
+    }
+    if (pf_e_is_builtin_type(type) || type->tp_getattro != PyObject_GenericGetAttr) {
+        return pf_e_opaque;
+    }
+    found = _PyType_Lookup(type, name);
+    if (found != NULL && Py_TYPE(found)->tp_descr_get != NULL &&
+        (!pf_e_is_builtin_type(Py_TYPE(found)) || Py_TYPE(found) == &PyProperty_Type)) {
+        return pf_e_opaque;
+    }
+    value = PyObject_GenericGetAttr(object, name);
+    if (value == NULL) { /* AttributeError, an outcome; anything else is a lack of memory */
+        a->failed = !PyErr_ExceptionMatches(PyExc_AttributeError);
+        if (!a->failed) {
+            PyErr_Clear();
+        }
+        return pf_e_plain;
+    }
+    value = pf_e_keep(a, value);
+    return value != NULL ? pf_e_of(a, value, name) : pf_e_plain;
+}
+
+static pf_e_value object_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_value owner, PyObject *name) {
+    if (PyModule_CheckExact(owner.py)) {
+        return module_attribute(a, entry, instr, owner.py, name);
+    }
+    return PyType_Check(owner.py) ? type_attribute(a, (PyTypeObject *)owner.py, name) : instance_attribute(a, owner, name);
+}
+
+pf_e_value pf_e_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_value owner, PyObject *name) {
+    pf_e_value v;
+    switch (owner.kind) {
+    case E_PY:
+        v = object_attribute(a, entry, instr, owner, name);
+        v.name = v.name == NULL ? name : v.name;
+        return v;
+    case E_SHARED:
+        pf_e_operand(a, entry, instr, owner);
+        return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
+    case E_FRESH:
+        return (pf_e_value){.kind = E_BOUND, .site = owner.site, .py = name};
+    case E_BOUND:
+        return pf_e_attribute(a, entry, instr, pf_e_item(a, owner), name);
+    case E_FUNC:
+        return pf_e_opaque;
+    default:
+        return (pf_e_value){.kind = E_BOUND, .py = name};
+    }
+}
