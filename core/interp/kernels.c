@@ -169,12 +169,6 @@ static inline uint64_t op_wrap_mul(int64_t a, int64_t b, int64_t *r)
     return 0;
 }
 
-static inline uint64_t op_mul32(int64_t a, int64_t b, int64_t *r)
-{
-    *r = (int64_t)(int32_t)a * (int32_t)b;
-    return 0;
-}
-
 static inline uint64_t op_wrap_shl(int64_t a, int64_t b, int64_t *r)
 {
     *r = (int64_t)((uint64_t)a << (b & 63));
@@ -203,6 +197,12 @@ MUL32(vs, LOAD4(a), BROADCAST4(b))
 #undef MUL32
 #define mul32_sv NULL
 #else
+static inline uint64_t op_mul32(int64_t a, int64_t b, int64_t *r)
+{
+    *r = (int64_t)(int32_t)a * (int32_t)b;
+    return 0;
+}
+
 BINARY(mul32, int64_t, int64_t)
 #endif
 
@@ -331,15 +331,10 @@ static void fill(void *d, uint64_t value, int n)
 
 static void iota(int64_t *d, int64_t start, int64_t step, int n)
 {
-    uint64_t lane[8];
-    for (int k = 0; k < 8; k++) {
-        lane[k] = (uint64_t)start + (uint64_t)k * (uint64_t)step;
-    }
-    for (int i = 0; i < n; i += 8) {
-        for (int k = 0; k < 8; k++) {
-            d[i + k] = (int64_t)lane[k];
-            lane[k] += 8 * (uint64_t)step;
-        }
+    uint64_t x = (uint64_t)start;
+    for (int i = 0; i < n; i++) {
+        d[i] = (int64_t)x;
+        x += (uint64_t)step;
     }
 }
 
@@ -379,7 +374,7 @@ static unsigned other_kind(const uint8_t *kind, pf_kinds kinds, const uint8_t *m
     return bad;
 }
 
-/* ---- masks ---- */
+/* ---- masks: bytes of 0 or 1. A condition's dead lanes may hold anything; only their lowest bit is looked at. ---- */
 
 static int count_ones(const uint8_t *m, int n)
 {
@@ -398,23 +393,19 @@ static int count_ones(const uint8_t *m, int n)
 static int branch(uint8_t *restrict yes, uint8_t *restrict no, const uint8_t *c, const uint8_t *m, int n)
 {
     if (m == NULL) {
-        if (yes != NULL) {
-            memcpy(yes, c, (size_t)n);
+        for (int i = 0; yes != NULL && i < n; i++) {
+            yes[i] = c[i] & 1;
         }
         for (int i = 0; no != NULL && i < n; i++) {
-            no[i] = c[i] ^ 1;
+            no[i] = ~c[i] & 1;
         }
-        return count_ones(c, n);
+        return yes != NULL ? count_ones(yes, n) : n - count_ones(no, n);
     }
-    if (yes != NULL) {
-        for (int i = 0; i < n; i++) {
-            yes[i] = m[i] & c[i];
-        }
+    for (int i = 0; yes != NULL && i < n; i++) {
+        yes[i] = m[i] & c[i];
     }
-    if (no != NULL) {
-        for (int i = 0; i < n; i++) {
-            no[i] = m[i] & (c[i] ^ 1);
-        }
+    for (int i = 0; no != NULL && i < n; i++) {
+        no[i] = m[i] & ~c[i];
     }
     return yes != NULL ? count_ones(yes, n) : count_ones(m, n) - count_ones(no, n);
 }
@@ -426,7 +417,7 @@ static void merge(uint8_t *restrict d, const uint8_t *m, int n)
     }
 }
 
-/* 64 bytes of 0 or 1 as 64 bits. */
+/* The lowest bits of 64 bytes. */
 static inline uint64_t gather_bits(const uint8_t *c)
 {
 #if defined(__AVX2__)
@@ -441,6 +432,7 @@ static inline uint64_t gather_bits(const uint8_t *c)
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
         eight = __builtin_bswap64(eight);
 #endif
+        eight &= UINT64_C(0x0101010101010101);
         bits |= (eight * UINT64_C(0x0102040810204080) >> 56) << (8 * i);
     }
     return bits;

@@ -186,6 +186,7 @@ static pf_step *result_step(lowering *l, const pf_inst *inst, pf_ref ref, pf_ste
     step->op = inst->op;
     step->place = inst->place;
     step->d = d;
+    step->kd = inst->kinds;
     define(l, ref, (operand){d, inst->kinds});
     return step;
 }

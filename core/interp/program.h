@@ -56,6 +56,7 @@ typedef struct pf_step {
     uint8_t form; /* PF_F_* */
     bool negate;
     pf_kinds ka, kb; /* views of a and b */
+    pf_kinds kd;     /* OP, INT: the kind of the result; its value may hold others too, from other edges */
     uint16_t place;
     pf_val d, a, b, c, mask;
     uint32_t index, count;

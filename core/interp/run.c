@@ -122,7 +122,7 @@ static void run_op(run *r, const pf_step *s, pf_kernel kernel)
     const void *a = lanes(r, s->a), *b = s->b == 0 ? NULL : lanes(r, s->b);
     const bool scalar = r->p->values[s->d].scalar;
     const uint8_t *mask = scalar ? NULL : mask_bytes(r, s->mask);
-    d->seen = r->p->values[s->d].kinds;
+    d->seen = s->kd;
     if (kernel(d->data, a, b, mask, scalar ? 1 : r->m->n) != 0) {
         fail_lanes(r, s, kernel);
     }
