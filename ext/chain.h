@@ -62,7 +62,7 @@ typedef struct pf_node {
     int leaf;                /* PF_NODE_LEAF: index into leaves, else -1 */
     bool started;            /* GENEXPR: suspended at a yield. CHAIN: its first child has been begun */
     bool strict;             /* ZIP */
-    int64_t count;           /* ENUMERATE: next index. ISLICE: items taken so far (cnt) */
+    int64_t count;           /* ENUMERATE: next index. ISLICE: items taken so far (cnt). CHAIN: where func, its source, stands */
     int64_t next, stop, islice_step; /* ISLICE; stop -1: none */
 } pf_node;
 
@@ -78,6 +78,10 @@ typedef struct pf_chain {
 /* 1: read; 0: falls back, see reason; -1: Python error set. iterator is any object whose type is an iterator;
  * containers are turned into iterators by the caller first. Needs the GIL. */
 int pf_chain_read(PyObject *iterator, pf_chain *out);
+
+/* A first glance, for small calls: true when the chain's first leaf is known to have fewer than `rows` items. Looks at a few
+ * words and decides nothing else. Containers are understood too. Needs the GIL. */
+bool pf_chain_is_short(PyObject *object, int64_t rows);
 
 /* For a generator-expression node: what its code reads. All borrowed, no audit events. */
 PyCodeObject *pf_genexpr_code(PyObject *generator);

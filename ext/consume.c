@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "chain.h"
 #include "config.h"
 #include "exec.h"
 
@@ -30,14 +31,11 @@ static PyObject *plain(pf_consumer consumer, PyObject *const *args, size_t nargs
 
 static PyObject *plain_one(pf_consumer consumer, PyObject *arg) { return PyObject_CallOneArg(builtin[consumer], arg); }
 
-/* A known container of few rows: not worth a look. Iterators are looked at (their leaf may be long). */
+/* Too few rows to be worth a look. */
 static bool few(PyObject *iterable)
 {
-    PyTypeObject *type = Py_TYPE(iterable);
-    if (type == &PyList_Type || type == &PyTuple_Type) {
-        return Py_SIZE(iterable) < 16 && pf_settings_min_rows() == 0;
-    }
-    return false;
+    enum { FEW = 16 };
+    return pf_chain_is_short(iterable, FEW) && pf_settings_min_rows() == 0;
 }
 
 static bool is_kw(PyObject *name, const char *text) { return PyUnicode_CompareWithASCIIString(name, text) == 0; }
@@ -154,7 +152,7 @@ static bool may_look_far(PyObject *iterator)
 static PyObject *consume_next(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     (void)module;
-    if (nargs < 1 || nargs > 2 || !may_look_far(args[0])) {
+    if (nargs < 1 || nargs > 2 || !may_look_far(args[0]) || few(args[0])) {
         return plain(PF_CONSUME_NEXT, args, (size_t)nargs, NULL);
     }
     pf_first_sink sink;
@@ -178,7 +176,7 @@ static PyObject *consume_next(PyObject *module, PyObject *const *args, Py_ssize_
 static PyObject *consume_items(pf_consumer consumer, PyObject *iterable)
 {
     PyTypeObject *type = Py_TYPE(iterable);
-    if (type == &PyList_Type || type == &PyTuple_Type) { /* a copy: nothing to compute */
+    if (type == &PyList_Type || type == &PyTuple_Type || few(iterable)) { /* a copy: nothing to compute */
         return plain_one(consumer, iterable);
     }
     pf_list_sink sink;
