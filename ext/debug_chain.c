@@ -1,6 +1,7 @@
 /* Test hooks: a chain as nested dicts, the self-test's result, and a feeder that follows a script instead of an engine. */
 #include "debug_chain.h"
 
+#include "feed.h"
 #include "introspect_layout.h"
 #include "reasons.h"
 
@@ -116,9 +117,132 @@ static PyObject *debug_selftest(PyObject *module, PyObject *unused) {
     return pf_chain_selftest();
 }
 
+/* ---- a feeder that follows a script ---- */
+
+typedef struct script {
+    PyObject *plan; /* sequence of tuples (what, argument...) */
+    Py_ssize_t at;
+    pf_feed *feed;
+} script;
+
+/* ('suspend', row, callable): everything in place, callable called, on with the next entry. */
+static int play_suspended(script *s, PyObject *entry, int64_t row) {
+    (void)pf_feed_suspend(s->feed, row);
+    PyObject *done = PyObject_CallNoArgs(PyTuple_GET_ITEM(entry, 2));
+    if (done == NULL) {
+        return -1;
+    }
+    Py_DECREF(done);
+    return pf_feed_resume(s->feed);
+}
+
+static pf_feed_answer play(void *ctx, int64_t *row) {
+    script *s = ctx;
+    while (s->at < PyList_GET_SIZE(s->plan)) {
+        PyObject *entry = PyList_GET_ITEM(s->plan, s->at++), *argument = PyTuple_GET_ITEM(entry, 1);
+        const char *what = PyUnicode_AsUTF8(PyTuple_GET_ITEM(entry, 0));
+        if (what[0] == 'e') { /* ('error', row, exception) */
+            *row = PyLong_AsLongLong(argument);
+            PyErr_SetObject((PyObject *)Py_TYPE(PyTuple_GET_ITEM(entry, 2)), PyTuple_GET_ITEM(entry, 2));
+            return PF_FEED_ERROR;
+        }
+        *row = PyLong_AsLongLong(argument);
+        if (what[0] != 's') {
+            return what[0] == 'r' ? PF_FEED_ROW : what[0] == 'l' ? PF_FEED_LAST_ROW : PF_FEED_TRANSPARENT;
+        }
+        int moved = play_suspended(s, entry, *row);
+        if (moved != 0) {
+            return moved < 0 ? PF_FEED_ERROR : PF_FEED_TRANSPARENT;
+        }
+    }
+    PyErr_SetString(PyExc_RuntimeError, "the script is over");
+    return PF_FEED_ERROR;
+}
+
+static int drain(pf_feed *feed, PyObject *out, Py_ssize_t limit) {
+    PyObject *root = pf_feed_root(feed);
+    for (; limit != 0; limit--) {
+        PyObject *item = PyIter_Next(root);
+        if (item == NULL) {
+            return PyErr_Occurred() ? -1 : 0;
+        }
+        int status = PyList_Append(out, item);
+        Py_DECREF(item);
+        if (status < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(feed_demo_doc,
+             "_feed_demo(iterator, plan, out, limit=-1, /)\n--\n\n"
+             "Runs a chain with a feeder that answers as the plan says: ('row', r), ('transparent', r), ('last', r),\n"
+             "('error', r, exception), ('suspend', r, callable). Appends what the chain yields to out, at most limit items.");
+
+static PyObject *debug_feed_demo(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *iterator, *out;
+    script s = {NULL, 0, NULL};
+    Py_ssize_t limit = -1;
+    pf_chain chain;
+    if (!PyArg_ParseTuple(args, "OO!O!|n", &iterator, &PyList_Type, &s.plan, &PyList_Type, &out, &limit)) {
+        return NULL;
+    }
+    int status = pf_chain_read(iterator, &chain);
+    int reason = status == 1 ? pf_feed_refuses(&chain) : chain.reason;
+    if (status != 1 || reason != 0) {
+        return status < 0 ? NULL : PyUnicode_FromString(pf_reason_code(reason));
+    }
+    pf_feed_ops ops = {play, &s};
+    s.feed = pf_feed_attach(iterator, &chain, &ops);
+    if (s.feed == NULL) {
+        return NULL;
+    }
+    status = drain(s.feed, out, limit);
+    pf_feed_detach(s.feed);
+    return status < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(must_last_doc, "_feed_must_last(iterator, /)\n--\n\nThe row that has to be the last one, or -1.");
+
+static PyObject *debug_must_last(PyObject *module, PyObject *iterator) {
+    (void)module;
+    pf_chain chain;
+    int status = pf_chain_read(iterator, &chain);
+    return status < 0 ? NULL : PyLong_FromLongLong(status == 1 ? pf_feed_must_last(&chain) : -1);
+}
+
+static PyObject *debug_feed_cost(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *iterator;
+    Py_ssize_t n;
+    pf_chain chain;
+    script s = {NULL, 0, NULL};
+    pf_feed_ops ops = {play, &s};
+    if (!PyArg_ParseTuple(args, "On", &iterator, &n)) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < n; i++) {
+        if (pf_chain_read(iterator, &chain) != 1) {
+            break;
+        }
+        pf_feed *feed = pf_feed_attach(iterator, &chain, &ops);
+        if (feed == NULL) {
+            return NULL;
+        }
+        pf_feed_detach(feed);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"_read_chain", debug_read_chain, METH_O, read_chain_doc},
     {"_selftest", debug_selftest, METH_NOARGS, selftest_doc},
+    {"_feed_demo", debug_feed_demo, METH_VARARGS, feed_demo_doc},
+    {"_feed_must_last", debug_must_last, METH_O, must_last_doc},
+    {"_feed_cost", debug_feed_cost, METH_VARARGS,
+     PyDoc_STR("_feed_cost(iterator, n, /)\n--\n\nReads, attaches and detaches n times, to be timed.")},
     {NULL, NULL, 0, NULL},
 };
 

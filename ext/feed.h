@@ -6,6 +6,14 @@
  *
  * Before a row is handed over, every stateful step (enumerate's index, islice's counters) is set to what it would be had the
  * chain itself taken all rows before. Pulls from another thread, and all pulls once transparent, go to the real leaves.
+ * Rows are counted in items of the leaves since the chain was read: row r is item r of every leaf (of all segments of an itertools
+ * chain together). An islice(it, start, stop, step) gives its input's items number next - cnt + k * step, as long as
+ * cnt + number < stop; where it stands over leaves, zip, enumerate and chain only, the rows in between may be named or not, as
+ * the engine likes: they are taken by the islice when it is pulled next. An islice over computed values has step 1 (see
+ * pf_feed_refuses); rows it skips are rows like others that the chain computes and drops, and may be answered with
+ * PF_FEED_ROW. Rows at or after its stop must not be named, and pf_feed_must_last tells the row that must be the last.
+ * enumerate over computed values wants one item per row below it (no filter, no `if`).
+ *
  * Needs the GIL. Nothing here decides what runs natively. */
 #ifndef PF_FEED_H
 #define PF_FEED_H
@@ -15,7 +23,8 @@
 typedef enum pf_feed_answer {
     PF_FEED_ROW,         /* *row is to be computed by the chain */
     PF_FEED_TRANSPARENT, /* from row *row on, CPython goes on alone (also at the end: *row is then the number of rows) */
-    PF_FEED_LAST_ROW,    /* *row is to be computed by the chain, and whatever comes after it is CPython's too */
+    PF_FEED_LAST_ROW,    /* *row is to be computed by the chain, and whatever comes after it is CPython's too. For the feeder the
+                          * same as TRANSPARENT: from this row on the real leaves answer */
     PF_FEED_ERROR        /* a Python error is set; leaves are settled at *row */
 } pf_feed_answer;
 
@@ -26,6 +35,17 @@ typedef struct pf_feed_ops {
 
 typedef struct pf_feed pf_feed;
 
+int pf_feed_init(void); /* at module exec; -1 with an error set */
+
+/* A reason why the steps of this chain cannot be settled row by row, or 0. What the chain shows by itself is checked here: filters
+ * or skipping islices below enumerate, islice, or a zip or map of several; islices over computed values with a step, or several of
+ * them. `if`s of generator expressions in these places are for the caller to refuse. */
+int pf_feed_refuses(const pf_chain *chain);
+/* The row that must be answered with PF_FEED_LAST_ROW if it is reached, because the chain ends behind it without pulling everything
+ * once more: at the stop of an islice over computed values; or where a generator is not the first child of a map or zip, and is left
+ * suspended when one before it ends. -1: none. */
+int64_t pf_feed_must_last(const pf_chain *chain);
+
 /* root: the outermost iterator (may itself be a leaf). Returns NULL with an error set on memory trouble. The feed keeps what it
  * needs alive. */
 pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops *ops);
@@ -33,8 +53,12 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
 PyObject *pf_feed_root(pf_feed *feed);
 /* Puts real leaves back where they belong, at their rows; also after an error (keeps a set exception). Frees the feed. */
 void pf_feed_detach(pf_feed *feed);
-/* Real leaves back in place at `row`, so that user code (a signal handler) sees true iterators; attach again with resume. */
+/* From inside of next_row. Real leaves back in place at `row`, so that user code (a signal handler) and other threads see true
+ * iterators. Always 0. */
 int pf_feed_suspend(pf_feed *feed, int64_t row);
+/* Feeders in place again. 1: somebody has moved an iterator meanwhile, so the feed is transparent from here on: return
+ * PF_FEED_TRANSPARENT from next_row at once (*row does not matter), or PF_FEED_ERROR. Else 0. After an error in
+ * user code it need not be called: return PF_FEED_ERROR. */
 int pf_feed_resume(pf_feed *feed);
 
 #endif

@@ -194,6 +194,7 @@ static int read_chain(reader *r, PyObject *object) {
         return -1;
     }
     const pf_seq_iter *source = (const pf_seq_iter *)c->source;
+    r->out->nodes[node].count = source->index;
     Py_ssize_t size = source->seq != NULL ? Py_SIZE(source->seq) : 0;
     for (Py_ssize_t i = source->index; i < size; i++) {
         PyObject *iterable = id == PF_T_LIST_ITER ? PyList_GET_ITEM(source->seq, i) : PyTuple_GET_ITEM(source->seq, i);

@@ -1,0 +1,613 @@
+/* The feeder: what stands at the bottom of a chain while its rows are computed natively.
+ *
+ *     consumer --pull--> map --pull--> generator --pull--> feeder --next_row--> engine
+ *                                                            |
+ *                                                            +--> the row's item, when the chain has to see it
+ *                                                            +--> the real iterator, once transparent
+ *
+ * Holders. The feeder's reference takes the place of the real iterator's in its holder, and takes it back from there, so all
+ * counts stay as they were. A generator loads its iterator on its stack when it starts; if that happens while a
+ * feeder is attached, the feeder is found in both places at detach. Whoever else got hold of a feeder (a borrowed pointer in
+ * the C frame of filter or islice, on another thread) finds that it forwards to the real iterator for as long as it lives.
+ *
+ * FOR_ITER drops the very object that it pulled from when that ends. So whoever returns the end to a holder must stand in it:
+ * a feeder that is going transparent gives its place back together with an item, never with the end.
+ *
+ * Claiming. While attached, leaves stand at their end. Another thread that holds a leaf sees an iterator all of whose items are
+ * taken: the interleaving in which this thread came first. It may not be told so when rows are handed
+ * back later, therefore the engine suspends the feed (true positions) whenever it lets the GIL go; what others take then is
+ * noticed by pf_feed_resume, and the chain goes on in CPython. Other threads that pull a feeder itself are sent to the real
+ * iterator. A generator of the chain that is being pulled is executing in the literal sense, as CPython would show it.
+ *
+ * Several feeders (map or zip over computed values) advance in step: CPython pulls them from left to right, so the first
+ * one asks for the next row and the others answer with the same. Each remembers how many rows were taken from it: after an
+ * exception in between, the left ones have lost one item more, as in CPython. */
+#include "feed_internal.h"
+
+#include "introspect_layout.h"
+#include "reasons.h"
+
+#include "../core/base/mem.h"
+
+#include <string.h>
+
+static PyTypeObject feeder_type;
+
+/* ---- free lists: attach is on the path of small calls ---- */
+
+enum { MAX_FREE = 16 };
+static feeder *free_feeders[MAX_FREE];
+static int nfree_feeders;
+static pf_feed *free_feeds;
+static int nfree_feeds;
+
+static feeder *new_feeder(void) {
+    if (nfree_feeders > 0) {
+        return (feeder *)PyObject_Init((PyObject *)free_feeders[--nfree_feeders], &feeder_type);
+    }
+    return PyObject_GC_New(feeder, &feeder_type);
+}
+
+static void feeder_dealloc(PyObject *self) {
+    feeder *f = (feeder *)self;
+    PyObject *real = f->real;
+    f->real = NULL;
+    f->feed = NULL;
+    if (nfree_feeders < MAX_FREE) {
+        free_feeders[nfree_feeders++] = f;
+    } else {
+        PyObject_GC_Del(f);
+    }
+    Py_XDECREF(real);
+}
+
+static pf_feed *new_feed(void) {
+    pf_feed *feed = free_feeds;
+    if (feed != NULL) {
+        free_feeds = feed->next_free;
+        nfree_feeds--;
+        return feed;
+    }
+    feed = pf_mem_alloc(sizeof *feed);
+    if (feed == NULL) {
+        PyErr_NoMemory();
+    }
+    return feed;
+}
+
+static void free_feed(pf_feed *feed) {
+    if (nfree_feeds < MAX_FREE) {
+        feed->next_free = free_feeds;
+        free_feeds = feed;
+        nfree_feeds++;
+    } else {
+        pf_mem_free(feed);
+    }
+}
+
+/* ---- holders ---- */
+
+static int swap_field(PyObject **field, PyObject *was, PyObject *now) {
+    if (*field != was) {
+        return 0;
+    }
+    *field = Py_NewRef(now);
+    Py_DECREF(was);
+    return 1;
+}
+
+static int swap_in_tuple(PyObject *tuple, int i, PyObject *was, PyObject *now) {
+    if (tuple == NULL || i >= PyTuple_GET_SIZE(tuple)) {
+        return 0;
+    }
+    return swap_field(&PyTuple_GET_ITEM(tuple, i), was, now);
+}
+
+/* Puts `now` where `was` stands; 0: it does not stand there. Both are held by the feed too. */
+static int swap_holder(const pf_feed *feed, const feed_slot *slot, PyObject *was, PyObject *now) {
+    if (slot->parent < 0) {
+        return 1;
+    }
+    const pf_node *parent = &feed->chain.nodes[slot->parent];
+    switch (parent->kind) {
+    case PF_NODE_GENEXPR:
+        return pf_gen_swap(parent->object, was, now);
+    case PF_NODE_MAP:
+        return swap_in_tuple(((pf_map *)parent->object)->iters, slot->child, was, now);
+    case PF_NODE_ZIP:
+        return swap_in_tuple(((pf_zip *)parent->object)->iters, slot->child, was, now);
+    case PF_NODE_ENUMERATE:
+        return swap_field(&((pf_enumerate *)parent->object)->it, was, now);
+    case PF_NODE_ISLICE:
+        return swap_field(&((pf_islice *)parent->object)->it, was, now);
+    case PF_NODE_FILTER:
+    case PF_NODE_TAKEWHILE:
+    case PF_NODE_STARMAP:
+        return swap_field(&((pf_func_iter *)parent->object)->it, was, now);
+    default:
+        return 0;
+    }
+}
+
+static PyObject *real_of(const pf_feed *feed, const feed_slot *slot) {
+    return feed->chain.nodes[slot->node].object;
+}
+
+static void put_real(const pf_feed *feed) {
+    for (int i = 0; i < feed->nslots; i++) {
+        const feed_slot *slot = &feed->slots[i];
+        swap_holder(feed, slot, (PyObject *)slot->feeder, real_of(feed, slot));
+    }
+}
+
+/* ---- settling ---- */
+
+/* Every iterator as it stands when the rows that were taken from its feeder are done. */
+static void settle_slots(pf_feed *feed) {
+    for (int i = 0; i < feed->nslots; i++) {
+        const feed_slot *slot = &feed->slots[i];
+        feed_settle(&feed->chain, slot->node, feed_ordinal(&feed->chain, slot->node, slot->row));
+    }
+}
+
+/* All rows before `row` are done: what was taken from every feeder, and the steps that count. */
+static void advance_to(pf_feed *feed, int64_t row) {
+    for (int i = 0; i < feed->nslots; i++) {
+        feed->slots[i].row = row;
+    }
+    feed_place_steps(feed, row);
+}
+
+static void settle_at(pf_feed *feed, int64_t row) {
+    advance_to(feed, row);
+    settle_slots(feed);
+}
+
+static void claim(pf_feed *feed) {
+    for (int i = 0; i < feed->chain.nleaves; i++) {
+        (void)pf_leaf_seek(&feed->chain.leaves[i], feed->chain.leaves[i].length);
+    }
+}
+
+/* ---- pulls ---- */
+
+static PyObject *forward(PyObject *real) {
+    return Py_TYPE(real)->tp_iternext(real);
+}
+
+/* Transparent: the real iterator answers. With its item the real iterators go back to their holders; with its end the feeder
+ * has to be found in this slot's. */
+static PyObject *forward_slot(pf_feed *feed, const feed_slot *slot) {
+    PyObject *real = real_of(feed, slot);
+    PyObject *item = forward(real);
+    if (item != NULL && !feed->restored) {
+        put_real(feed);
+        feed->restored = true;
+    } else if (item == NULL && !PyErr_Occurred()) {
+        swap_holder(feed, slot, real, (PyObject *)slot->feeder);
+    }
+    return item;
+}
+
+static PyObject *serve(pf_feed *feed, feed_slot *slot, int64_t row) {
+    PyObject *item = feed_item(&feed->chain, slot->node, feed_ordinal(&feed->chain, slot->node, row));
+    if (item != NULL) {
+        slot->row = row + 1;
+    }
+    return item;
+}
+
+static PyObject *go_transparent(pf_feed *feed, const feed_slot *slot, int64_t row) {
+    settle_at(feed, row);
+    feed->transparent = true;
+    feed->row = -1;
+    return forward_slot(feed, slot);
+}
+
+/* The row before `row` for the skipping place of the islice; `row` itself comes with the next pull. */
+static PyObject *serve_skipped(pf_feed *feed, feed_slot *slot, int64_t row, pf_feed_answer answer) {
+    int64_t input = feed_ordinal(&feed->chain, feed->chain.nodes[feed->skip_node].children[0], row);
+    int64_t before = feed_row_of(&feed->chain, feed->chain.nodes[feed->skip_node].children[0], input - 1);
+    advance_to(feed, before);
+    feed_place_skip(feed, input);
+    feed->pending = row;
+    feed->pending_answer = answer;
+    feed->row = before;
+    PyObject *item = serve(feed, slot, before);
+    if (item == NULL && !PyErr_Occurred()) { /* the list has shrunk meanwhile */
+        feed->pending = -1;
+        return go_transparent(feed, slot, before);
+    }
+    return item;
+}
+
+/* Does this row come up in the skipping place, though it is not to be skipped? */
+static bool wrong_place(const pf_feed *feed, int64_t row) {
+    if (!feed->in_skip) {
+        return false;
+    }
+    const pf_node *node = &feed->chain.nodes[feed->skip_node];
+    int64_t input = feed_ordinal(&feed->chain, node->children[0], row);
+    return input >= node->next - node->count && input > 0;
+}
+
+/* The rows an islice may still take are over, but the chain is inside its pull already: see pf_feed_must_last. */
+static bool past_stop(const pf_feed *feed, int64_t row) {
+    if (feed->skip_node < 0 || feed->in_skip) {
+        return false;
+    }
+    const pf_node *node = &feed->chain.nodes[feed->skip_node];
+    return node->stop >= 0 && node->count + feed_ordinal(&feed->chain, node->children[0], row) >= node->stop;
+}
+
+static PyObject *act_on(pf_feed *feed, feed_slot *slot, pf_feed_answer answer, int64_t row) {
+    if (answer == PF_FEED_ERROR) {
+        if (!feed->suspended) { /* else it has been settled, and user code may have gone on from there */
+            settle_at(feed, row);
+        }
+        feed->suspended = false;
+        feed->transparent = true;
+        return NULL;
+    }
+    if (wrong_place(feed, row)) {
+        return serve_skipped(feed, slot, row, answer);
+    }
+    if (answer == PF_FEED_ROW) {
+        advance_to(feed, row);
+        feed->row = row;
+        PyObject *item = serve(feed, slot, row);
+        if (item != NULL || PyErr_Occurred()) {
+            return item;
+        }
+        /* no such item any more: the list has shrunk */
+    }
+    if (past_stop(feed, row)) {
+        settle_at(feed, row);
+        feed->transparent = true;
+        return NULL;
+    }
+    return go_transparent(feed, slot, row);
+}
+
+static PyObject *next_of_chain(pf_feed *feed, feed_slot *slot) {
+    pf_feed_answer answer;
+    int64_t row = slot->row;
+    feed->in_skip = false;
+    if (feed->skip_node >= 0) {
+        const pf_islice *s = (const pf_islice *)feed->chain.nodes[feed->skip_node].object;
+        feed->in_skip = s->cnt < s->next;
+    }
+    if (feed->pending >= 0) {
+        row = feed->pending;
+        answer = feed->pending_answer;
+        feed->pending = -1;
+        return act_on(feed, slot, answer, row);
+    }
+    feed->busy = true;
+    answer = feed->ops.next_row(feed->ops.ctx, &row);
+    feed->busy = false;
+    if (feed->suspended && answer != PF_FEED_ERROR && !feed->transparent) {
+        (void)pf_feed_resume(feed);
+    }
+    if (feed->transparent && answer != PF_FEED_ERROR) { /* something moved while the feed was suspended */
+        return wrong_place(feed, slot->row) ? serve_skipped(feed, slot, slot->row, answer) : forward_slot(feed, slot);
+    }
+    return act_on(feed, slot, answer, row);
+}
+
+static PyObject *feeder_next(PyObject *self) {
+    feeder *f = (feeder *)self;
+    pf_feed *feed = f->feed;
+    if (feed == NULL) {
+        return f->real != NULL ? forward(f->real) : NULL;
+    }
+    feed_slot *slot = &feed->slots[f->slot];
+    if (PyThreadState_Get() != feed->thread) {
+        feed->foreign = true;
+        return forward(real_of(feed, slot));
+    }
+    if (feed->busy) {
+        return forward(real_of(feed, slot));
+    }
+    if (feed->transparent) {
+        return forward_slot(feed, slot);
+    }
+    if (f->slot == 0) {
+        return next_of_chain(feed, slot);
+    }
+    if (feed->row >= 0 && slot->row <= feed->row) {
+        PyObject *item = serve(feed, slot, feed->row);
+        if (item != NULL || PyErr_Occurred()) {
+            return item;
+        }
+    }
+    /* out of step, or its list has shrunk: each goes on from where it is */
+    settle_slots(feed);
+    feed->transparent = true;
+    return forward_slot(feed, slot);
+}
+
+/* It is never tracked (it lives for one call and owns nothing the collector could free), yet it has to look like something
+ * that could be: a tuple that holds only objects beyond the collector's reach is untracked for good. */
+static int feeder_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(((feeder *)self)->real);
+    return 0;
+}
+
+static PyTypeObject feeder_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "purefold._engine.feeder",
+    .tp_basicsize = sizeof(feeder),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_dealloc = feeder_dealloc,
+    .tp_traverse = feeder_traverse,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = feeder_next,
+};
+
+int pf_feed_init(void) { return PyType_Ready(&feeder_type); }
+
+/* ---- what can be fed ---- */
+
+static bool skips(const pf_node *node) {
+    return node->kind == PF_NODE_ISLICE && (node->next != node->count || node->islice_step != 1);
+}
+
+/* Does the node give one item per row, from the first row on? */
+static bool aligned(const pf_chain *chain, int n, bool may_skip) {
+    const pf_node *node = &chain->nodes[n];
+    if (node->kind == PF_NODE_FILTER || (!may_skip && skips(node))) {
+        return false;
+    }
+    for (int i = 0; i < node->nchildren; i++) {
+        if (node->kind != PF_NODE_CHAIN && !aligned(chain, node->children[i], may_skip && node->nchildren == 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int pf_feed_refuses(const pf_chain *chain) {
+    bool structural[PF_MAX_NODES];
+    int nslices = 0;
+    feed_structural(chain, structural);
+    for (int n = 0; n < chain->nnodes; n++) {
+        const pf_node *node = &chain->nodes[n];
+        bool counts = node->kind == PF_NODE_ENUMERATE || node->kind == PF_NODE_ISLICE;
+        if ((counts || (node->nchildren > 1 && node->kind != PF_NODE_CHAIN)) && !aligned(chain, n, true)) {
+            return PF_REASON_STEP_STATE;
+        }
+        if (node->kind == PF_NODE_ISLICE && !structural[n] && (node->islice_step != 1 || ++nslices > 1)) {
+            return PF_REASON_STEP_STATE;
+        }
+    }
+    return 0;
+}
+
+static int64_t earlier(int64_t a, int64_t b) {
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* Rows of a chain with several feeders: one item per row each. */
+static int64_t rows_below(const pf_chain *chain, const bool *structural, int n) {
+    const pf_node *node = &chain->nodes[n];
+    int64_t rows = INT64_MAX;
+    if (structural[n]) {
+        return feed_length(chain, n);
+    }
+    for (int i = 0; i < node->nchildren; i++) {
+        int64_t other = rows_below(chain, structural, node->children[i]);
+        rows = other < rows ? other : rows;
+    }
+    return rows;
+}
+
+static bool has_genexpr(const pf_chain *chain, int n) {
+    const pf_node *node = &chain->nodes[n];
+    for (int i = 0; i < node->nchildren; i++) {
+        if (has_genexpr(chain, node->children[i])) {
+            return true;
+        }
+    }
+    return node->kind == PF_NODE_GENEXPR;
+}
+
+int64_t pf_feed_must_last(const pf_chain *chain) {
+    bool structural[PF_MAX_NODES];
+    int64_t last = -1;
+    feed_structural(chain, structural);
+    for (int n = 0; n < chain->nnodes; n++) {
+        const pf_node *node = &chain->nodes[n];
+        if (node->kind == PF_NODE_ISLICE && !structural[n] && node->stop > node->next) {
+            last = earlier(last, feed_row_of(chain, node->children[0], node->stop - node->count - 1));
+        }
+        for (int i = 1; i < node->nchildren && !structural[n]; i++) {
+            if (has_genexpr(chain, node->children[i])) {
+                last = earlier(last, rows_below(chain, structural, n) - 1);
+            }
+        }
+    }
+    return last;
+}
+
+/* ---- attach and detach ---- */
+
+static void copy_chain(pf_chain *to, const pf_chain *from) {
+    to->nnodes = from->nnodes;
+    to->nleaves = from->nleaves;
+    memcpy(to->nodes, from->nodes, (size_t)from->nnodes * sizeof *from->nodes);
+    memcpy(to->leaves, from->leaves, (size_t)from->nleaves * sizeof *from->leaves);
+}
+
+/* Keeps alive what the copied chain points to. A segment not begun has its iterable as node->object. */
+static void hold(const pf_chain *chain) {
+    for (int n = 0; n < chain->nnodes; n++) {
+        Py_INCREF(chain->nodes[n].object);
+        if (chain->nodes[n].kind == PF_NODE_CHAIN) {
+            Py_XINCREF(chain->nodes[n].func);
+        }
+    }
+    for (int i = 0; i < chain->nleaves; i++) {
+        Py_XINCREF(chain->leaves[i].container);
+    }
+}
+
+static void let_go(const pf_chain *chain) {
+    for (int i = 0; i < chain->nleaves; i++) {
+        Py_XDECREF(chain->leaves[i].container);
+    }
+    for (int n = chain->nnodes - 1; n >= 0; n--) {
+        if (chain->nodes[n].kind == PF_NODE_CHAIN) {
+            Py_XDECREF(chain->nodes[n].func);
+        }
+        Py_DECREF(chain->nodes[n].object);
+    }
+}
+
+static int add_slot(pf_feed *feed, int node, int parent, int child) {
+    feeder *f = new_feeder();
+    if (f == NULL) {
+        return -1;
+    }
+    f->feed = feed;
+    f->real = NULL;
+    f->slot = feed->nslots;
+    feed->slots[feed->nslots++] = (feed_slot){.feeder = f, .node = node, .parent = parent, .child = child};
+    return 0;
+}
+
+/* Feeders for the largest structural subtrees, from left to right: that is in the order CPython pulls them. */
+static int add_slots(pf_feed *feed, const bool *structural, int n, int parent, int child) {
+    const pf_node *node = &feed->chain.nodes[n];
+    if (structural[n]) {
+        return add_slot(feed, n, parent, child);
+    }
+    if (node->kind == PF_NODE_ENUMERATE || node->kind == PF_NODE_ISLICE) {
+        feed->steps[feed->nsteps++] = n;
+        feed->skip_node = node->kind == PF_NODE_ISLICE ? n : feed->skip_node;
+    }
+    for (int i = 0; i < node->nchildren; i++) {
+        if (add_slots(feed, structural, node->children[i], n, i) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Iterators of segments that are not begun yet: made now, so that settling cannot fail. */
+static int bear(pf_feed *feed) {
+    for (int i = 0; i < feed->chain.nleaves; i++) {
+        pf_leaf *leaf = &feed->chain.leaves[i];
+        if (leaf->iterator == NULL) {
+            leaf->iterator = PyObject_GetIter(leaf->container);
+            if (leaf->iterator == NULL) {
+                return -1;
+            }
+            feed->born[feed->nborn++] = leaf->iterator;
+        }
+    }
+    return 0;
+}
+
+static void drop(pf_feed *feed) {
+    for (int i = 0; i < feed->nslots; i++) {
+        Py_DECREF(feed->slots[i].feeder);
+    }
+    for (int i = 0; i < feed->nborn; i++) {
+        Py_DECREF(feed->born[i]);
+    }
+    pf_chain *chain = &feed->chain;
+    PyObject *root = feed->root;
+    let_go(chain);
+    Py_DECREF(root);
+    free_feed(feed);
+}
+
+pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops *ops) {
+    bool structural[PF_MAX_NODES];
+    pf_feed *feed = new_feed();
+    if (feed == NULL) {
+        return NULL;
+    }
+    feed->ops = *ops;
+    feed->thread = PyThreadState_Get();
+    feed->busy = feed->transparent = feed->restored = feed->suspended = feed->foreign = feed->in_skip = false;
+    feed->row = feed->pending = -1;
+    feed->skip_node = -1;
+    feed->nsteps = feed->nslots = feed->nborn = 0;
+    feed->root = Py_NewRef(root);
+    copy_chain(&feed->chain, chain);
+    hold(&feed->chain);
+    feed_structural(chain, structural);
+    if (add_slots(feed, structural, 0, -1, 0) < 0 || bear(feed) < 0) {
+        drop(feed);
+        return NULL;
+    }
+    for (int i = 0; i < feed->nslots; i++) {
+        const feed_slot *slot = &feed->slots[i];
+        swap_holder(feed, slot, real_of(feed, slot), (PyObject *)slot->feeder);
+    }
+    claim(feed);
+    return feed;
+}
+
+PyObject *pf_feed_root(pf_feed *feed) {
+    return feed->slots[0].parent < 0 ? (PyObject *)feed->slots[0].feeder : feed->root;
+}
+
+void pf_feed_detach(pf_feed *feed) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (!feed->transparent && !feed->suspended) {
+        settle_slots(feed);
+    }
+    put_real(feed);
+    for (int i = 0; i < feed->nslots; i++) {
+        feed_slot *slot = &feed->slots[i];
+        slot->feeder->feed = NULL;
+        if (feed->foreign) {
+            Py_INCREF(slot->feeder); /* for good: a C frame of another thread may go back to it */
+        }
+        if (Py_REFCNT(slot->feeder) > 1) {
+            slot->feeder->real = Py_NewRef(real_of(feed, slot));
+        }
+    }
+    drop(feed);
+    PyErr_Restore(type, value, traceback);
+}
+
+/* ---- while signals and other threads may run ---- */
+
+int pf_feed_suspend(pf_feed *feed, int64_t row) {
+    if (feed->transparent || feed->suspended) {
+        return 0;
+    }
+    settle_at(feed, row);
+    put_real(feed);
+    for (int i = 0; i < feed->chain.nleaves; i++) {
+        feed->taken[i] = pf_leaf_taken(&feed->chain.leaves[i]);
+    }
+    feed->suspended = true;
+    return 0;
+}
+
+int pf_feed_resume(pf_feed *feed) {
+    if (!feed->suspended) {
+        return feed->transparent;
+    }
+    feed->suspended = false;
+    bool moved = false;
+    for (int i = 0; i < feed->chain.nleaves; i++) {
+        moved = moved || pf_leaf_taken(&feed->chain.leaves[i]) != feed->taken[i];
+    }
+    for (int i = 0; i < feed->nslots; i++) {
+        const feed_slot *slot = &feed->slots[i];
+        moved = !swap_holder(feed, slot, real_of(feed, slot), (PyObject *)slot->feeder) || moved;
+    }
+    if (moved) {
+        feed->transparent = true;
+        return 1;
+    }
+    claim(feed);
+    return 0;
+}

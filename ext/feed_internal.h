@@ -1,0 +1,73 @@
+/* Inside of the feeder.
+ *
+ *   feed.c        the feeder object: attach, pulls, detach
+ *   feed_place.c  where everything stands after so many rows
+ *
+ * A feeder does not stand in front of a single leaf but of the largest *structural* subtree: leaves, and zip, enumerate,
+ * islice and chain over nothing but such. These compute nothing, so a row of them can be built without them, and where they
+ * stand is a function of how many items they have given. So `for i, (a, b) in enumerate(zip(xs, ys))` has one
+ * feeder, in the generator's frame, and the zip is not touched until the rows are settled. */
+#ifndef PF_FEED_INTERNAL_H
+#define PF_FEED_INTERNAL_H
+
+#include "feed.h"
+
+typedef struct feeder {
+    PyObject_HEAD
+    pf_feed *feed;  /* NULL: detached, but somebody still holds it */
+    PyObject *real; /* detached: what it forwards to; owned */
+    int slot;
+} feeder;
+
+/* A place in the chain where a feeder stands. */
+typedef struct feed_slot {
+    feeder *feeder;  /* owned */
+    int node;        /* the structural subtree it stands for */
+    int parent;      /* the node that holds it, -1: the consumer does */
+    int child;       /* number of the child there */
+    int64_t row;     /* rows before this one have been taken from it */
+} feed_slot;
+
+struct pf_feed {
+    pf_feed_ops ops;
+    PyThreadState *thread;
+    bool busy;        /* inside next_row: whoever pulls now is not the chain in its turn */
+    bool transparent; /* everything is settled; pulls are forwarded */
+    bool restored;    /* transparent, and the real iterators are back in their holders */
+    bool suspended;
+    bool foreign;     /* another thread has pulled a feeder and may still be inside of that pull */
+    int64_t row;      /* the row being handed over, -1: none */
+    int64_t pending;  /* the row that follows once the skipping islice has had its item (feed_place.c), -1: none */
+    pf_feed_answer pending_answer;
+    int steps[PF_MAX_NODES], nsteps; /* enumerate and islice over computed values */
+    int skip_node;    /* the islice over computed values, -1: none */
+    bool in_skip;     /* the pull in progress comes from its skipping loop */
+    int nslots, nborn;
+    feed_slot slots[PF_MAX_LEAVES];
+    PyObject *root;   /* owned */
+    PyObject *born[PF_MAX_LEAVES]; /* owned: iterators of segments that CPython had not made yet */
+    int64_t taken[PF_MAX_LEAVES];  /* while suspended: where each leaf was left */
+    pf_feed *next_free;
+    pf_chain chain;   /* a copy; only its used part is filled */
+};
+
+/* ---- feed_place.c ---- */
+
+/* out[n]: is node n structural? */
+void feed_structural(const pf_chain *chain, bool out[PF_MAX_NODES]);
+/* How many items a node has given once all rows before `row` are done. */
+int64_t feed_ordinal(const pf_chain *chain, int node, int64_t row);
+/* The row whose item is a node's item number k. */
+int64_t feed_row_of(const pf_chain *chain, int node, int64_t k);
+/* How many items a structural node has. */
+int64_t feed_length(const pf_chain *chain, int node);
+/* Item number k of a structural node; new reference. NULL: an error, or without one: there is no such item now. */
+PyObject *feed_item(const pf_chain *chain, int node, int64_t k);
+/* Sets a structural subtree as it stands after exactly k items. */
+void feed_settle(pf_chain *chain, int node, int64_t k);
+/* Sets the counters of enumerate and islice over computed values as they stand when all rows before `row` are done. */
+void feed_place_steps(const pf_feed *feed, int64_t row);
+/* The skipping islice gets one more item before the one at input number k. */
+void feed_place_skip(const pf_feed *feed, int64_t k);
+
+#endif

@@ -1,0 +1,268 @@
+/* Where everything stands after so many rows.
+ *
+ * Rows are counted in items of the leaves since the chain was read. What a node has *given* by then is its ordinal: the same
+ * number for most nodes, fewer above an islice that skips:
+ *
+ *     islice(next = 2, step = 3) over a leaf     row       0 1 2 3 4 5 6 7 8
+ *                                                ordinal   0 0 0 1 1 1 2 2 2   (items given by rows before this one)
+ *                                                gives         *     *     *
+ *
+ * An islice rests right behind the item it gave last: the items it skips it takes at the start of the next pull. So after k
+ * items its input has given the ordinal of the k-th item plus one, whatever row the engine has reached.
+ *
+ * An islice over computed values cannot be replaced by a feeder; it is pulled by the consumer and pulls, through the steps
+ * below it, the feeder. Its C loop has two places to pull from: items to be skipped, and the item to be
+ * given. Which one a pull comes from shows in its counters (cnt < next: skipping), and cannot be changed any more: an item
+ * given to the skipping place is dropped. So when a row that is to be seen comes up in a skipping pull, the row before it is
+ * handed over first (it is pure and is known to succeed) with counters that say that it is the last one to be skipped. */
+#include "feed_internal.h"
+
+#include "introspect_layout.h"
+
+static bool may_be_structural(pf_node_kind kind) {
+    return kind == PF_NODE_LEAF || kind == PF_NODE_ZIP || kind == PF_NODE_ENUMERATE || kind == PF_NODE_ISLICE ||
+           kind == PF_NODE_CHAIN;
+}
+
+void feed_structural(const pf_chain *chain, bool out[PF_MAX_NODES]) {
+    for (int n = chain->nnodes - 1; n >= 0; n--) {
+        const pf_node *node = &chain->nodes[n];
+        out[n] = may_be_structural(node->kind);
+        for (int i = 0; i < node->nchildren; i++) {
+            out[n] = out[n] && out[node->children[i]];
+        }
+    }
+}
+
+static const pf_leaf *leaf_of(const pf_chain *chain, int node) {
+    return &chain->leaves[chain->nodes[node].leaf];
+}
+
+/* ---- ordinals ---- */
+
+static int64_t min64(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static int64_t islice_limit(const pf_node *node) {
+    if (node->stop < 0) {
+        return INT64_MAX;
+    }
+    return node->stop > node->next ? (node->stop - node->next - 1) / node->islice_step + 1 : 0;
+}
+
+int64_t feed_ordinal(const pf_chain *chain, int n, int64_t row) {
+    const pf_node *node = &chain->nodes[n];
+    if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN) {
+        return row;
+    }
+    int64_t input = feed_ordinal(chain, node->children[0], row);
+    if (node->kind != PF_NODE_ISLICE) {
+        return input;
+    }
+    int64_t skipped = node->next - node->count, limit = islice_limit(node);
+    int64_t given = input <= skipped ? 0 : (input - skipped - 1) / node->islice_step + 1;
+    return min64(given, limit);
+}
+
+int64_t feed_row_of(const pf_chain *chain, int n, int64_t k) {
+    const pf_node *node = &chain->nodes[n];
+    if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN) {
+        return k;
+    }
+    if (node->kind == PF_NODE_ISLICE) {
+        k = node->next - node->count + k * node->islice_step;
+    }
+    return feed_row_of(chain, node->children[0], k);
+}
+
+int64_t feed_length(const pf_chain *chain, int n) {
+    const pf_node *node = &chain->nodes[n];
+    if (node->kind == PF_NODE_LEAF) {
+        return leaf_of(chain, n)->length;
+    }
+    int64_t length = feed_length(chain, node->children[0]);
+    for (int i = 1; i < node->nchildren; i++) {
+        int64_t other = feed_length(chain, node->children[i]);
+        length = node->kind == PF_NODE_CHAIN ? length + other : min64(length, other);
+    }
+    if (node->kind == PF_NODE_ISLICE) {
+        int64_t skipped = node->next - node->count;
+        length = length <= skipped ? 0 : (length - skipped - 1) / node->islice_step + 1;
+        length = min64(length, islice_limit(node));
+    }
+    return length;
+}
+
+/* ---- items ---- */
+
+/* The segment of a chain that item k is in, and k within it; the number of segments when there is none. */
+static int segment_of(const pf_chain *chain, const pf_node *node, int64_t *k) {
+    int i = 0;
+    for (; i < node->nchildren; i++) {
+        int64_t length = leaf_of(chain, node->children[i])->length;
+        if (*k < length) {
+            break;
+        }
+        *k -= length;
+    }
+    return i;
+}
+
+static PyObject *pair_with_index(int64_t index, PyObject *item) {
+    PyObject *pair = item != NULL ? PyTuple_New(2) : NULL, *number = NULL;
+    if (pair != NULL) {
+        number = PyLong_FromLongLong(index);
+    }
+    if (number == NULL) {
+        Py_XDECREF(pair);
+        Py_XDECREF(item);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(pair, 0, number);
+    PyTuple_SET_ITEM(pair, 1, item);
+    return pair;
+}
+
+static PyObject *zip_item(const pf_chain *chain, const pf_node *node, int64_t k) {
+    PyObject *tuple = PyTuple_New(node->nchildren);
+    for (int i = 0; tuple != NULL && i < node->nchildren; i++) {
+        PyObject *item = feed_item(chain, node->children[i], k);
+        if (item == NULL) {
+            Py_CLEAR(tuple);
+        } else {
+            PyTuple_SET_ITEM(tuple, i, item);
+        }
+    }
+    return tuple;
+}
+
+PyObject *feed_item(const pf_chain *chain, int n, int64_t k) {
+    const pf_node *node = &chain->nodes[n];
+    switch (node->kind) {
+    case PF_NODE_ENUMERATE:
+        return pair_with_index(node->count + k, feed_item(chain, node->children[0], k));
+    case PF_NODE_ZIP:
+        return zip_item(chain, node, k);
+    case PF_NODE_ISLICE:
+        return feed_item(chain, node->children[0], node->next - node->count + k * node->islice_step);
+    case PF_NODE_CHAIN: {
+        int segment = segment_of(chain, node, &k);
+        return segment < node->nchildren ? pf_leaf_item(leaf_of(chain, node->children[segment]), k) : NULL;
+    }
+    default:
+        return pf_leaf_item(leaf_of(chain, n), k);
+    }
+}
+
+/* ---- settling ---- */
+
+/* k items given: after the k-th, which is input item number next - count + (k - 1) * step. Returns the input's items. */
+static int64_t islice_state(const pf_node *node, int64_t k, Py_ssize_t *cnt, Py_ssize_t *next) {
+    if (k == 0) {
+        *cnt = node->count;
+        *next = node->next;
+        return 0;
+    }
+    int64_t last = node->next + (k - 1) * node->islice_step;
+    int64_t after = (int64_t)((uint64_t)last + (uint64_t)node->islice_step);
+    *cnt = last + 1;
+    *next = after < last || (node->stop >= 0 && after > node->stop) ? node->stop : after;
+    return last + 1 - node->count;
+}
+
+static void settle_islice(pf_chain *chain, const pf_node *node, int64_t k) {
+    pf_islice *s = (pf_islice *)node->object;
+    int64_t input = islice_state(node, k, &s->cnt, &s->next);
+    if (s->it == NULL) { /* another thread met its end while the rows were claimed */
+        s->it = Py_NewRef(chain->nodes[node->children[0]].object);
+    }
+    feed_settle(chain, node->children[0], input);
+}
+
+/* Segments that are behind have been pulled to their end and are latched. */
+static void finish_segment(const pf_leaf *leaf) {
+    if (pf_leaf_seek(leaf, leaf->length) == 0) {
+        PyObject *more = Py_TYPE(leaf->iterator)->tp_iternext(leaf->iterator);
+        Py_XDECREF(more);
+    }
+}
+
+static void settle_chain(pf_chain *chain, const pf_node *node, int64_t k) {
+    pf_chain_iter *c = (pf_chain_iter *)node->object;
+    int64_t within = k - 1;
+    int at = k > 0 ? segment_of(chain, node, &within) : -1; /* the one that gave the last item */
+    if (at == node->nchildren) {
+        at--;
+        within = leaf_of(chain, node->children[at])->length - 1;
+    }
+    for (int i = 0; i < node->nchildren; i++) {
+        const pf_leaf *leaf = leaf_of(chain, node->children[i]);
+        if (i < at) {
+            finish_segment(leaf);
+        } else {
+            (void)pf_leaf_seek(leaf, i == at ? within + 1 : 0);
+        }
+    }
+    PyObject *active = NULL;
+    if (at >= 0 || node->started) {
+        active = Py_NewRef(leaf_of(chain, node->children[at > 0 ? at : 0])->iterator);
+    }
+    PyObject *old = c->active;
+    c->active = active;
+    Py_XDECREF(old);
+    if (c->source == NULL) {
+        c->source = Py_NewRef(node->func);
+    }
+    /* node->count: where the source stood; it gives one iterable per segment, but the first if that had been begun */
+    ((pf_seq_iter *)c->source)->index = (Py_ssize_t)(node->count + at + 1 - (node->started && at >= 0 ? 1 : 0));
+}
+
+void feed_settle(pf_chain *chain, int n, int64_t k) {
+    const pf_node *node = &chain->nodes[n];
+    switch (node->kind) {
+    case PF_NODE_LEAF: {
+        const pf_leaf *leaf = leaf_of(chain, n);
+        (void)pf_leaf_seek(leaf, k < leaf->length ? k : leaf->length);
+        return;
+    }
+    case PF_NODE_CHAIN:
+        settle_chain(chain, node, k);
+        return;
+    case PF_NODE_ISLICE:
+        settle_islice(chain, node, k);
+        return;
+    case PF_NODE_ENUMERATE:
+        ((pf_enumerate *)node->object)->index = (Py_ssize_t)(node->count + k);
+        break;
+    default:
+        break;
+    }
+    for (int i = 0; i < node->nchildren; i++) {
+        feed_settle(chain, node->children[i], k);
+    }
+}
+
+/* ---- steps over computed values ---- */
+
+void feed_place_steps(const pf_feed *feed, int64_t row) {
+    const pf_chain *chain = &feed->chain;
+    for (int i = 0; i < feed->nsteps; i++) {
+        const pf_node *node = &chain->nodes[feed->steps[i]];
+        int64_t input = feed_ordinal(chain, node->children[0], row);
+        if (node->kind == PF_NODE_ENUMERATE) {
+            ((pf_enumerate *)node->object)->index = (Py_ssize_t)(node->count + input);
+        } else {
+            pf_islice *s = (pf_islice *)node->object;
+            s->cnt = (Py_ssize_t)(node->count + input);
+            s->next = s->cnt > node->next ? s->cnt : (Py_ssize_t)node->next;
+        }
+    }
+}
+
+void feed_place_skip(const pf_feed *feed, int64_t k) {
+    const pf_node *node = &feed->chain.nodes[feed->skip_node];
+    pf_islice *s = (pf_islice *)node->object;
+    s->next = (Py_ssize_t)(node->count + k);
+    s->cnt = s->next - 1;
+}
