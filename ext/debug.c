@@ -4,7 +4,8 @@
 #include "decode.h"
 
 /* The code object behind a function, generator-free: a function, a method's function or a code object; borrowed. */
-static PyCodeObject *code_of(PyObject *object) {
+static PyCodeObject *code_of(PyObject *object)
+{
     if (PyMethod_Check(object)) {
         object = PyMethod_GET_FUNCTION(object);
     }
@@ -18,27 +19,31 @@ static PyCodeObject *code_of(PyObject *object) {
     return NULL;
 }
 
-static PyObject *named(const pf_instr *instr, PyObject *name) {
+static PyObject *named(const pf_instr *instr, PyObject *name)
+{
     const char *op = pf_bc_name(instr->op);
     return name ? PyUnicode_FromFormat("%s %U", op, name) : PyUnicode_FromFormat("%s ?%d", op, (int)instr->arg);
 }
 
 /* Constants by value, code objects by name: the same text on every version. */
-static PyObject *const_text(const pf_instr *instr, PyObject *value) {
+static PyObject *const_text(const pf_instr *instr, PyObject *value)
+{
     if (value != NULL && PyCode_Check(value)) {
         return PyUnicode_FromFormat("%s <code %U>", pf_bc_name(instr->op), ((PyCodeObject *)value)->co_name);
     }
     return value ? PyUnicode_FromFormat("%s %R", pf_bc_name(instr->op), value) : named(instr, NULL);
 }
 
-static PyObject *call_text(const pf_code *code, const pf_instr *instr) {
+static PyObject *call_text(const pf_code *code, const pf_instr *instr)
+{
     PyObject *names = instr->arg2 >= 0 ? pf_code_const(code, instr->arg2) : NULL;
     const char *form = instr->sub == PF_CALL_METHOD ? "CALL method" : "CALL";
     return names ? PyUnicode_FromFormat("%s %d %R", form, (int)instr->arg, names)
                  : PyUnicode_FromFormat("%s %d", form, (int)instr->arg);
 }
 
-static PyObject *instr_text(const pf_code *code, const pf_instr *instr) {
+static PyObject *instr_text(const pf_code *code, const pf_instr *instr)
+{
     const char *op = pf_bc_name(instr->op);
     int arg = instr->arg;
     switch (instr->op) {
@@ -88,7 +93,8 @@ static PyObject *instr_text(const pf_code *code, const pf_instr *instr) {
     }
 }
 
-static PyObject *instr_tuple(const pf_code *code, const pf_instr *instr) {
+static PyObject *instr_tuple(const pf_code *code, const pf_instr *instr)
+{
     PyObject *text = instr_text(code, instr);
     if (text == NULL) {
         return NULL;
@@ -98,7 +104,8 @@ static PyObject *instr_tuple(const pf_code *code, const pf_instr *instr) {
                          text);
 }
 
-static PyObject *instr_list(const pf_code *code) {
+static PyObject *instr_list(const pf_code *code)
+{
     PyObject *list = PyList_New(code->n);
     for (int i = 0; list != NULL && i < code->n; i++) {
         PyObject *item = instr_tuple(code, &code->instrs[i]);
@@ -111,7 +118,8 @@ static PyObject *instr_list(const pf_code *code) {
     return list;
 }
 
-static PyObject *handler_list(const pf_code *code) {
+static PyObject *handler_list(const pf_code *code)
+{
     PyObject *list = PyList_New(code->nhandlers);
     for (int i = 0; list != NULL && i < code->nhandlers; i++) {
         const pf_handler *h = &code->handlers[i];
@@ -129,7 +137,8 @@ PyDoc_STRVAR(decode_doc, "_decode(function_or_code, /)\n--\n\n"
                          "Canonical instructions as tuples (op, sub, arg, arg2, target, handler, flags, depth, lasti, "
                          "text).");
 
-static PyObject *debug_decode(PyObject *module, PyObject *object) {
+static PyObject *debug_decode(PyObject *module, PyObject *object)
+{
     (void)module;
     PyCodeObject *code = code_of(object);
     pf_code *decoded = NULL;
@@ -144,7 +153,8 @@ static PyObject *debug_decode(PyObject *module, PyObject *object) {
 PyDoc_STRVAR(decode_info_doc, "_decode_info(function_or_code, /)\n--\n\n"
                               "What the decoder says about the code as a whole, handlers and positions included.");
 
-static PyObject *debug_decode_info(PyObject *module, PyObject *object) {
+static PyObject *debug_decode_info(PyObject *module, PyObject *object)
+{
     (void)module;
     PyCodeObject *code = code_of(object);
     pf_code *c = NULL;
@@ -176,7 +186,8 @@ static PyObject *debug_decode_info(PyObject *module, PyObject *object) {
 PyDoc_STRVAR(decode_resume_doc, "_decode_resume(function_or_code, lasti, /)\n--\n\n"
                                 "Index at which a generator suspended at lasti goes on, or -1.");
 
-static PyObject *debug_decode_resume(PyObject *module, PyObject *args) {
+static PyObject *debug_decode_resume(PyObject *module, PyObject *args)
+{
     (void)module;
     PyObject *object;
     int lasti;
@@ -200,6 +211,7 @@ static PyMethodDef debug_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-int pf_debug_add(PyObject *module) {
+int pf_debug_add(PyObject *module)
+{
     return PyModule_AddFunctions(module, debug_methods);
 }

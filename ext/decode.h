@@ -23,8 +23,8 @@
  *     A raw load of a cell's slot is LOAD_CLOSURE.
  *   - Code is laid out in reverse post-order from the entry: every edge goes forward except those flagged
  *     PF_INSTR_BACK: loops, and the way back from a handler. The compiler's graphs are reducible. The fall-through
- *     successor of a branch is the true (not None, has item) one. A short exit (at most five instructions, then out by return or
- *     raise) is repeated at every edge that leads to it. Code that nothing reaches is gone.
+ *     successor of a branch is the true (not None, has item) one. A short exit (at most five instructions, then out by
+ * return or raise) is repeated at every edge that leads to it. Code that nothing reaches is gone.
  *   - Exception handlers are code flagged PF_INSTR_HANDLER, laid out last, found through pf_instr.handler. The
  *     handler that 3.12+ wraps around every generator body (StopIteration becomes RuntimeError) is left out.
  *
@@ -120,11 +120,11 @@ typedef struct pf_code {
     pf_handler *handlers;
     int nhandlers;
     int max_depth;
-    int nlocalsplus;  /* parameters, locals, cells, free variables share one index space */
-    int nfree;        /* the last nfree of them are free variables, in the order of the function's closure */
-    int npos;         /* positional parameters, positional-only ones included: locals 0 ... npos-1 */
+    int nlocalsplus; /* parameters, locals, cells, free variables share one index space */
+    int nfree;       /* the last nfree of them are free variables, in the order of the function's closure */
+    int npos;        /* positional parameters, positional-only ones included: locals 0 ... npos-1 */
     int nposonly;
-    int nkwonly;      /* locals npos ... npos+nkwonly-1; then *args, then **kwargs, if the flags say so */
+    int nkwonly; /* locals npos ... npos+nkwonly-1; then *args, then **kwargs, if the flags say so */
     bool varargs;
     bool varkeywords;
     bool is_generator; /* a plain generator: runs to its first YIELD_VALUE when pulled */
@@ -146,8 +146,8 @@ PyObject *pf_code_const(const pf_code *decoded, int index);
 PyObject *pf_code_name(const pf_code *decoded, int index);  /* names of globals and attributes */
 PyObject *pf_code_local(const pf_code *decoded, int index); /* names of localsplus slots */
 
-bool pf_code_is_cell(const pf_code *decoded, int index); /* the slot holds a cell made by this function */
-bool pf_code_is_free(const pf_code *decoded, int index); /* the slot holds a cell of the closure */
+bool pf_code_is_cell(const pf_code *decoded, int index);    /* the slot holds a cell made by this function */
+bool pf_code_is_free(const pf_code *decoded, int index);    /* the slot holds a cell of the closure */
 int pf_code_free_number(const pf_code *decoded, int index); /* its position in the function's closure tuple */
 
 /* Where a generator suspended at byte offset lasti (as gi_frame.f_lasti says) goes on: the index after that yield.
@@ -163,9 +163,9 @@ pf_position pf_code_position(const pf_code *decoded, int index);
 /* Values popped and pushed by an instruction, on its jump edge when jump is set. */
 void pf_instr_effect(const pf_instr *instr, bool jump, int *pops, int *pushes);
 
-const char *pf_bc_name(int op);         /* "LOAD_FAST"; static, never NULL */
+const char *pf_bc_name(int op); /* "LOAD_FAST"; static, never NULL */
 pf_bc_class pf_bc_class_of(int op);
-const char *pf_binop_text(int binop);   /* "+"; static, never NULL */
-const char *pf_cmp_text(int cmp);       /* "<"; static, never NULL */
+const char *pf_binop_text(int binop); /* "+"; static, never NULL */
+const char *pf_cmp_text(int cmp);     /* "<"; static, never NULL */
 
 #endif

@@ -2,9 +2,9 @@
  *
  * Wide instructions are cut into blocks; jumps become edges. Blocks that do nothing are looked through, and small
  * exits (at most EXIT_SIZE instructions, ending in a return or raise) are repeated at each edge that leads to them,
- * because the versions differ in when they do that themselves, but none repeats more than that. Then the blocks are written in reverse post-order from the
- * entry, followed by those that only exceptions reach; a JUMP is written only where an edge does not lead to the
- * next block.
+ * because the versions differ in when they do that themselves, but none repeats more than that. Then the blocks are
+ * written in reverse post-order from the entry, followed by those that only exceptions reach; a JUMP is written only
+ * where an edge does not lead to the next block.
  *
  *   block:  [own range] [tail: a repeated exit]  --primary-->    the true, not None, has item, only successor
  *                                                --secondary-->  the other one
@@ -18,12 +18,12 @@
 enum { EXIT_SIZE = 5, NONE = -1 };
 
 typedef struct block {
-    int first, end;  /* own wide range; a JUMP at its end is not counted */
-    int count;       /* instructions it is going to have, tail included */
-    int tail;        /* block of a repeated exit, or NONE */
+    int first, end;         /* own wide range; a JUMP at its end is not counted */
+    int count;              /* instructions it is going to have, tail included */
+    int tail;               /* block of a repeated exit, or NONE */
     int primary, secondary; /* blocks, or NONE */
-    int start;       /* index of its first instruction once written */
-    bool exits;      /* ends in a return or raise */
+    int start;              /* index of its first instruction once written */
+    bool exits;             /* ends in a return or raise */
     bool visited;
 } block;
 
@@ -31,23 +31,25 @@ typedef struct layout {
     const pf_wide_code *wide;
     pf_code *out;
     block *blocks;
-    int n;            /* blocks, copies of exits included */
+    int n; /* blocks, copies of exits included */
     int capacity;
-    int *block_of;    /* wide index -> block */
-    int *order;       /* blocks as they are written */
+    int *block_of; /* wide index -> block */
+    int *order;    /* blocks as they are written */
     int placed;
-    int *stack;       /* of the depth-first walk */
-    int *handler_of;  /* wide handler -> handler of out, NONE: not yet used */
+    int *stack;         /* of the depth-first walk */
+    int *handler_of;    /* wide handler -> handler of out, NONE: not yet used */
     int *handler_block; /* handler of out -> its block */
     int instr_capacity;
 } layout;
 
-static int block_at(const layout *l, int index) {
+static int block_at(const layout *l, int index)
+{
     return index < 0 || index >= l->wide->n ? NONE : l->block_of[index];
 }
 
 /* Finds the end, the size and the edges of the block that starts at first. */
-static void scan_block(layout *l, block *b) {
+static void scan_block(layout *l, block *b)
+{
     const pf_wide *ops = l->wide->ops;
     int i = b->first;
     for (; i < l->wide->n && (i == b->first || !ops[i].leader); i++) {
@@ -64,8 +66,8 @@ static void scan_block(layout *l, block *b) {
             return;
         }
         if (op->target >= 0) {
-            bool inverted = (op->op == PF_BC_POP_JUMP_IF_FALSE || op->op == PF_BC_POP_JUMP_IF_NONE) &&
-                            op->sub == W_INVERTED;
+            bool inverted =
+                (op->op == PF_BC_POP_JUMP_IF_FALSE || op->op == PF_BC_POP_JUMP_IF_NONE) && op->sub == W_INVERTED;
             b->end = i + 1;
             b->primary = block_at(l, inverted ? op->target : i + 1);
             b->secondary = block_at(l, inverted ? i + 1 : op->target);
@@ -77,7 +79,8 @@ static void scan_block(layout *l, block *b) {
 }
 
 /* A block that does nothing is as good as the one behind it; a loop that does nothing stays. */
-static int look_through(const layout *l, int b) {
+static int look_through(const layout *l, int b)
+{
     for (int steps = 0; b != NONE && l->blocks[b].count == 0 && steps < l->n; steps++) {
         if (l->blocks[b].primary == NONE) {
             break;
@@ -87,12 +90,14 @@ static int look_through(const layout *l, int b) {
     return b;
 }
 
-static bool is_small_exit(const layout *l, int b) {
+static bool is_small_exit(const layout *l, int b)
+{
     return b != NONE && l->blocks[b].exits && l->blocks[b].count <= EXIT_SIZE;
 }
 
 /* Blocks that only lead to a small exit end in a copy of it; that can make them small exits in turn. */
-static void append_exits(layout *l) {
+static void append_exits(layout *l)
+{
     bool changed = true;
     while (changed) {
         changed = false;
@@ -110,7 +115,8 @@ static void append_exits(layout *l) {
 }
 
 /* A branch to a small exit gets a copy of its own. */
-static int copy_exit(layout *l, int b) {
+static int copy_exit(layout *l, int b)
+{
     if (!is_small_exit(l, b)) {
         return b;
     }
@@ -119,7 +125,8 @@ static int copy_exit(layout *l, int b) {
     return l->n++;
 }
 
-static pf_status cut_blocks(layout *l) {
+static pf_status cut_blocks(layout *l)
+{
     const pf_wide_code *wide = l->wide;
     for (int i = 0; i < wide->n; i++) {
         l->n += wide->ops[i].leader;
@@ -155,7 +162,8 @@ static pf_status cut_blocks(layout *l) {
 
 /* Post-order from root into order[placed...], reversed at the end. The secondary edge is walked first, so that the
  * primary successor comes right behind its block where it can. A stack entry is a block, or ~block to finish it. */
-static void place_from(layout *l, int root) {
+static void place_from(layout *l, int root)
+{
     int depth = 0, from = l->placed;
     l->stack[depth++] = root;
     while (depth > 0) {
@@ -183,7 +191,8 @@ static void place_from(layout *l, int root) {
     }
 }
 
-static int use_handler(layout *l, int wide_handler) {
+static int use_handler(layout *l, int wide_handler)
+{
     if (wide_handler < 0) {
         return -1;
     }
@@ -196,7 +205,8 @@ static int use_handler(layout *l, int wide_handler) {
     return l->handler_of[wide_handler];
 }
 
-static pf_status append(layout *l, pf_instr instr) {
+static pf_status append(layout *l, pf_instr instr)
+{
     pf_code *out = l->out;
     if (out->n == l->instr_capacity) {
         int capacity = l->instr_capacity * 2 + 16;
@@ -211,14 +221,16 @@ static pf_status append(layout *l, pf_instr instr) {
     return PF_OK;
 }
 
-static pf_status write_jump(layout *l, int lasti, int depth, int target, int flags) {
-    pf_instr jump = {.op = PF_BC_JUMP, .flags = (uint16_t)flags, .target = target, .handler = -1, .depth = depth,
-                     .lasti = lasti};
+static pf_status write_jump(layout *l, int lasti, int depth, int target, int flags)
+{
+    pf_instr jump = {
+        .op = PF_BC_JUMP, .flags = (uint16_t)flags, .target = target, .handler = -1, .depth = depth, .lasti = lasti};
     return append(l, jump);
 }
 
 /* Writes the range of b and its tail. Targets are block numbers until all blocks are written. */
-static pf_status write_range(layout *l, const block *b, const block *owner, int flags) {
+static pf_status write_range(layout *l, const block *b, const block *owner, int flags)
+{
     for (int i = b->first; i < b->end; i++) {
         const pf_wide *op = &l->wide->ops[i];
         if (op->op == W_NOP) {
@@ -240,7 +252,8 @@ static pf_status write_range(layout *l, const block *b, const block *owner, int 
     return b->tail == NONE ? PF_OK : write_range(l, &l->blocks[b->tail], owner, flags);
 }
 
-static pf_status write_block(layout *l, int position, int flags) {
+static pf_status write_block(layout *l, int position, int flags)
+{
     block *b = &l->blocks[l->order[position]];
     int next = position + 1 < l->placed ? l->order[position + 1] : NONE;
     pf_code *out = l->out;
@@ -259,14 +272,16 @@ static pf_status write_block(layout *l, int position, int flags) {
     return write_jump(l, last.lasti, last.depth - pops + pushes, b->primary, flags);
 }
 
-static pf_status write_placed(layout *l, int from, int flags) {
+static pf_status write_placed(layout *l, int from, int flags)
+{
     for (int i = from; i < l->placed; i++) {
         PF_TRY(write_block(l, i, flags));
     }
     return PF_OK;
 }
 
-static void resolve_targets(layout *l) {
+static void resolve_targets(layout *l)
+{
     pf_code *out = l->out;
     for (int i = 0; i < out->n; i++) {
         pf_instr *instr = &out->instrs[i];
@@ -287,7 +302,8 @@ static void resolve_targets(layout *l) {
     }
 }
 
-static pf_status place_and_write(layout *l) {
+static pf_status place_and_write(layout *l)
+{
     place_from(l, look_through(l, 0));
     PF_TRY(write_placed(l, 0, 0));
     for (int i = 0; i < l->out->nhandlers; i++) { /* grows while handlers are written */
@@ -299,7 +315,8 @@ static pf_status place_and_write(layout *l) {
     return PF_OK;
 }
 
-pf_status pf_decode_layout(const pf_wide_code *wide, pf_code *out) {
+pf_status pf_decode_layout(const pf_wide_code *wide, pf_code *out)
+{
     layout l = {.wide = wide, .out = out};
     size_t handlers = (size_t)wide->nhandlers + 1;
     pf_status status = PF_NOMEM;

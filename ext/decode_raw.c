@@ -25,7 +25,8 @@ typedef struct reader {
     bool drop_pop;     /* a prologue was read, its POP_TOP is still to come */
 } reader;
 
-static pf_status emit_full(reader *r, int op, int sub, int32_t arg, int32_t arg2, int32_t target) {
+static pf_status emit_full(reader *r, int op, int sub, int32_t arg, int32_t arg2, int32_t target)
+{
     pf_wide_code *out = r->out;
     if (out->n == out->capacity) {
         int capacity = out->capacity ? out->capacity * 2 : r->nunits + 16;
@@ -47,37 +48,44 @@ static pf_status emit_full(reader *r, int op, int sub, int32_t arg, int32_t arg2
     return PF_OK;
 }
 
-static pf_status emit(reader *r, int op, int32_t arg) {
+static pf_status emit(reader *r, int op, int32_t arg)
+{
     return emit_full(r, op, 0, arg, 0, -1);
 }
 
-static pf_status emit_pair(reader *r, int first, int32_t arg1, int second, int32_t arg2) {
+static pf_status emit_pair(reader *r, int first, int32_t arg1, int second, int32_t arg2)
+{
     PF_TRY(emit(r, first, arg1));
     return emit(r, second, arg2);
 }
 
-static int slot_kind(const reader *r, int32_t slot) {
+static int slot_kind(const reader *r, int32_t slot)
+{
     PyObject *kinds = r->out->code->co_localspluskinds;
     return slot >= 0 && slot < PyBytes_GET_SIZE(kinds) ? (unsigned char)PyBytes_AS_STRING(kinds)[slot] : 0;
 }
 
-static pf_status emit_load_fast(reader *r, int32_t slot) {
+static pf_status emit_load_fast(reader *r, int32_t slot)
+{
     bool cell = (slot_kind(r, slot) & (KIND_CELL | KIND_FREE)) != 0;
     return emit(r, cell ? PF_BC_LOAD_CLOSURE : PF_BC_LOAD_FAST, slot);
 }
 
-static pf_status emit_unknown(reader *r, int opcode, int32_t arg) {
+static pf_status emit_unknown(reader *r, int opcode, int32_t arg)
+{
     return emit_full(r, PF_BC_UNKNOWN, 0, opcode, arg, -1);
 }
 
-static pf_status emit_binary(reader *r, int opcode, int32_t arg) {
+static pf_status emit_binary(reader *r, int opcode, int32_t arg)
+{
     if (arg < 0 || arg >= 2 * PF_BINOP_COUNT) {
         return emit_unknown(r, opcode, arg);
     }
     return emit_full(r, PF_BC_BINARY_OP, arg % PF_BINOP_COUNT, arg >= PF_BINOP_COUNT, 0, -1);
 }
 
-static pf_status emit_compare(reader *r, int opcode, int32_t arg, int shift) {
+static pf_status emit_compare(reader *r, int opcode, int32_t arg, int shift)
+{
     int cmp = arg >> shift;
     if (cmp < 0 || cmp >= PF_CMP_COUNT) {
         return emit_unknown(r, opcode, arg);
@@ -86,7 +94,8 @@ static pf_status emit_compare(reader *r, int opcode, int32_t arg, int shift) {
 }
 
 /* FORMAT_VALUE converts under the spec; the peephole pass finds the common case of a constant spec. */
-static pf_status emit_format(reader *r, int32_t arg) {
+static pf_status emit_format(reader *r, int32_t arg)
+{
     int conversion = arg & 3;
     bool spec = (arg & 4) != 0;
     if (conversion != 0) {
@@ -101,7 +110,8 @@ static pf_status emit_format(reader *r, int32_t arg) {
     return emit(r, spec ? PF_BC_FORMAT_WITH_SPEC : PF_BC_FORMAT_SIMPLE, 0);
 }
 
-static pf_status emit_intrinsic(reader *r, int operands, int32_t number) {
+static pf_status emit_intrinsic(reader *r, int operands, int32_t number)
+{
     static const uint8_t one[] = {0,
                                   PF_BC_PRINT_EXPR,
                                   PF_BC_IMPORT_STAR,
@@ -119,13 +129,15 @@ static pf_status emit_intrinsic(reader *r, int operands, int32_t number) {
 }
 
 /* x_OR_POP is what later versions write out: copy, branch, pop. */
-static pf_status emit_or_pop(reader *r, int32_t arg, int sense) {
+static pf_status emit_or_pop(reader *r, int32_t arg, int sense)
+{
     PF_TRY(emit(r, PF_BC_COPY, 1));
     PF_TRY(emit_full(r, PF_BC_POP_JUMP_IF_FALSE, sense, 0, 0, r->next + arg));
     return emit(r, PF_BC_POP_TOP, 0);
 }
 
-static pf_status emit_global(reader *r, int32_t arg, bool above) {
+static pf_status emit_global(reader *r, int32_t arg, bool above)
+{
     bool null = (arg & 1) != 0;
     if (null && !above) {
         PF_TRY(emit(r, W_PUSH_NULL, 0));
@@ -135,7 +147,8 @@ static pf_status emit_global(reader *r, int32_t arg, bool above) {
 }
 
 /* Locals, attributes, functions: actions that make one or two loads or stores. */
-static pf_status emit_access(reader *r, pf_raw_entry e, int opcode, int32_t arg) {
+static pf_status emit_access(reader *r, pf_raw_entry e, int opcode, int32_t arg)
+{
     int high = arg >> 4, low = arg & 15;
     switch (e.action) {
     case RAW_LOAD_FAST:
@@ -161,7 +174,8 @@ static pf_status emit_access(reader *r, pf_raw_entry e, int opcode, int32_t arg)
     }
 }
 
-static pf_status emit_call(reader *r, pf_raw_entry e, int opcode, int32_t arg) {
+static pf_status emit_call(reader *r, pf_raw_entry e, int opcode, int32_t arg)
+{
     int32_t names = r->kwnames;
     switch (e.action) {
     case RAW_KW_NAMES:
@@ -182,11 +196,13 @@ static pf_status emit_call(reader *r, pf_raw_entry e, int opcode, int32_t arg) {
 }
 
 /* A backward target; before the start is out of range, but must not look like "no jump". */
-static int32_t behind(const reader *r, int32_t arg) {
+static int32_t behind(const reader *r, int32_t arg)
+{
     return arg <= r->next ? r->next - arg : INT32_MAX;
 }
 
-static pf_status emit_jump(reader *r, pf_raw_entry e, int opcode, int32_t arg) {
+static pf_status emit_jump(reader *r, pf_raw_entry e, int opcode, int32_t arg)
+{
     switch (e.action) {
     case RAW_BRANCH:
         return emit_full(r, e.op, e.aux, 0, 0, r->next + arg);
@@ -206,7 +222,8 @@ static pf_status emit_jump(reader *r, pf_raw_entry e, int opcode, int32_t arg) {
     }
 }
 
-static pf_status emit_action(reader *r, pf_raw_entry e, int opcode, int32_t arg) {
+static pf_status emit_action(reader *r, pf_raw_entry e, int opcode, int32_t arg)
+{
     switch (e.action) {
     case RAW_DROP:
         return PF_OK;
@@ -261,7 +278,8 @@ static pf_status emit_action(reader *r, pf_raw_entry e, int opcode, int32_t arg)
     }
 }
 
-static pf_status read_units(reader *r) {
+static pf_status read_units(reader *r)
+{
     int64_t extended = 0;
     for (int unit = 0; unit < r->nunits;) {
         int opcode = r->units[2 * unit];
@@ -284,7 +302,8 @@ static pf_status read_units(reader *r) {
 }
 
 /* The exception table: start, length, target in code units and depth << 1 | lasti, six bits to a byte. */
-static const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, int *value) {
+static const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, int *value)
+{
     unsigned v = 0;
     while (p < end) {
         uint8_t byte = *p++;
@@ -299,12 +318,14 @@ static const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, int *val
 
 /* The handler 3.12+ puts around every generator: StopIteration leaves a generator as RuntimeError. Every reader of
  * generators knows that law, so the handler is left out. */
-static bool is_generator_epilogue(const pf_wide_code *wide, pf_handler h) {
+static bool is_generator_epilogue(const pf_wide_code *wide, pf_handler h)
+{
     return h.depth == 0 && h.target + 1 < wide->n && wide->ops[h.target].op == PF_BC_STOPITERATION_ERROR &&
            wide->ops[h.target + 1].op == PF_BC_RERAISE;
 }
 
-static pf_status add_handler(pf_wide_code *wide, pf_handler h, int *index) {
+static pf_status add_handler(pf_wide_code *wide, pf_handler h, int *index)
+{
     for (int i = 0; i < wide->nhandlers; i++) {
         pf_handler old = wide->handlers[i];
         if (old.target == h.target && old.depth == h.depth && old.lasti == h.lasti) {
@@ -322,7 +343,8 @@ static pf_status add_handler(pf_wide_code *wide, pf_handler h, int *index) {
     return PF_OK;
 }
 
-static pf_status read_handlers(reader *r) {
+static pf_status read_handlers(reader *r)
+{
     pf_wide_code *wide = r->out;
     PyObject *table = wide->code->co_exceptiontable;
     if (table == NULL || !PyBytes_Check(table)) {
@@ -354,7 +376,8 @@ static pf_status read_handlers(reader *r) {
 }
 
 /* Jump targets from code units to wide indices; block starts marked. */
-static void resolve_jumps(reader *r) {
+static void resolve_jumps(reader *r)
+{
     pf_wide_code *wide = r->out;
     wide->ops[0].leader = true;
     for (int i = 0; i < wide->n; i++) {
@@ -379,7 +402,8 @@ static void resolve_jumps(reader *r) {
 }
 
 /* The instruction before i that must have run just before it, or NULL. */
-static pf_wide *just_before(pf_wide_code *wide, int i) {
+static pf_wide *just_before(pf_wide_code *wide, int i)
+{
     for (; i > 0 && !wide->ops[i].leader; i--) {
         if (wide->ops[i - 1].op != W_NOP) {
             return &wide->ops[i - 1];
@@ -388,23 +412,30 @@ static pf_wide *just_before(pf_wide_code *wide, int i) {
     return NULL;
 }
 
-static void erase(pf_wide *op) {
+static void erase(pf_wide *op)
+{
     op->op = W_NOP;
     op->target = -1;
 }
 
-static void fold_call_names(pf_wide *call, pf_wide *before) {
+static void fold_call_names(pf_wide *call, pf_wide *before)
+{
     if (before != NULL && before->op == PF_BC_LOAD_CONST) {
         call->arg2 = before->arg;
         erase(before);
     } else {
-        *call = (pf_wide){.op = PF_BC_UNKNOWN, .leader = call->leader, .target = -1, .handler = call->handler,
-                          .depth = -1, .lasti = call->lasti};
+        *call = (pf_wide){.op = PF_BC_UNKNOWN,
+                          .leader = call->leader,
+                          .target = -1,
+                          .handler = call->handler,
+                          .depth = -1,
+                          .lasti = call->lasti};
     }
 }
 
 /* value, constant spec, [swap, convert, swap], format  ->  value, [convert], constant spec, format */
-static void fold_convert(pf_wide_code *wide, int swap) {
+static void fold_convert(pf_wide_code *wide, int swap)
+{
     pf_wide *first = &wide->ops[swap], *spec = just_before(wide, swap);
     if (swap + 2 >= wide->n || spec == NULL || spec->op != PF_BC_LOAD_CONST || first[0].op != PF_BC_SWAP ||
         first[1].op != PF_BC_CONVERT_VALUE || first[2].op != PF_BC_SWAP || first[1].lasti != first[0].lasti) {
@@ -419,11 +450,13 @@ static void fold_convert(pf_wide_code *wide, int swap) {
     erase(&first[2]);
 }
 
-static bool tests_truth(const pf_wide *op) {
+static bool tests_truth(const pf_wide *op)
+{
     return op->op == PF_BC_POP_JUMP_IF_FALSE || op->op == PF_BC_UNARY_NOT;
 }
 
-static void fold_neighbours(pf_wide_code *wide) {
+static void fold_neighbours(pf_wide_code *wide)
+{
     for (int i = 1; i < wide->n; i++) {
         pf_wide *op = &wide->ops[i], *before = just_before(wide, i);
         if (op->op == PF_BC_CALL && op->arg2 == -2) {
@@ -433,8 +466,8 @@ static void fold_neighbours(pf_wide_code *wide) {
         } else if (tests_truth(op) && before->op == PF_BC_TO_BOOL) {
             erase(before);
             before = just_before(wide, i);
-        } else if ((op->op == PF_BC_BINARY_SUBSCR || op->op == PF_BC_STORE_SUBSCR) &&
-                   before->op == PF_BC_BUILD_SLICE && before->arg == 2) {
+        } else if ((op->op == PF_BC_BINARY_SUBSCR || op->op == PF_BC_STORE_SUBSCR) && before->op == PF_BC_BUILD_SLICE &&
+                   before->arg == 2) {
             op->op = op->op == PF_BC_BINARY_SUBSCR ? PF_BC_BINARY_SLICE : PF_BC_STORE_SLICE;
             erase(before);
         } else if (op->op == PF_BC_SET_FUNCTION_ATTRIBUTE && before->op == PF_BC_MAKE_FUNCTION &&
@@ -450,7 +483,8 @@ static void fold_neighbours(pf_wide_code *wide) {
     }
 }
 
-pf_status pf_decode_raw(PyCodeObject *code, const uint8_t *bytes, int nbytes, pf_wide_code *out) {
+pf_status pf_decode_raw(PyCodeObject *code, const uint8_t *bytes, int nbytes, pf_wide_code *out)
+{
     reader r = {.out = out, .units = bytes, .nunits = nbytes / 2, .kwnames = -1};
     out->code = code;
     r.index_of = pf_mem_calloc((size_t)r.nunits + 1, sizeof(int32_t));

@@ -17,19 +17,20 @@ enum { TAG_VALUE, TAG_NULL, TAG_METHOD, TAG_BAD };
 
 typedef struct walker {
     pf_wide_code *wide;
-    int width;          /* slots a stack may have */
-    int32_t *block_of;  /* wide index -> block number, -1 where no block starts */
-    uint8_t *tags;      /* block number * width: the stack at its start */
-    int32_t *depths;    /* block number -> raw depth at its start, -1: not reached */
-    int32_t *pending;   /* wide indices of block starts to walk */
-    bool *queued;       /* block number -> is pending */
+    int width;         /* slots a stack may have */
+    int32_t *block_of; /* wide index -> block number, -1 where no block starts */
+    uint8_t *tags;     /* block number * width: the stack at its start */
+    int32_t *depths;   /* block number -> raw depth at its start, -1: not reached */
+    int32_t *pending;  /* wide indices of block starts to walk */
+    bool *queued;      /* block number -> is pending */
     int npending;
-    uint8_t *stack;     /* the current one */
+    uint8_t *stack; /* the current one */
     uint8_t *saved;
     int depth;
 } walker;
 
-static int count_values(const uint8_t *tags, int n) {
+static int count_values(const uint8_t *tags, int n)
+{
     int values = 0;
     for (int i = 0; i < n; i++) {
         values += tags[i] != TAG_NULL;
@@ -37,7 +38,8 @@ static int count_values(const uint8_t *tags, int n) {
     return values;
 }
 
-static void make_unknown(pf_wide *op) {
+static void make_unknown(pf_wide *op)
+{
     op->op = PF_BC_UNKNOWN;
     op->sub = 0;
     op->arg = -1;
@@ -46,7 +48,8 @@ static void make_unknown(pf_wide *op) {
 }
 
 /* The raw effect: what the instruction does while NULLs are still there. */
-static void raw_effect(const pf_wide *op, bool jump, int *pops, int *pushes) {
+static void raw_effect(const pf_wide *op, bool jump, int *pops, int *pushes)
+{
     switch (op->op) {
     case W_NOP:
         *pops = *pushes = 0;
@@ -69,7 +72,8 @@ static void raw_effect(const pf_wide *op, bool jump, int *pops, int *pushes) {
 }
 
 /* How far below the top an instruction looks, beyond what it pops. */
-static int reach(const pf_wide *op) {
+static int reach(const pf_wide *op)
+{
     switch (op->op) {
     case PF_BC_COPY:
     case PF_BC_SWAP:
@@ -91,7 +95,8 @@ static int reach(const pf_wide *op) {
 }
 
 /* Whether the current stack is deep enough for op, and has room for what it pushes. */
-static bool fits(const walker *w, const pf_wide *op, bool jump) {
+static bool fits(const walker *w, const pf_wide *op, bool jump)
+{
     int pops, pushes;
     if (op->op == W_NOP) {
         return true;
@@ -104,7 +109,8 @@ static bool fits(const walker *w, const pf_wide *op, bool jump) {
 }
 
 /* Applies op to the current stack, which it fits. */
-static void step(walker *w, const pf_wide *op, bool jump) {
+static void step(walker *w, const pf_wide *op, bool jump)
+{
     int pops, pushes;
     raw_effect(op, jump, &pops, &pushes);
     if (op->op == PF_BC_SWAP && op->arg > 0) {
@@ -124,7 +130,8 @@ static void step(walker *w, const pf_wide *op, bool jump) {
 }
 
 /* The current stack, cut to depth and with `extra` values on top, reaches the block that starts at index. */
-static void arrive(walker *w, int index, int depth, int extra) {
+static void arrive(walker *w, int index, int depth, int extra)
+{
     int block = w->block_of[index];
     uint8_t *tags = w->tags + (size_t)block * (size_t)w->width;
     int total = depth + extra;
@@ -152,7 +159,8 @@ static void arrive(walker *w, int index, int depth, int extra) {
     }
 }
 
-static void arrive_jump(walker *w, const pf_wide *op) {
+static void arrive_jump(walker *w, const pf_wide *op)
+{
     int depth = w->depth;
     memcpy(w->saved, w->stack, (size_t)w->width);
     if (fits(w, op, true)) {
@@ -163,13 +171,15 @@ static void arrive_jump(walker *w, const pf_wide *op) {
     w->depth = depth;
 }
 
-static void load_block(walker *w, int index) {
+static void load_block(walker *w, int index)
+{
     int block = w->block_of[index];
     w->depth = w->depths[block];
     memcpy(w->stack, w->tags + (size_t)block * (size_t)w->width, (size_t)w->width);
 }
 
-static void walk_block(walker *w, int index) {
+static void walk_block(walker *w, int index)
+{
     load_block(w, index);
     for (int i = index;; i++) {
         pf_wide *op = &w->wide->ops[i];
@@ -200,7 +210,8 @@ static void walk_block(walker *w, int index) {
 
 /* The second walk, per instruction: the current stack still counts NULLs. */
 
-static void settle_call(walker *w, pf_wide *op) {
+static void settle_call(walker *w, pf_wide *op)
+{
     const uint8_t *pair = &w->stack[w->depth - op->arg - 2];
     bool null0 = pair[0] == TAG_NULL, null1 = pair[1] == TAG_NULL;
     if (pair[0] == TAG_BAD || pair[1] == TAG_BAD || (null0 && null1)) {
@@ -212,7 +223,8 @@ static void settle_call(walker *w, pf_wide *op) {
     }
 }
 
-static void settle_call_ex(walker *w, pf_wide *op) {
+static void settle_call_ex(walker *w, pf_wide *op)
+{
     const uint8_t *pair = &w->stack[w->depth - op->arg - 3];
     if ((pair[0] == TAG_NULL) == (pair[1] == TAG_NULL)) {
         make_unknown(op);
@@ -220,7 +232,8 @@ static void settle_call_ex(walker *w, pf_wide *op) {
 }
 
 /* Distances count values only. */
-static void settle_reach(walker *w, pf_wide *op) {
+static void settle_reach(walker *w, pf_wide *op)
+{
     int far = reach(op), pops = far - op->arg;
     if (op->op == PF_BC_COPY || op->op == PF_BC_SWAP) {
         pops = 0;
@@ -236,13 +249,15 @@ static void settle_reach(walker *w, pf_wide *op) {
     }
 }
 
-static bool pops_null(walker *w, const pf_wide *op) {
+static bool pops_null(walker *w, const pf_wide *op)
+{
     int pops, pushes;
     raw_effect(op, false, &pops, &pushes);
     return count_values(w->stack + w->depth - pops, pops) != pops;
 }
 
-static void settle_op(walker *w, pf_wide *op) {
+static void settle_op(walker *w, pf_wide *op)
+{
     if (op->op == PF_BC_CALL) {
         settle_call(w, op);
     } else if (op->op == PF_BC_CALL_EX) {
@@ -256,7 +271,8 @@ static void settle_op(walker *w, pf_wide *op) {
     }
 }
 
-static void settle_block(walker *w, int index) {
+static void settle_block(walker *w, int index)
+{
     load_block(w, index);
     for (int i = index; i < w->wide->n; i++) {
         pf_wide *op = &w->wide->ops[i];
@@ -280,7 +296,8 @@ static void settle_block(walker *w, int index) {
     }
 }
 
-static pf_status open_walker(walker *w, pf_wide_code *wide) {
+static pf_status open_walker(walker *w, pf_wide_code *wide)
+{
     int blocks = 0;
     *w = (walker){.wide = wide};
     w->width = wide->code->co_stacksize + 8; /* expansions may need a slot or two more than the compiler counted */
@@ -306,7 +323,8 @@ static pf_status open_walker(walker *w, pf_wide_code *wide) {
     return PF_OK;
 }
 
-static void close_walker(walker *w) {
+static void close_walker(walker *w)
+{
     pf_mem_free(w->block_of);
     pf_mem_free(w->tags);
     pf_mem_free(w->depths);
@@ -315,7 +333,8 @@ static void close_walker(walker *w) {
     pf_mem_free(w->stack);
 }
 
-pf_status pf_decode_stack(pf_wide_code *wide) {
+pf_status pf_decode_stack(pf_wide_code *wide)
+{
     walker w;
     pf_status status = open_walker(&w, wide);
     if (status != PF_OK) {

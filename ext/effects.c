@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-static int open_analysis(pf_analysis *a) {
+static int open_analysis(pf_analysis *a)
+{
     memset(a, 0, sizeof *a);
     pf_arena_init(&a->arena);
     a->keep = PyList_New(0);
@@ -14,7 +15,8 @@ static int open_analysis(pf_analysis *a) {
     return a->keep != NULL && a->unresolved != NULL ? 0 : -1;
 }
 
-static void close_analysis(pf_analysis *a) {
+static void close_analysis(pf_analysis *a)
+{
     for (pf_e_decoded *d = a->decoded; d != NULL; d = d->next) {
         pf_decode_free(d->code);
     }
@@ -26,7 +28,8 @@ static void close_analysis(pf_analysis *a) {
 
 /* ---- the verdict ---- */
 
-static void set_place(const pf_analysis *a, pf_effects *out) {
+static void set_place(const pf_analysis *a, pf_effects *out)
+{
     const pf_code *code = a->where != NULL ? a->where->code : NULL;
     if (code == NULL || code->code == NULL) {
         return;
@@ -38,7 +41,8 @@ static void set_place(const pf_analysis *a, pf_effects *out) {
     out->col = at.col >= 0 ? at.col + 1 : 0;
 }
 
-static int conclude(pf_analysis *a, pf_effects *out) {
+static int conclude(pf_analysis *a, pf_effects *out)
+{
     memset(out, 0, sizeof *out);
     if (a->failed) {
         return -1;
@@ -61,14 +65,16 @@ static int conclude(pf_analysis *a, pf_effects *out) {
     return 0;
 }
 
-void pf_effects_clear(pf_effects *effects) {
+void pf_effects_clear(pf_effects *effects)
+{
     Py_CLEAR(effects->function);
     Py_CLEAR(effects->file);
     Py_CLEAR(effects->name);
     Py_CLEAR(effects->unresolved);
 }
 
-static PyObject *place_text(const pf_effects *e) {
+static PyObject *place_text(const pf_effects *e)
+{
     if (e->function == NULL) {
         return PyUnicode_FromString("");
     }
@@ -78,7 +84,8 @@ static PyObject *place_text(const pf_effects *e) {
     return PyUnicode_FromFormat("in %U at %U:%d:%d", e->function, e->file, e->line, e->col);
 }
 
-PyObject *pf_effects_message(const pf_effects *e) {
+PyObject *pf_effects_message(const pf_effects *e)
+{
     PyObject *place = place_text(e), *text = NULL;
     const char *code = pf_reason_code(e->reason), *sentence = pf_reason_sentence(e->reason);
     if (place != NULL && e->name != NULL) {
@@ -92,7 +99,8 @@ PyObject *pf_effects_message(const pf_effects *e) {
 
 /* ---- what is proven ---- */
 
-static void run_epochs(pf_analysis *a, pf_e_entry *root) {
+static void run_epochs(pf_analysis *a, pf_e_entry *root)
+{
     do {
         a->changed = false;
         a->epoch++;
@@ -102,13 +110,15 @@ static void run_epochs(pf_analysis *a, pf_e_entry *root) {
     } while (a->changed && !pf_e_done(a));
 }
 
-static bool can_change(PyObject *object) {
+static bool can_change(PyObject *object)
+{
     return !PyTuple_Check(object) && !PyFrozenSet_Check(object);
 }
 
 /* A parameter of what is proven. Its default stands for it where that is something to be called, since operands are
  * data; and where it can be changed in place, changing the parameter may change it. */
-static pf_e_value parameter(pf_analysis *a, PyObject *name, PyObject *value) {
+static pf_e_value parameter(pf_analysis *a, PyObject *name, PyObject *value)
+{
     if (value != NULL) {
         pf_e_value v = pf_e_default(a, value, name);
         if (v.kind == E_PY && PyCallable_Check(value)) {
@@ -121,7 +131,8 @@ static pf_e_value parameter(pf_analysis *a, PyObject *name, PyObject *value) {
     return pf_e_shared(ROOT_ARG, name);
 }
 
-static PyObject *default_object(const pf_e_entry *model, int param) {
+static PyObject *default_object(const pf_e_entry *model, int param)
+{
     PyFunctionObject *func = model->func;
     int npos = model->code->npos;
     if (func == NULL) {
@@ -137,7 +148,8 @@ static PyObject *default_object(const pf_e_entry *model, int param) {
     return NULL;
 }
 
-static void prove_code(pf_analysis *a, const pf_e_entry *model) {
+static void prove_code(pf_analysis *a, const pf_e_entry *model)
+{
     const pf_code *code = model->code;
     int named = code->npos + code->nkwonly;
     pf_e_value *args = pf_arena_alloc(&a->arena, sizeof(pf_e_value) * ((size_t)code->nlocalsplus + 1));
@@ -158,7 +170,8 @@ static void prove_code(pf_analysis *a, const pf_e_entry *model) {
     }
 }
 
-static void prove_function(pf_analysis *a, PyFunctionObject *func) {
+static void prove_function(pf_analysis *a, PyFunctionObject *func)
+{
     PyObject *closure = func->func_closure;
     pf_e_entry model = {.func = func, .globals = func->func_globals, .builtins = func->func_builtins};
     model.code = pf_e_decode(a, (PyCodeObject *)func->func_code);
@@ -172,7 +185,8 @@ static void prove_function(pf_analysis *a, PyFunctionObject *func) {
 }
 
 /* Anything else is called once, from nowhere, with any number of arguments. */
-static void prove_object(pf_analysis *a, PyObject *callable) {
+static void prove_object(pf_analysis *a, PyObject *callable)
+{
     static const pf_code nowhere = {.n = 0};
     pf_e_entry entry = {.code = &nowhere};
     pf_e_value any = pf_e_shared(ROOT_ARG, NULL);
@@ -190,7 +204,8 @@ static void prove_object(pf_analysis *a, PyObject *callable) {
     a->where = a->where == &entry ? NULL : a->where;
 }
 
-int pf_effects_function(PyObject *callable, pf_effects *out) {
+int pf_effects_function(PyObject *callable, pf_effects *out)
+{
     pf_analysis a;
     int result = -1;
     if (open_analysis(&a) == 0) {
@@ -205,7 +220,8 @@ int pf_effects_function(PyObject *callable, pf_effects *out) {
     return result;
 }
 
-int pf_effects_code(const pf_effects_scope *scope, pf_effects *out) {
+int pf_effects_code(const pf_effects_scope *scope, pf_effects *out)
+{
     pf_analysis a;
     int result = -1;
     if (open_analysis(&a) == 0) {

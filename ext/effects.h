@@ -29,11 +29,11 @@
 
 typedef struct pf_effects {
     bool pure;
-    int reason;         /* pf_reason: NONE if pure, UNRESOLVED if all that is missing are names not yet defined */
-    PyObject *function; /* owned: qualified name of the function with the offending instruction; NULL if pure */
-    PyObject *file;     /* owned: its file name; NULL if pure */
-    int line, col;      /* from 1; 0 where unknown */
-    PyObject *name;     /* owned: the argument, variable, method or callable concerned; may be NULL */
+    int reason;           /* pf_reason: NONE if pure, UNRESOLVED if all that is missing are names not yet defined */
+    PyObject *function;   /* owned: qualified name of the function with the offending instruction; NULL if pure */
+    PyObject *file;       /* owned: its file name; NULL if pure */
+    int line, col;        /* from 1; 0 where unknown */
+    PyObject *name;       /* owned: the argument, variable, method or callable concerned; may be NULL */
     PyObject *unresolved; /* owned: list of the names that are not defined yet; NULL when there are none */
 } pf_effects;
 
@@ -60,8 +60,9 @@ PyObject *pf_effects_message(const pf_effects *effects);
 /* @pf.pure. Adds PurityError, _prove, _prove_pending and _effects to the module: 0, or -1 with an exception set. */
 int pf_purity_add(PyObject *module);
 
-/* To be called when a function is first used by a chain: if it was declared pure before all its names were defined, it is
- * proven now. 0, or -1 with PurityError set, which names the definition and the use. Cheap when nothing is pending. */
+/* To be called when a function is first used by a chain: if it was declared pure before all its names were defined, it
+ * is proven now. 0, or -1 with PurityError set, which names the definition and the use. Cheap when nothing is pending.
+ */
 int pf_prove_pending(PyObject *function);
 
 #endif

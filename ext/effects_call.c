@@ -3,7 +3,21 @@
 
 #include <string.h>
 
-typedef enum result { PLAIN, ANY, VALUE, VALUES, NEXT, FRESH, NEW, HOLDS, TUPLES, CALLED, FOLDED, SLICE, OPAQUE } result;
+typedef enum result {
+    PLAIN,
+    ANY,
+    VALUE,
+    VALUES,
+    NEXT,
+    FRESH,
+    NEW,
+    HOLDS,
+    TUPLES,
+    CALLED,
+    FOLDED,
+    SLICE,
+    OPAQUE
+} result;
 typedef enum calls { CALLS_NONE, CALLS_FIRST, CALLS_KEY, CALLS_KEY2, CALLS_FOLD, CALLS_FOLD2, CALLS_SPREAD } calls;
 typedef enum stores { STORES_NONE, STORES_ARGS, STORES_ITEMS, STORES_ALL, STORES_PAIR } stores;
 
@@ -59,7 +73,8 @@ static const char *const impure_modules[] = {
 #undef MUTATOR
 #undef IMPURE
 
-static const function_row *find_function(const char *module, const char *name) {
+static const function_row *find_function(const char *module, const char *name)
+{
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         const function_row *row = &functions[i];
         bool same_module = module == NULL ? row->module == NULL : row->module && strcmp(row->module, module) == 0;
@@ -70,7 +85,8 @@ static const function_row *find_function(const char *module, const char *name) {
     return NULL;
 }
 
-static const method_row *find_method(PyObject *name) {
+static const method_row *find_method(PyObject *name)
+{
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (PyUnicode_CompareWithASCIIString(name, methods[i].name) == 0) {
             return &methods[i];
@@ -79,7 +95,8 @@ static const method_row *find_method(PyObject *name) {
     return NULL;
 }
 
-static bool is_impure_module(const char *module) {
+static bool is_impure_module(const char *module)
+{
     for (size_t i = 0; i < sizeof impure_modules / sizeof *impure_modules; i++) {
         if (strcmp(impure_modules[i], module) == 0) {
             return true;
@@ -90,12 +107,14 @@ static bool is_impure_module(const char *module) {
 
 /* ---- arguments ---- */
 
-static int keyword_count(const pf_e_call *c) {
+static int keyword_count(const pf_e_call *c)
+{
     return c->kwnames != NULL ? (int)PyTuple_GET_SIZE(c->kwnames) : 0;
 }
 
 /* The argument passed by keyword, or NULL. */
-static pf_e_value *find_keyword(const pf_e_call *c, const char *name) {
+static pf_e_value *find_keyword(const pf_e_call *c, const char *name)
+{
     int nkw = keyword_count(c);
     for (int i = 0; i < nkw; i++) {
         if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(c->kwnames, i), name) == 0) {
@@ -105,7 +124,8 @@ static pf_e_value *find_keyword(const pf_e_call *c, const char *name) {
     return NULL;
 }
 
-static pf_e_value join_args(pf_analysis *a, const pf_e_call *c, int from) {
+static pf_e_value join_args(pf_analysis *a, const pf_e_call *c, int from)
+{
     pf_e_value all = pf_e_plain;
     for (int i = from; i < c->nargs; i++) {
         all = pf_e_join(a, all, c->args[i]);
@@ -114,7 +134,8 @@ static pf_e_value join_args(pf_analysis *a, const pf_e_call *c, int from) {
 }
 
 /* Item by item, because joining first would lose what is in fresh ones. */
-static pf_e_value join_items(pf_analysis *a, const pf_e_call *c, int from) {
+static pf_e_value join_items(pf_analysis *a, const pf_e_call *c, int from)
+{
     pf_e_value all = pf_e_plain;
     for (int i = from; i < c->nargs; i++) {
         all = pf_e_join(a, all, pf_e_item(a, c->args[i]));
@@ -122,32 +143,38 @@ static pf_e_value join_items(pf_analysis *a, const pf_e_call *c, int from) {
     return all;
 }
 
-static pf_e_value join_both(pf_analysis *a, const pf_e_call *c, int from) {
+static pf_e_value join_both(pf_analysis *a, const pf_e_call *c, int from)
+{
     return pf_e_join(a, join_items(a, c, from), join_args(a, c, from));
 }
 
-static pf_e_value join_all(pf_analysis *a, const pf_e_call *c, int from) {
+static pf_e_value join_all(pf_analysis *a, const pf_e_call *c, int from)
+{
     pf_e_value items = join_items(a, c, from);
     return pf_e_join(a, pf_e_join(a, pf_e_item(a, items), items), join_args(a, c, from));
 }
 
-static pf_e_value unknown(pf_analysis *a, const pf_e_call *c, int reason, PyObject *name) {
+static pf_e_value unknown(pf_analysis *a, const pf_e_call *c, int reason, PyObject *name)
+{
     pf_e_stop(a, c->entry, c->instr, reason, name);
     return pf_e_plain;
 }
 
-static pf_e_value unknown_text(pf_analysis *a, const pf_e_call *c, int reason, const char *name) {
+static pf_e_value unknown_text(pf_analysis *a, const pf_e_call *c, int reason, const char *name)
+{
     pf_e_stop_text(a, c->entry, c->instr, reason, name);
     return pf_e_plain;
 }
 
 /* ---- results of the tables ---- */
 
-static pf_e_value fresh(pf_analysis *a, const pf_e_call *c, int part, pf_e_value content) {
+static pf_e_value fresh(pf_analysis *a, const pf_e_call *c, int part, pf_e_value content)
+{
     return pf_e_fresh(a, c->entry, c->instr, part, content);
 }
 
-static pf_e_value container(pf_analysis *a, const pf_e_call *c, pf_e_value content) {
+static pf_e_value container(pf_analysis *a, const pf_e_call *c, pf_e_value content)
+{
     pf_e_value v = fresh(a, c, 0, content);
     if (v.kind == E_FRESH) {
         pf_e_find(v.site)->container = true;
@@ -155,7 +182,8 @@ static pf_e_value container(pf_analysis *a, const pf_e_call *c, pf_e_value conte
     return v;
 }
 
-static pf_e_value slice(pf_analysis *a, const pf_e_call *c) {
+static pf_e_value slice(pf_analysis *a, const pf_e_call *c)
+{
     pf_e_value v = fresh(a, c, 0, pf_e_plain);
     if (v.kind == E_FRESH) {
         pf_e_find(v.site)->slice = true;
@@ -165,7 +193,8 @@ static pf_e_value slice(pf_analysis *a, const pf_e_call *c) {
 
 /* items and both start from the arguments after those that are called, and a method's receiver. */
 static pf_e_value make_result(pf_analysis *a, const pf_e_call *c, result kind, pf_e_value items, pf_e_value all,
-                              pf_e_value called) {
+                              pf_e_value called)
+{
     switch (kind) {
     case ANY:
     case NEXT:
@@ -195,13 +224,16 @@ static pf_e_value make_result(pf_analysis *a, const pf_e_call *c, result kind, p
 
 /* ---- callables passed as arguments ---- */
 
-static pf_e_value call_with(pf_analysis *a, const pf_e_call *c, pf_e_value callee, pf_e_value *args, int n, bool spread) {
-    pf_e_call inner = {.entry = c->entry, .instr = c->instr, .callee = callee, .args = args, .nargs = n, .spread = spread};
+static pf_e_value call_with(pf_analysis *a, const pf_e_call *c, pf_e_value callee, pf_e_value *args, int n, bool spread)
+{
+    pf_e_call inner = {
+        .entry = c->entry, .instr = c->instr, .callee = callee, .args = args, .nargs = n, .spread = spread};
     return pf_e_do_call(a, &inner);
 }
 
 /* f(result so far, item) until the result grows no more. */
-static pf_e_value fold(pf_analysis *a, const pf_e_call *c, pf_e_value callee, pf_e_value start, pf_e_value items) {
+static pf_e_value fold(pf_analysis *a, const pf_e_call *c, pf_e_value callee, pf_e_value start, pf_e_value items)
+{
     pf_e_value sofar = pf_e_join(a, start, items);
     for (int round = 0; round < 4 && !pf_e_done(a); round++) {
         pf_e_value args[2] = {sofar, items};
@@ -211,7 +243,8 @@ static pf_e_value fold(pf_analysis *a, const pf_e_call *c, pf_e_value callee, pf
 }
 
 /* key on the items of the arguments, on themselves, and on those of a method's receiver. */
-static pf_e_value call_key(pf_analysis *a, const pf_e_call *c, pf_e_value *key, pf_e_value receiver) {
+static pf_e_value call_key(pf_analysis *a, const pf_e_call *c, pf_e_value *key, pf_e_value receiver)
+{
     if (key == NULL) {
         return pf_e_plain;
     }
@@ -223,7 +256,8 @@ static pf_e_value call_key(pf_analysis *a, const pf_e_call *c, pf_e_value *key, 
 }
 
 /* map, filter: one item of each of the others. */
-static pf_e_value call_first(pf_analysis *a, const pf_e_call *c) {
+static pf_e_value call_first(pf_analysis *a, const pf_e_call *c)
+{
     pf_e_value args[8];
     int n = c->nargs - 1;
     if (n > 8) {
@@ -235,7 +269,8 @@ static pf_e_value call_first(pf_analysis *a, const pf_e_call *c) {
     return call_with(a, c, c->args[0], args, n, c->spread);
 }
 
-static pf_e_value call_passed(pf_analysis *a, const pf_e_call *c, calls how) {
+static pf_e_value call_passed(pf_analysis *a, const pf_e_call *c, calls how)
+{
     int npos = c->nargs - keyword_count(c);
     pf_e_value *key;
     switch (how) {
@@ -246,7 +281,8 @@ static pf_e_value call_passed(pf_analysis *a, const pf_e_call *c, calls how) {
     case CALLS_KEY2:
         return call_key(a, c, npos >= 2 ? &c->args[1] : find_keyword(c, "key"), pf_e_plain);
     case CALLS_FOLD:
-        return npos >= 2 ? fold(a, c, c->args[0], npos > 2 ? c->args[2] : pf_e_plain, pf_e_item(a, c->args[1])) : pf_e_plain;
+        return npos >= 2 ? fold(a, c, c->args[0], npos > 2 ? c->args[2] : pf_e_plain, pf_e_item(a, c->args[1]))
+                         : pf_e_plain;
     case CALLS_FOLD2:
         key = npos >= 2 ? &c->args[1] : find_keyword(c, "func");
         return key != NULL ? fold(a, c, *key, join_args(a, c, 2), pf_e_item(a, c->args[0]))
@@ -264,7 +300,8 @@ static pf_e_value call_passed(pf_analysis *a, const pf_e_call *c, calls how) {
 
 /* ---- functions and types written in C ---- */
 
-static pf_e_value call_row(pf_analysis *a, const pf_e_call *c, const function_row *row) {
+static pf_e_value call_row(pf_analysis *a, const pf_e_call *c, const function_row *row)
+{
     int skip = row->calls == CALLS_FIRST || row->calls == CALLS_FOLD || row->calls == CALLS_SPREAD;
     if (c->spread && c->nargs < 2 && row->calls != CALLS_NONE) { /* no telling what is called, a key perhaps */
         bool key = row->calls == CALLS_KEY && c->args[0].kind == E_SHARED && c->args[0].root != ROOT_OPAQUE;
@@ -280,13 +317,15 @@ static pf_e_value call_row(pf_analysis *a, const pf_e_call *c, const function_ro
     }
     pf_e_value called = call_passed(a, c, row->calls);
     pf_e_value items = join_items(a, c, skip);
-    pf_e_value all = row->result == NEXT    ? pf_e_join(a, pf_e_item(a, c->nargs ? c->args[0] : pf_e_plain), join_args(a, c, 1))
+    pf_e_value all = row->result == NEXT
+                         ? pf_e_join(a, pf_e_item(a, c->nargs ? c->args[0] : pf_e_plain), join_args(a, c, 1))
                      : row->result == HOLDS ? join_all(a, c, skip)
                                             : join_both(a, c, skip);
     return make_result(a, c, row->result, items, all, called);
 }
 
-static void store(pf_analysis *a, const pf_e_call *c, pf_e_value receiver, stores how) {
+static void store(pf_analysis *a, const pf_e_call *c, pf_e_value receiver, stores how)
+{
     pf_e_value stored = how == STORES_ARGS    ? join_args(a, c, 0)
                         : how == STORES_ITEMS ? join_items(a, c, 0)
                         : how == STORES_ALL   ? join_all(a, c, 0)
@@ -298,7 +337,8 @@ static void store(pf_analysis *a, const pf_e_call *c, pf_e_value receiver, store
     }
 }
 
-static pf_e_value method_result(pf_analysis *a, const pf_e_call *c, pf_e_value receiver, result kind) {
+static pf_e_value method_result(pf_analysis *a, const pf_e_call *c, pf_e_value receiver, result kind)
+{
     pf_e_value inside = kind == VALUE || kind == VALUES ? pf_e_value_in(a, receiver) : pf_e_item(a, receiver), all;
     pf_e_value items = pf_e_join(a, join_items(a, c, 0), inside);
     if (kind == VALUE) {
@@ -311,7 +351,8 @@ static pf_e_value method_result(pf_analysis *a, const pf_e_call *c, pf_e_value r
     return make_result(a, c, kind, items, all, pf_e_plain);
 }
 
-static pf_e_value call_method(pf_analysis *a, const pf_e_call *c, pf_e_value receiver, PyObject *name) {
+static pf_e_value call_method(pf_analysis *a, const pf_e_call *c, pf_e_value receiver, PyObject *name)
+{
     const method_row *row = find_method(name);
     bool known = receiver.kind != E_PY || pf_e_is_data_type(Py_TYPE(receiver.py));
     if (row == NULL || !known || (receiver.kind == E_SHARED && receiver.root == ROOT_OPAQUE)) {
@@ -329,7 +370,8 @@ static pf_e_value call_method(pf_analysis *a, const pf_e_call *c, pf_e_value rec
 
 /* ---- classes ---- */
 
-static PyTypeObject *builtin_base(PyTypeObject *type) {
+static PyTypeObject *builtin_base(PyTypeObject *type)
+{
     while (type != NULL && !pf_e_is_builtin_type(type)) {
         type = type->tp_base;
     }
@@ -337,8 +379,10 @@ static PyTypeObject *builtin_base(PyTypeObject *type) {
 }
 
 /* A named tuple that adds nothing but its fields: every function in it is namedtuple's own. */
-static bool is_plain_namedtuple(PyTypeObject *type) {
-    static const char *const own[] = {"__new__", "_make", "_replace", "__replace__", "__repr__", "_asdict", "__getnewargs__"};
+static bool is_plain_namedtuple(PyTypeObject *type)
+{
+    static const char *const own[] = {"__new__",  "_make",   "_replace",      "__replace__",
+                                      "__repr__", "_asdict", "__getnewargs__"};
     PyObject *key, *value, *dict = type->tp_dict;
     Py_ssize_t at = 0;
     if (type->tp_base != &PyTuple_Type || Py_TYPE(type) != &PyType_Type || dict == NULL ||
@@ -357,7 +401,8 @@ static bool is_plain_namedtuple(PyTypeObject *type) {
     return true;
 }
 
-static pf_e_value call_type(pf_analysis *a, const pf_e_call *c, PyTypeObject *type) {
+static pf_e_value call_type(pf_analysis *a, const pf_e_call *c, PyTypeObject *type)
+{
     if (type == &PyType_Type && (c->nargs != 1 || c->spread)) {
         return unknown(a, c, PF_REASON_CLASS_BODY, NULL);
     }
@@ -388,7 +433,8 @@ typedef struct binding {
     bool raises; /* the arguments do not fit: TypeError, an outcome */
 } binding;
 
-static pf_e_value default_of(binding *b, int param) {
+static pf_e_value default_of(binding *b, int param)
+{
     PyFunctionObject *func = b->model.func;
     const pf_code *code = b->model.code;
     PyObject *name = pf_code_local(code, param), *value = NULL;
@@ -408,7 +454,8 @@ static pf_e_value default_of(binding *b, int param) {
     return pf_e_default(b->a, value, name);
 }
 
-static int find_param(const pf_code *code, PyObject *name) {
+static int find_param(const pf_code *code, PyObject *name)
+{
     for (int i = code->nposonly; i < code->npos + code->nkwonly; i++) {
         if (PyUnicode_Compare(pf_code_local(code, i), name) == 0) {
             return i;
@@ -417,7 +464,8 @@ static int find_param(const pf_code *code, PyObject *name) {
     return -1;
 }
 
-static void bind_rest(binding *b, pf_e_value rest, pf_e_value rest_named) {
+static void bind_rest(binding *b, pf_e_value rest, pf_e_value rest_named)
+{
     const pf_code *code = b->model.code;
     int slot = code->npos + code->nkwonly;
     if (code->varargs) {
@@ -429,7 +477,8 @@ static void bind_rest(binding *b, pf_e_value rest, pf_e_value rest_named) {
 }
 
 /* The last argument may fill any parameter that the ones before it leave open. */
-static void bind_spread(binding *b) {
+static void bind_spread(binding *b)
+{
     const pf_code *code = b->model.code;
     int known = b->c->nargs - 1;
     pf_e_value any = b->c->args[known], rest = any;
@@ -449,7 +498,8 @@ static void bind_spread(binding *b) {
     bind_rest(b, rest, any);
 }
 
-static void bind(binding *b) {
+static void bind(binding *b)
+{
     const pf_code *code = b->model.code;
     const pf_e_call *c = b->c;
     int nkw = keyword_count(c), npos = c->nargs - nkw;
@@ -479,7 +529,8 @@ static void bind(binding *b) {
     bind_rest(b, rest, rest_named);
 }
 
-static pf_e_value enter(binding *b) {
+static pf_e_value enter(binding *b)
+{
     pf_analysis *a = b->a;
     b->locals = pf_arena_alloc(&a->arena, sizeof(pf_e_value) * ((size_t)b->model.code->nlocalsplus + 1));
     if (b->locals == NULL) {
@@ -499,7 +550,8 @@ static pf_e_value enter(binding *b) {
     return entry == NULL ? pf_e_plain : pf_e_run(a, entry, b->c->entry, b->c->instr);
 }
 
-static pf_e_value call_function(pf_analysis *a, const pf_e_call *c, PyFunctionObject *func) {
+static pf_e_value call_function(pf_analysis *a, const pf_e_call *c, PyFunctionObject *func)
+{
     const pf_code *code = pf_e_decode(a, (PyCodeObject *)func->func_code);
     if (code == NULL) {
         return pf_e_plain;
@@ -514,7 +566,8 @@ static pf_e_value call_function(pf_analysis *a, const pf_e_call *c, PyFunctionOb
     return enter(&b);
 }
 
-static pf_e_value call_made(pf_analysis *a, const pf_e_call *c) {
+static pf_e_value call_made(pf_analysis *a, const pf_e_call *c)
+{
     pf_e_entry *outer = c->callee.entry;
     const pf_code *code = pf_e_decode(a, c->callee.site->function);
     if (code == NULL) {
@@ -527,7 +580,8 @@ static pf_e_value call_made(pf_analysis *a, const pf_e_call *c) {
 
 /* ---- objects ---- */
 
-static pf_e_value call_prefixed(pf_analysis *a, const pf_e_call *c, pf_e_value callee, const pf_e_value *first, int n) {
+static pf_e_value call_prefixed(pf_analysis *a, const pf_e_call *c, pf_e_value callee, const pf_e_value *first, int n)
+{
     pf_e_value args[16];
     if (n + c->nargs > 16) {
         return unknown(a, c, PF_REASON_UNKNOWN_CALL, c->callee.name);
@@ -542,7 +596,8 @@ static pf_e_value call_prefixed(pf_analysis *a, const pf_e_call *c, pf_e_value c
 }
 
 /* Member of a type of the standard library that holds a plain reference: no user code. New reference, kept. */
-static PyObject *member(pf_analysis *a, PyObject *object, const char *text) {
+static PyObject *member(pf_analysis *a, PyObject *object, const char *text)
+{
     PyObject *name = PyUnicode_FromString(text);
     PyObject *value = name != NULL ? PyObject_GenericGetAttr(object, name) : NULL;
     Py_XDECREF(name);
@@ -552,14 +607,16 @@ static PyObject *member(pf_analysis *a, PyObject *object, const char *text) {
     return pf_e_keep(a, value);
 }
 
-static pf_e_value call_partial(pf_analysis *a, const pf_e_call *c, PyObject *partial) {
+static pf_e_value call_partial(pf_analysis *a, const pf_e_call *c, PyObject *partial)
+{
     PyObject *func = member(a, partial, "func"), *given = member(a, partial, "args");
     PyObject *keywords = member(a, partial, "keywords");
     pf_e_value first[8];
     if (a->failed) {
         return pf_e_plain;
     }
-    if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) > 8 || !PyDict_Check(keywords) || PyDict_GET_SIZE(keywords) > 0) {
+    if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) > 8 || !PyDict_Check(keywords) ||
+        PyDict_GET_SIZE(keywords) > 0) {
         return unknown(a, c, PF_REASON_UNKNOWN_CALL, c->callee.name);
     }
     int n = (int)PyTuple_GET_SIZE(given);
@@ -570,7 +627,8 @@ static pf_e_value call_partial(pf_analysis *a, const pf_e_call *c, PyObject *par
 }
 
 /* A method of an object of an impure module: random.random is one of a hidden Random's. */
-static bool is_impure_self(PyTypeObject *type) {
+static bool is_impure_self(PyTypeObject *type)
+{
     for (; type != NULL; type = type->tp_base) {
         const char *dot = strrchr(type->tp_name, '.');
         for (size_t i = 0; dot != NULL && i < sizeof impure_modules / sizeof *impure_modules; i++) {
@@ -583,7 +641,8 @@ static bool is_impure_self(PyTypeObject *type) {
     return false;
 }
 
-static pf_e_value call_cfunction(pf_analysis *a, const pf_e_call *c, PyObject *object) {
+static pf_e_value call_cfunction(pf_analysis *a, const pf_e_call *c, PyObject *object)
+{
     PyCFunctionObject *f = (PyCFunctionObject *)object;
     const char *name = f->m_ml->ml_name;
     const char *module = f->m_module != NULL && PyUnicode_Check(f->m_module) ? PyUnicode_AsUTF8(f->m_module) : NULL;
@@ -603,7 +662,8 @@ static pf_e_value call_cfunction(pf_analysis *a, const pf_e_call *c, PyObject *o
     return unknown_text(a, c, impure ? PF_REASON_IMPURE_CALL : PF_REASON_UNKNOWN_CALL, name);
 }
 
-static pf_e_value call_getter(pf_analysis *a, const pf_e_call *c) {
+static pf_e_value call_getter(pf_analysis *a, const pf_e_call *c)
+{
     for (int i = 0; i < c->nargs; i++) {
         pf_e_operand(a, c->entry, c->instr, c->args[i]);
     }
@@ -612,7 +672,8 @@ static pf_e_value call_getter(pf_analysis *a, const pf_e_call *c) {
     return pf_e_join(a, items, fresh(a, c, 0, items));
 }
 
-static pf_e_value call_descriptor(pf_analysis *a, const pf_e_call *c, PyObject *descriptor) {
+static pf_e_value call_descriptor(pf_analysis *a, const pf_e_call *c, PyObject *descriptor)
+{
     pf_e_call rest = *c;
     PyObject *name = ((PyDescrObject *)descriptor)->d_name;
     if (c->nargs < 1) {
@@ -625,11 +686,13 @@ static pf_e_value call_descriptor(pf_analysis *a, const pf_e_call *c, PyObject *
     return call_method(a, &rest, c->args[0], name);
 }
 
-static bool is_type(PyObject *object, const char *name) {
+static bool is_type(PyObject *object, const char *name)
+{
     return pf_e_is_builtin_type(Py_TYPE(object)) && strcmp(Py_TYPE(object)->tp_name, name) == 0;
 }
 
-static pf_e_value call_object(pf_analysis *a, const pf_e_call *c) {
+static pf_e_value call_object(pf_analysis *a, const pf_e_call *c)
+{
     PyObject *o = c->callee.py;
     if (PyFunction_Check(o)) {
         return call_function(a, c, (PyFunctionObject *)o);
@@ -657,7 +720,8 @@ static pf_e_value call_object(pf_analysis *a, const pf_e_call *c) {
                           : unknown_text(a, c, PF_REASON_UNKNOWN_CALL, Py_TYPE(o)->tp_name);
 }
 
-pf_e_value pf_e_do_call(pf_analysis *a, const pf_e_call *c) {
+pf_e_value pf_e_do_call(pf_analysis *a, const pf_e_call *c)
+{
     pf_e_value callee = c->callee;
     if (pf_e_done(a)) {
         return pf_e_plain;
@@ -679,94 +743,5 @@ pf_e_value pf_e_do_call(pf_analysis *a, const pf_e_call *c) {
         return unknown(a, c, PF_REASON_UNKNOWN_CALL, callee.name);
     default:
         return pf_e_plain; /* not callable: raises */
-    }
-}
-
-/* ---- attributes ---- */
-
-static pf_e_value module_attribute(pf_analysis *a, pf_e_entry *entry, int instr, PyObject *module, PyObject *name) {
-    PyObject *dict = PyModule_GetDict(module);
-    PyObject *value = dict != NULL ? PyDict_GetItemWithError(dict, name) : NULL;
-    if (value == NULL) {
-        pf_e_unresolved(a, entry, instr, name);
-        return pf_e_plain;
-    }
-    return pf_e_of(a, value, name);
-}
-
-static pf_e_value type_attribute(pf_analysis *a, PyTypeObject *type, PyObject *name) {
-    pf_e_value by_name = {.kind = E_BOUND, .py = name};
-    if (Py_TYPE(type) != &PyType_Type) {
-        return pf_e_opaque;
-    }
-    PyObject *found = _PyType_Lookup(type, name);
-    if (found == NULL) {
-        return pf_e_opaque;
-    }
-    if (PyFunction_Check(found) || Py_TYPE(found) == &PyMethodDescr_Type) {
-        return pf_e_of(a, found, name);
-    }
-    if (Py_TYPE(found) == &PyStaticMethod_Type && !pf_e_is_builtin_type(type)) {
-        PyObject *inner = pf_e_keep(a, Py_TYPE(found)->tp_descr_get(found, NULL, (PyObject *)type));
-        return inner != NULL ? pf_e_of(a, inner, name) : pf_e_plain;
-    }
-    if (pf_e_is_builtin_type(type)) {
-        return by_name; /* dict.fromkeys, bytes.fromhex, str.maketrans */
-    }
-    return Py_TYPE(found)->tp_descr_get == NULL ? pf_e_of(a, found, name) : pf_e_opaque;
-}
-
-/* An attribute of a captured instance whose class does not interfere. */
-static pf_e_value instance_attribute(pf_analysis *a, pf_e_value owner, PyObject *name) {
-    PyObject *object = owner.py, *found, *value;
-    PyTypeObject *type = Py_TYPE(object);
-    if (pf_e_is_data_type(type)) {
-        return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
-    }
-    if (pf_e_is_builtin_type(type) || type->tp_getattro != PyObject_GenericGetAttr) {
-        return pf_e_opaque;
-    }
-    found = _PyType_Lookup(type, name);
-    if (found != NULL && Py_TYPE(found)->tp_descr_get != NULL &&
-        (!pf_e_is_builtin_type(Py_TYPE(found)) || Py_TYPE(found) == &PyProperty_Type)) {
-        return pf_e_opaque;
-    }
-    value = PyObject_GenericGetAttr(object, name);
-    if (value == NULL) { /* AttributeError, an outcome; anything else is a lack of memory */
-        a->failed = !PyErr_ExceptionMatches(PyExc_AttributeError);
-        if (!a->failed) {
-            PyErr_Clear();
-        }
-        return pf_e_plain;
-    }
-    value = pf_e_keep(a, value);
-    return value != NULL ? pf_e_of(a, value, name) : pf_e_plain;
-}
-
-static pf_e_value object_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_value owner, PyObject *name) {
-    if (PyModule_CheckExact(owner.py)) {
-        return module_attribute(a, entry, instr, owner.py, name);
-    }
-    return PyType_Check(owner.py) ? type_attribute(a, (PyTypeObject *)owner.py, name) : instance_attribute(a, owner, name);
-}
-
-pf_e_value pf_e_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_value owner, PyObject *name) {
-    pf_e_value v;
-    switch (owner.kind) {
-    case E_PY:
-        v = object_attribute(a, entry, instr, owner, name);
-        v.name = v.name == NULL ? name : v.name;
-        return v;
-    case E_SHARED:
-        pf_e_operand(a, entry, instr, owner);
-        return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
-    case E_FRESH:
-        return (pf_e_value){.kind = E_BOUND, .site = owner.site, .py = name};
-    case E_BOUND:
-        return pf_e_attribute(a, entry, instr, pf_e_item(a, owner), name);
-    case E_FUNC:
-        return pf_e_opaque;
-    default:
-        return (pf_e_value){.kind = E_BOUND, .py = name};
     }
 }

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-const pf_code *pf_e_decode(pf_analysis *a, PyCodeObject *code) {
+const pf_code *pf_e_decode(pf_analysis *a, PyCodeObject *code)
+{
     for (pf_e_decoded *d = a->decoded; d != NULL; d = d->next) {
         if (d->code->code == code) {
             return d->code;
@@ -26,7 +27,8 @@ const pf_code *pf_e_decode(pf_analysis *a, PyCodeObject *code) {
     return d->code;
 }
 
-static bool same_context(const pf_e_entry *entry, const pf_e_entry *model, const pf_e_value *args) {
+static bool same_context(const pf_e_entry *entry, const pf_e_entry *model, const pf_e_value *args)
+{
     if (entry->code != model->code || entry->func != model->func || entry->outer != model->outer ||
         entry->globals != model->globals || entry->cells != model->cells) {
         return false;
@@ -39,7 +41,8 @@ static bool same_context(const pf_e_entry *entry, const pf_e_entry *model, const
     return true;
 }
 
-static bool make_states(pf_analysis *a, pf_e_entry *entry) {
+static bool make_states(pf_analysis *a, pf_e_entry *entry)
+{
     const pf_code *code = entry->code;
     size_t n = (size_t)code->nlocalsplus;
     entry->width = code->nlocalsplus + code->max_depth + 3;
@@ -60,7 +63,8 @@ static bool make_states(pf_analysis *a, pf_e_entry *entry) {
     return entry->states != NULL && entry->arrived != NULL;
 }
 
-pf_e_entry *pf_e_enter(pf_analysis *a, const pf_e_entry *model, const pf_e_value *args) {
+pf_e_entry *pf_e_enter(pf_analysis *a, const pf_e_entry *model, const pf_e_value *args)
+{
     for (pf_e_entry *entry = a->entries; entry != NULL; entry = entry->next) {
         if (same_context(entry, model, args)) {
             return entry;
@@ -84,7 +88,8 @@ pf_e_entry *pf_e_enter(pf_analysis *a, const pf_e_entry *model, const pf_e_value
 }
 
 /* Joins n values of the current state (and whatever is put on top by the caller) into the start of a block. */
-static bool arrive(pf_analysis *a, pf_e_entry *entry, int index, int depth) {
+static bool arrive(pf_analysis *a, pf_e_entry *entry, int index, int depth)
+{
     int block = entry->block_of[index], n = entry->code->nlocalsplus + depth;
     pf_e_value *state = entry->states + (size_t)block * (size_t)entry->width;
     bool before = a->changed, grown;
@@ -99,7 +104,8 @@ static bool arrive(pf_analysis *a, pf_e_entry *entry, int index, int depth) {
 }
 
 /* An exception may leave here: locals as they are, the stack cut and the exception on top. */
-static bool arrive_handler(pf_analysis *a, pf_e_entry *entry, const pf_instr *instr) {
+static bool arrive_handler(pf_analysis *a, pf_e_entry *entry, const pf_instr *instr)
+{
     pf_handler h = entry->code->handlers[instr->handler];
     pf_e_value *stack = entry->current + entry->code->nlocalsplus, saved[2] = {stack[h.depth], stack[h.depth + 1]};
     int extra = h.lasti + 1;
@@ -112,13 +118,15 @@ static bool arrive_handler(pf_analysis *a, pf_e_entry *entry, const pf_instr *in
     return grown;
 }
 
-static bool ends(const pf_instr *instr) {
+static bool ends(const pf_instr *instr)
+{
     return instr->op == PF_BC_JUMP || instr->op == PF_BC_RETURN_VALUE || instr->op == PF_BC_RAISE ||
            instr->op == PF_BC_RERAISE || instr->op == PF_BC_UNKNOWN;
 }
 
 /* One walk over all instructions that something has reached; true when a state grew at a place already passed. */
-static bool sweep(pf_analysis *a, pf_e_entry *entry) {
+static bool sweep(pf_analysis *a, pf_e_entry *entry)
+{
     const pf_code *code = entry->code;
     bool again = false, live = false;
     for (int i = 0; i < code->n && !pf_e_done(a); i++) {
@@ -159,7 +167,8 @@ static bool sweep(pf_analysis *a, pf_e_entry *entry) {
 }
 
 /* Parameters that are cells start in their cell. */
-static void start_state(pf_analysis *a, pf_e_entry *entry) {
+static void start_state(pf_analysis *a, pf_e_entry *entry)
+{
     for (int i = 0; i < entry->code->nlocalsplus; i++) {
         entry->current[i] = entry->args[i];
         if (pf_code_is_cell(entry->code, i)) {
@@ -169,14 +178,16 @@ static void start_state(pf_analysis *a, pf_e_entry *entry) {
     arrive(a, entry, 0, 0);
 }
 
-static pf_e_value result_of(pf_analysis *a, const pf_e_entry *entry, const pf_e_entry *caller, int instr) {
+static pf_e_value result_of(pf_analysis *a, const pf_e_entry *entry, const pf_e_entry *caller, int instr)
+{
     if (entry->code->is_generator) {
         return pf_e_fresh(a, caller, instr, 1, entry->yields);
     }
     return entry->ret.kind == E_BOTTOM ? pf_e_plain : entry->ret;
 }
 
-pf_e_value pf_e_run(pf_analysis *a, pf_e_entry *entry, const pf_e_entry *caller, int instr) {
+pf_e_value pf_e_run(pf_analysis *a, pf_e_entry *entry, const pf_e_entry *caller, int instr)
+{
     if (a->nentries > PF_E_MAX_ENTRIES || a->level >= PF_E_MAX_LEVEL) {
         pf_e_stop(a, entry, 0, PF_REASON_TOO_COMPLEX, NULL);
         return pf_e_plain;

@@ -5,6 +5,7 @@
  *   effects_frame.c  one function: states at block starts, the sweep until nothing changes
  *   effects_step.c   what each instruction does to a state
  *   effects_call.c   what each callable does; pure_callables.def
+ *   effects_attr.c   what reading an attribute gives
  *
  * It is an abstract interpretation. A value says where an object came from, which decides whether changing it in place
  * is anybody else's business, and whether calling it is known:
@@ -18,13 +19,13 @@
  *   NOSELF   the empty self of a call
  *   SHARED   anything else; `root` and `name` say through what it was reached. As an attribute, `py` is its name
  *
- * BOTTOM < PLAIN < all others < SHARED. Objects made by one instruction share a site, whatever the context, and sites that
- * meet in a join become one (union-find), so everything is finite and only grows: the whole analysis is repeated
+ * BOTTOM < PLAIN < all others < SHARED. Objects made by one instruction share a site, whatever the context, and sites
+ * that meet in a join become one (union-find), so everything is finite and only grows: the whole analysis is repeated
  * until nothing grows any more. */
 #ifndef PF_EXT_EFFECTS_INTERNAL_H
 #define PF_EXT_EFFECTS_INTERNAL_H
 
-#include "arena.h"
+#include "../core/base/arena.h"
 #include "decode.h"
 #include "effects.h"
 #include "reasons.h"
@@ -54,10 +55,10 @@ struct pf_e_site {
     pf_e_site *parent; /* union-find; NULL: representative */
     pf_e_site *next;   /* all sites of the analysis */
     const PyCodeObject *code;
-    int instr, part;   /* key, with code */
+    int instr, part;    /* key, with code */
     pf_e_value content; /* items; of a dict: its values */
     pf_e_value keys;    /* of a dict */
-    bool container;    /* surely a list, set or dict */
+    bool container;     /* surely a list, set or dict */
     bool slice;
     PyCodeObject *function; /* FUNC: its code */
 };
@@ -71,10 +72,10 @@ struct pf_e_entry {
     PyObject *globals, *builtins; /* borrowed */
     PyObject *const *cells;       /* borrowed: closure of func or scope; NULL for FUNC */
     int ncells;
-    pf_e_value *args;   /* nlocalsplus: what the parameters are bound to, BOTTOM elsewhere */
+    pf_e_value *args;         /* nlocalsplus: what the parameters are bound to, BOTTOM elsewhere */
     pf_e_value *cell_content; /* nlocalsplus: contents of own cells */
     pf_e_value ret, yields;
-    int epoch;          /* of its last run */
+    int epoch; /* of its last run */
     bool running;
     /* states at block starts: number * width values, locals first; NULL until first run */
     int32_t *block_of;
@@ -105,12 +106,13 @@ typedef struct pf_analysis {
     int reason;
     const pf_e_entry *where;
     int instr;
-    PyObject *name;       /* owned */
+    PyObject *name; /* owned */
 } pf_analysis;
 
 enum { PF_E_MAX_ENTRIES = 600, PF_E_MAX_LEVEL = 60, PF_E_MAX_STEPS = 2000000, PF_E_MAX_ARGS = 255 };
 
-static inline bool pf_e_done(const pf_analysis *a) {
+static inline bool pf_e_done(const pf_analysis *a)
+{
     return a->failed || a->stopped;
 }
 
@@ -123,8 +125,8 @@ bool pf_e_same(const pf_e_value *x, const pf_e_value *y);
 pf_e_value pf_e_join(pf_analysis *a, pf_e_value x, pf_e_value y);
 void pf_e_add(pf_analysis *a, pf_e_value *to, pf_e_value v); /* *to grows; a->changed when it did */
 pf_e_site *pf_e_find(pf_e_site *site);
-pf_e_value pf_e_value_in(pf_analysis *a, pf_e_value v); /* what subscribing gives */
-pf_e_value pf_e_item(pf_analysis *a, pf_e_value v);     /* what iterating, or that, gives */
+pf_e_value pf_e_value_in(pf_analysis *a, pf_e_value v);                  /* what subscribing gives */
+pf_e_value pf_e_item(pf_analysis *a, pf_e_value v);                      /* what iterating, or that, gives */
 void pf_e_add_key(pf_analysis *a, pf_e_value container, pf_e_value key); /* after a mutation that was allowed */
 pf_e_value pf_e_fresh(pf_analysis *a, const pf_e_entry *entry, int instr, int part, pf_e_value content);
 void pf_e_stop(pf_analysis *a, const pf_e_entry *entry, int instr, int reason, PyObject *name);
@@ -163,6 +165,8 @@ typedef struct pf_e_call {
     bool spread;       /* f(*a, **k): the last one stands for any number of arguments of any name */
 } pf_e_call;
 pf_e_value pf_e_do_call(pf_analysis *a, const pf_e_call *call);
+
+/* ---- effects_attr.c ---- */
 pf_e_value pf_e_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_value owner, PyObject *name);
 
 #endif

@@ -10,26 +10,31 @@ typedef struct step {
     pf_e_value *top; /* one past the top of the stack before the instruction */
 } step;
 
-static void stop(step *s, int reason, PyObject *name) {
+static void stop(step *s, int reason, PyObject *name)
+{
     pf_e_stop(s->a, s->entry, s->index, reason, name);
 }
 
-static PyObject *name_of(const step *s) {
+static PyObject *name_of(const step *s)
+{
     return pf_code_name(s->entry->code, s->instr->arg);
 }
 
-static pf_e_value fresh(step *s, pf_e_value content) {
+static pf_e_value fresh(step *s, pf_e_value content)
+{
     return pf_e_fresh(s->a, s->entry, s->index, 0, content);
 }
 
-static pf_e_value item(step *s, pf_e_value v) {
+static pf_e_value item(step *s, pf_e_value v)
+{
     return pf_e_item(s->a, v);
 }
 
 /* ---- reading from outside ---- */
 
 /* Cell contents of a closure slot: found in the enclosing activations by name, or in the closure itself. */
-pf_e_value pf_e_read_free(pf_analysis *a, pf_e_entry *entry, int instr, int slot) {
+pf_e_value pf_e_read_free(pf_analysis *a, pf_e_entry *entry, int instr, int slot)
+{
     PyObject *name = pf_code_local(entry->code, slot);
     for (pf_e_entry *outer = entry->outer; outer != NULL; outer = outer->outer) {
         for (int i = 0; i < outer->code->nlocalsplus; i++) {
@@ -58,7 +63,8 @@ pf_e_value pf_e_read_free(pf_analysis *a, pf_e_entry *entry, int instr, int slot
     return pf_e_of(a, content, name);
 }
 
-static pf_e_value read_global(step *s) {
+static pf_e_value read_global(step *s)
+{
     PyObject *name = name_of(s), *value = NULL;
     if (s->entry->globals != NULL && PyDict_Check(s->entry->globals)) {
         value = PyDict_GetItemWithError(s->entry->globals, name);
@@ -73,7 +79,8 @@ static pf_e_value read_global(step *s) {
     return pf_e_of(s->a, value, name);
 }
 
-static pf_e_value read_const(step *s) {
+static pf_e_value read_const(step *s)
+{
     PyObject *value = pf_code_const(s->entry->code, s->instr->arg);
     if (value != NULL && PyCode_Check(value)) {
         return (pf_e_value){.kind = E_PY, .root = ROOT_CAPTURED, .py = value};
@@ -81,17 +88,19 @@ static pf_e_value read_const(step *s) {
     return pf_e_plain; /* compilers make no other constants than immutable ones */
 }
 
-static pf_e_value read_cell(step *s) {
+static pf_e_value read_cell(step *s)
+{
     int slot = s->instr->arg;
     pf_e_value v = pf_code_is_free(s->entry->code, slot) ? pf_e_read_free(s->a, s->entry, s->index, slot)
-                                                        : s->entry->cell_content[slot];
+                                                         : s->entry->cell_content[slot];
     return v.kind == E_BOTTOM ? pf_e_plain : v;
 }
 
 /* ---- writing ---- */
 
 /* A variable of an enclosing function may be written while that function itself is being proven. */
-static void write_free(step *s, int slot, pf_e_value v) {
+static void write_free(step *s, int slot, pf_e_value v)
+{
     PyObject *name = pf_code_local(s->entry->code, slot);
     for (pf_e_entry *outer = s->entry->outer; outer != NULL; outer = outer->outer) {
         for (int i = 0; i < outer->code->nlocalsplus; i++) {
@@ -104,7 +113,8 @@ static void write_free(step *s, int slot, pf_e_value v) {
     stop(s, PF_REASON_WRITES_NONLOCAL, name);
 }
 
-static void write_cell(step *s, pf_e_value v) {
+static void write_cell(step *s, pf_e_value v)
+{
     if (pf_code_is_free(s->entry->code, s->instr->arg)) {
         write_free(s, s->instr->arg, v);
     } else {
@@ -112,31 +122,37 @@ static void write_cell(step *s, pf_e_value v) {
     }
 }
 
-static void mutate(step *s, pf_e_value v, pf_e_value stored) {
+static void mutate(step *s, pf_e_value v, pf_e_value stored)
+{
     bool attribute = s->instr->op == PF_BC_STORE_ATTR || s->instr->op == PF_BC_DELETE_ATTR;
-    pf_e_mutate(s->a, s->entry, s->index, v, stored, attribute ? PF_REASON_WRITES_ATTRIBUTE : PF_REASON_MUTATES_UNKNOWN);
+    pf_e_mutate(s->a, s->entry, s->index, v, stored,
+                attribute ? PF_REASON_WRITES_ATTRIBUTE : PF_REASON_MUTATES_UNKNOWN);
 }
 
 /* LIST_APPEND and its like change what the compiler keeps on the stack. */
-static void collect(step *s, int popped, pf_e_value stored) {
+static void collect(step *s, int popped, pf_e_value stored)
+{
     pf_e_value *target = s->top - popped - s->instr->arg;
     mutate(s, *target, stored);
 }
 
 /* ---- operators ---- */
 
-static void operands(step *s, int n) {
+static void operands(step *s, int n)
+{
     for (int i = 1; i <= n; i++) {
         pf_e_operand(s->a, s->entry, s->index, s->top[-i]);
     }
 }
 
-static bool is_new_container(pf_e_value v) {
+static bool is_new_container(pf_e_value v)
+{
     return v.kind == E_FRESH && pf_e_find(v.site)->container;
 }
 
 /* a += b may be a list's. See the header for what is assumed of operands from outside. */
-static pf_e_value binary_in_place(step *s, pf_e_value left, pf_e_value right) {
+static pf_e_value binary_in_place(step *s, pf_e_value left, pf_e_value right)
+{
     pf_e_value items = pf_e_join(s->a, item(s, left), item(s, right));
     if (left.kind == E_FRESH) {
         mutate(s, left, items);
@@ -148,7 +164,8 @@ static pf_e_value binary_in_place(step *s, pf_e_value left, pf_e_value right) {
     return pf_e_join(s->a, left, fresh(s, items));
 }
 
-static pf_e_value binary(step *s) {
+static pf_e_value binary(step *s)
+{
     pf_e_value left = s->top[-2], right = s->top[-1];
     operands(s, 2);
     if (s->instr->arg) {
@@ -161,12 +178,14 @@ static pf_e_value binary(step *s) {
 }
 
 /* A slice of anything is a new object. */
-static pf_e_value subscript(step *s, pf_e_value container, pf_e_value index) {
+static pf_e_value subscript(step *s, pf_e_value container, pf_e_value index)
+{
     pf_e_value v = pf_e_value_in(s->a, container);
     return index.kind == E_FRESH && pf_e_find(index.site)->slice ? fresh(s, v) : v;
 }
 
-static pf_e_value build(step *s, int n, bool container) {
+static pf_e_value build(step *s, int n, bool container)
+{
     pf_e_value content = pf_e_plain;
     for (int i = 1; i <= n; i++) {
         content = pf_e_join(s->a, content, s->top[-i]);
@@ -178,7 +197,8 @@ static pf_e_value build(step *s, int n, bool container) {
     return v;
 }
 
-static pf_e_value build_map(step *s) {
+static pf_e_value build_map(step *s)
+{
     pf_e_value values = pf_e_plain, keys = pf_e_plain;
     for (int i = 1; i <= 2 * s->instr->arg; i += 2) {
         values = pf_e_join(s->a, values, s->top[-i]);
@@ -192,7 +212,8 @@ static pf_e_value build_map(step *s) {
     return v;
 }
 
-static pf_e_value build_slice(step *s) {
+static pf_e_value build_slice(step *s)
+{
     pf_e_value v = build(s, s->instr->arg, false);
     if (v.kind == E_FRESH) {
         pf_e_find(v.site)->slice = true;
@@ -201,7 +222,8 @@ static pf_e_value build_slice(step *s) {
 }
 
 /* The same site has one code object, so a function made in a loop is one value. */
-static pf_e_value make_function(step *s) {
+static pf_e_value make_function(step *s)
+{
     pf_e_value code = s->top[-1];
     if (code.kind != E_PY || !PyCode_Check(code.py)) {
         return pf_e_opaque;
@@ -223,7 +245,8 @@ static pf_e_value make_function(step *s) {
 
 /* ---- calls ---- */
 
-static pf_e_value call(step *s) {
+static pf_e_value call(step *s)
+{
     pf_e_call c = {.entry = s->entry, .instr = s->index, .nargs = s->instr->arg};
     c.kwnames = s->instr->arg2 >= 0 ? pf_code_const(s->entry->code, s->instr->arg2) : NULL;
     c.args = s->top - c.nargs;
@@ -231,7 +254,8 @@ static pf_e_value call(step *s) {
     return pf_e_do_call(s->a, &c);
 }
 
-static pf_e_value call_ex(step *s) {
+static pf_e_value call_ex(step *s)
+{
     int pops = 2 + s->instr->arg;
     pf_e_value *base = s->top - pops, all = item(s, base[1]);
     if (s->instr->arg) {
@@ -242,14 +266,16 @@ static pf_e_value call_ex(step *s) {
 }
 
 /* Method form: the attribute with its receiver inside, and an empty self. */
-static pf_e_value attribute(step *s) {
+static pf_e_value attribute(step *s)
+{
     return pf_e_attribute(s->a, s->entry, s->index, s->top[-1], name_of(s));
 }
 
 /* ---- the instructions, by what they leave on the stack ---- */
 
 /* One value, whatever was popped. BOTTOM: not one of these. */
-static pf_e_value one_result(step *s) {
+static pf_e_value one_result(step *s)
+{
     switch (s->instr->op) {
     case PF_BC_LOAD_CONST:
         return read_const(s);
@@ -332,7 +358,8 @@ static pf_e_value one_result(step *s) {
 }
 
 /* Several values, or none. False: not one of these. */
-static bool other_result(step *s) {
+static bool other_result(step *s)
+{
     pf_e_value *top = s->top, v = s->top > s->locals ? top[-1] : pf_e_plain;
     switch (s->instr->op) {
     case PF_BC_COPY:
@@ -413,7 +440,8 @@ static bool other_result(step *s) {
 }
 
 /* Changes something. False: not one of these. */
-static bool writes(step *s) {
+static bool writes(step *s)
+{
     pf_e_value *top = s->top;
     switch (s->instr->op) {
     case PF_BC_LIST_APPEND:
@@ -462,7 +490,8 @@ static bool writes(step *s) {
     }
 }
 
-static void foreign(step *s) {
+static void foreign(step *s)
+{
     switch (s->instr->op) {
     case PF_BC_IMPORT_NAME:
     case PF_BC_IMPORT_FROM:
@@ -497,7 +526,8 @@ static void foreign(step *s) {
     }
 }
 
-void pf_e_step(pf_analysis *a, pf_e_entry *entry, int index) {
+void pf_e_step(pf_analysis *a, pf_e_entry *entry, int index)
+{
     step s = {.a = a, .entry = entry, .instr = &entry->code->instrs[index], .index = index, .locals = entry->current};
     int pops, pushes;
     pf_instr_effect(s.instr, false, &pops, &pushes);

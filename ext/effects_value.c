@@ -5,12 +5,14 @@ const pf_e_value pf_e_bottom = {.kind = E_BOTTOM};
 const pf_e_value pf_e_plain = {.kind = E_PLAIN};
 const pf_e_value pf_e_opaque = {.kind = E_SHARED, .root = ROOT_OPAQUE};
 
-pf_e_value pf_e_shared(pf_e_root root, PyObject *name) {
+pf_e_value pf_e_shared(pf_e_root root, PyObject *name)
+{
     return (pf_e_value){.kind = E_SHARED, .root = (uint8_t)root, .name = name};
 }
 
 /* Loops read the same few objects over and over. */
-static bool is_kept_lately(PyObject *keep, PyObject *object) {
+static bool is_kept_lately(PyObject *keep, PyObject *object)
+{
     Py_ssize_t n = PyList_GET_SIZE(keep);
     for (Py_ssize_t i = n; i > 0 && i > n - 16; i--) {
         if (PyList_GET_ITEM(keep, i - 1) == object) {
@@ -20,7 +22,8 @@ static bool is_kept_lately(PyObject *keep, PyObject *object) {
     return false;
 }
 
-PyObject *pf_e_keep(pf_analysis *a, PyObject *object) {
+PyObject *pf_e_keep(pf_analysis *a, PyObject *object)
+{
     if (object != NULL) {
         if (!is_kept_lately(a->keep, object) && PyList_Append(a->keep, object) < 0) {
             a->failed = true;
@@ -33,14 +36,16 @@ PyObject *pf_e_keep(pf_analysis *a, PyObject *object) {
 /* ---- known objects ---- */
 
 /* Immutable all the way down, and no callable. */
-static bool is_plain_object(PyObject *object) {
+static bool is_plain_object(PyObject *object)
+{
     PyTypeObject *type = Py_TYPE(object);
     return object == Py_None || object == Py_Ellipsis || object == Py_NotImplemented || type == &PyLong_Type ||
            type == &PyFloat_Type || type == &PyBool_Type || type == &PyUnicode_Type || type == &PyBytes_Type ||
            type == &PyComplex_Type || type == &PyRange_Type;
 }
 
-pf_e_value pf_e_of(pf_analysis *a, PyObject *object, PyObject *name) {
+pf_e_value pf_e_of(pf_analysis *a, PyObject *object, PyObject *name)
+{
     if (is_plain_object(object)) {
         return pf_e_plain;
     }
@@ -49,51 +54,60 @@ pf_e_value pf_e_of(pf_analysis *a, PyObject *object, PyObject *name) {
     return (pf_e_value){.kind = E_PY, .root = ROOT_CAPTURED, .name = name, .py = object};
 }
 
-pf_e_value pf_e_default(pf_analysis *a, PyObject *object, PyObject *name) {
+pf_e_value pf_e_default(pf_analysis *a, PyObject *object, PyObject *name)
+{
     pf_e_value v = pf_e_of(a, object, name);
     v.root = v.kind == E_PY ? ROOT_DEFAULT : v.root;
     return v;
 }
 
-bool pf_e_is_builtin_type(PyTypeObject *type) {
+bool pf_e_is_builtin_type(PyTypeObject *type)
+{
     return !(type->tp_flags & Py_TPFLAGS_HEAPTYPE) || (type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE);
 }
 
-bool pf_e_is_data_type(PyTypeObject *type) {
+bool pf_e_is_data_type(PyTypeObject *type)
+{
     return type == &PyLong_Type || type == &PyFloat_Type || type == &PyBool_Type || type == &PyUnicode_Type ||
            type == &PyBytes_Type || type == &PyComplex_Type || type == Py_TYPE(Py_None) || type == &PyRange_Type ||
            type == &PyTuple_Type || type == &PyList_Type || type == &PyDict_Type || type == &PySet_Type ||
-           type == &PyFrozenSet_Type || type == &PyByteArray_Type || type == &PyMemoryView_Type || type == &PySlice_Type;
+           type == &PyFrozenSet_Type || type == &PyByteArray_Type || type == &PyMemoryView_Type ||
+           type == &PySlice_Type;
 }
 
 /* Changing it in place only raises. */
-static bool is_immutable_type(PyTypeObject *type) {
+static bool is_immutable_type(PyTypeObject *type)
+{
     return type == &PyTuple_Type || type == &PyFrozenSet_Type || type == &PySlice_Type;
 }
 
 /* ---- sites and joins ---- */
 
-pf_e_site *pf_e_find(pf_e_site *site) {
+pf_e_site *pf_e_find(pf_e_site *site)
+{
     while (site != NULL && site->parent != NULL) {
         site = site->parent;
     }
     return site;
 }
 
-bool pf_e_same(const pf_e_value *x, const pf_e_value *y) {
+bool pf_e_same(const pf_e_value *x, const pf_e_value *y)
+{
     return x->kind == y->kind && x->root == y->root && x->name == y->name && x->py == y->py && x->entry == y->entry &&
            pf_e_find(x->site) == pf_e_find(y->site);
 }
 
 /* What remains of a value of which only the way it was reached is known; it must still be safe to operate on. */
-static pf_e_value loosen(pf_e_value v) {
+static pf_e_value loosen(pf_e_value v)
+{
     if (v.kind == E_SHARED || (v.kind == E_PY && pf_e_is_data_type(Py_TYPE(v.py)))) {
         return pf_e_shared(v.root, v.name);
     }
     return v.kind == E_FRESH ? pf_e_shared(ROOT_MIXED, NULL) : pf_e_opaque;
 }
 
-static pf_e_value join_shared(pf_e_value x, pf_e_value y) {
+static pf_e_value join_shared(pf_e_value x, pf_e_value y)
+{
     if (x.root == ROOT_OPAQUE || y.root == ROOT_OPAQUE) {
         return pf_e_opaque;
     }
@@ -105,7 +119,8 @@ static pf_e_value join_shared(pf_e_value x, pf_e_value y) {
     return joined;
 }
 
-static void unify(pf_analysis *a, pf_e_site *x, pf_e_site *y) {
+static void unify(pf_analysis *a, pf_e_site *x, pf_e_site *y)
+{
     x = pf_e_find(x);
     y = pf_e_find(y);
     if (x != y) {
@@ -118,7 +133,8 @@ static void unify(pf_analysis *a, pf_e_site *x, pf_e_site *y) {
     }
 }
 
-pf_e_value pf_e_join(pf_analysis *a, pf_e_value x, pf_e_value y) {
+pf_e_value pf_e_join(pf_analysis *a, pf_e_value x, pf_e_value y)
+{
     if (x.kind == E_BOTTOM || (x.kind == E_PLAIN && y.kind != E_BOTTOM) || pf_e_same(&x, &y)) {
         return y;
     }
@@ -138,7 +154,8 @@ pf_e_value pf_e_join(pf_analysis *a, pf_e_value x, pf_e_value y) {
     return join_shared(loosen(x), loosen(y));
 }
 
-void pf_e_add(pf_analysis *a, pf_e_value *to, pf_e_value v) {
+void pf_e_add(pf_analysis *a, pf_e_value *to, pf_e_value v)
+{
     pf_e_value joined = pf_e_join(a, *to, v);
     if (!pf_e_same(&joined, to)) {
         *to = joined;
@@ -146,7 +163,8 @@ void pf_e_add(pf_analysis *a, pf_e_value *to, pf_e_value v) {
     }
 }
 
-pf_e_value pf_e_fresh(pf_analysis *a, const pf_e_entry *entry, int instr, int part, pf_e_value content) {
+pf_e_value pf_e_fresh(pf_analysis *a, const pf_e_entry *entry, int instr, int part, pf_e_value content)
+{
     const PyCodeObject *code = entry->code->code;
     pf_e_site *site = a->sites;
     while (site != NULL && (site->code != code || site->instr != instr || site->part != part)) {
@@ -171,7 +189,8 @@ pf_e_value pf_e_fresh(pf_analysis *a, const pf_e_entry *entry, int instr, int pa
 /* ---- items ---- */
 
 /* One item of a captured container: stays plain, or is some data, or anything. */
-static pf_e_value scan_item(pf_analysis *a, pf_e_value sofar, pf_e_value container, PyObject *item) {
+static pf_e_value scan_item(pf_analysis *a, pf_e_value sofar, pf_e_value container, PyObject *item)
+{
     if (is_plain_object(item)) {
         return sofar;
     }
@@ -180,7 +199,8 @@ static pf_e_value scan_item(pf_analysis *a, pf_e_value sofar, pf_e_value contain
 }
 
 /* What is in a captured container right now. Beyond a few thousand items nobody looks. */
-static pf_e_value scan(pf_analysis *a, pf_e_value v) {
+static pf_e_value scan(pf_analysis *a, pf_e_value v)
+{
     enum { FEW = 4096 };
     PyObject *o = v.py, *key, *value;
     pf_e_value found = pf_e_plain;
@@ -212,7 +232,8 @@ static pf_e_value scan(pf_analysis *a, pf_e_value v) {
     return found;
 }
 
-pf_e_value pf_e_value_in(pf_analysis *a, pf_e_value v) {
+pf_e_value pf_e_value_in(pf_analysis *a, pf_e_value v)
+{
     switch (v.kind) {
     case E_FRESH:
     case E_BOUND:
@@ -228,7 +249,8 @@ pf_e_value pf_e_value_in(pf_analysis *a, pf_e_value v) {
     }
 }
 
-pf_e_value pf_e_item(pf_analysis *a, pf_e_value v) {
+pf_e_value pf_e_item(pf_analysis *a, pf_e_value v)
+{
     pf_e_value item = pf_e_value_in(a, v);
     if ((v.kind == E_FRESH || v.kind == E_BOUND) && v.site != NULL) {
         item = pf_e_join(a, item, pf_e_find(v.site)->keys);
@@ -236,7 +258,8 @@ pf_e_value pf_e_item(pf_analysis *a, pf_e_value v) {
     return item;
 }
 
-void pf_e_add_key(pf_analysis *a, pf_e_value container, pf_e_value key) {
+void pf_e_add_key(pf_analysis *a, pf_e_value container, pf_e_value key)
+{
     if (container.kind == E_FRESH) {
         pf_e_add(a, &pf_e_find(container.site)->keys, key);
     }
@@ -244,7 +267,8 @@ void pf_e_add_key(pf_analysis *a, pf_e_value container, pf_e_value key) {
 
 /* ---- offences ---- */
 
-void pf_e_stop(pf_analysis *a, const pf_e_entry *entry, int instr, int reason, PyObject *name) {
+void pf_e_stop(pf_analysis *a, const pf_e_entry *entry, int instr, int reason, PyObject *name)
+{
     if (!pf_e_done(a)) {
         a->stopped = true;
         a->reason = reason;
@@ -254,7 +278,8 @@ void pf_e_stop(pf_analysis *a, const pf_e_entry *entry, int instr, int reason, P
     }
 }
 
-void pf_e_stop_text(pf_analysis *a, const pf_e_entry *entry, int instr, int reason, const char *name) {
+void pf_e_stop_text(pf_analysis *a, const pf_e_entry *entry, int instr, int reason, const char *name)
+{
     PyObject *text = pf_e_keep(a, PyUnicode_FromString(name));
     if (text == NULL) {
         a->failed = true;
@@ -263,7 +288,8 @@ void pf_e_stop_text(pf_analysis *a, const pf_e_entry *entry, int instr, int reas
     pf_e_stop(a, entry, instr, reason, text);
 }
 
-void pf_e_unresolved(pf_analysis *a, const pf_e_entry *entry, int instr, PyObject *name) {
+void pf_e_unresolved(pf_analysis *a, const pf_e_entry *entry, int instr, PyObject *name)
+{
     int known = PySequence_Contains(a->unresolved, name);
     if (PyErr_Occurred() || known < 0 || (known == 0 && PyList_Append(a->unresolved, name) < 0)) {
         a->failed = true;
@@ -274,7 +300,8 @@ void pf_e_unresolved(pf_analysis *a, const pf_e_entry *entry, int instr, PyObjec
     }
 }
 
-static int root_reason(pf_e_root root, int otherwise) {
+static int root_reason(pf_e_root root, int otherwise)
+{
     switch (root) {
     case ROOT_ARG:
         return PF_REASON_MUTATES_ARGUMENT;
@@ -287,7 +314,8 @@ static int root_reason(pf_e_root root, int otherwise) {
     }
 }
 
-void pf_e_mutate(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v, pf_e_value stored, int reason) {
+void pf_e_mutate(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v, pf_e_value stored, int reason)
+{
     switch (v.kind) {
     case E_FRESH:
         pf_e_add(a, &pf_e_find(v.site)->content, stored);
@@ -306,7 +334,8 @@ void pf_e_mutate(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value 
     }
 }
 
-void pf_e_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v) {
+void pf_e_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)
+{
     if (v.kind == E_SHARED && v.root == ROOT_OPAQUE) {
         pf_e_stop(a, entry, instr, PF_REASON_UNKNOWN_CALL, v.name);
     } else if (v.kind == E_PY && !pf_e_is_builtin_type(Py_TYPE(v.py))) {
@@ -314,7 +343,8 @@ void pf_e_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value
     }
 }
 
-void pf_e_iterated(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v) {
+void pf_e_iterated(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)
+{
     pf_e_operand(a, entry, instr, v);
     if (v.kind == E_PY && Py_TYPE(v.py)->tp_iternext != NULL) {
         pf_e_stop(a, entry, instr, PF_REASON_CONSUMES_ITERATOR, v.name);

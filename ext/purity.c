@@ -12,13 +12,15 @@ static PyObject *pending;      /* dict: address of the function -> weak referenc
 
 /* ---- the error ---- */
 
-static PyObject *defined_at(PyObject *function) {
+static PyObject *defined_at(PyObject *function)
+{
     PyCodeObject *code = (PyCodeObject *)PyFunction_GET_CODE(function);
     return PyUnicode_FromFormat("%U (%U:%d)", code->co_qualname, code->co_filename, code->co_firstlineno);
 }
 
 /* Where Python stands now; "" when no Python code is running. */
-static PyObject *used_at(void) {
+static PyObject *used_at(void)
+{
     PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
     if (frame == NULL) {
         return PyUnicode_FromString("");
@@ -30,7 +32,8 @@ static PyObject *used_at(void) {
     return text;
 }
 
-static void raise_impure(PyObject *function, const pf_effects *effects, bool at_use) {
+static void raise_impure(PyObject *function, const pf_effects *effects, bool at_use)
+{
     PyObject *defined = defined_at(function), *what = pf_effects_message(effects);
     PyObject *use = at_use ? used_at() : PyUnicode_FromString("");
     const char *hint = pf_reason_hint(effects->reason);
@@ -44,7 +47,8 @@ static void raise_impure(PyObject *function, const pf_effects *effects, bool at_
 
 /* ---- the registry ---- */
 
-static PyObject *forget(PyObject *key, PyObject *reference) {
+static PyObject *forget(PyObject *key, PyObject *reference)
+{
     (void)reference;
     if (pending != NULL && PyDict_Contains(pending, key) == 1) {
         if (PyDict_DelItem(pending, key) < 0) {
@@ -56,7 +60,8 @@ static PyObject *forget(PyObject *key, PyObject *reference) {
 
 static PyMethodDef forget_def = {"_forget", forget, METH_O, NULL};
 
-static int postpone(PyObject *function) {
+static int postpone(PyObject *function)
+{
     int result = -1;
     PyObject *key = PyLong_FromVoidPtr(function);
     PyObject *callback = key != NULL ? PyCFunction_New(&forget_def, key) : NULL;
@@ -70,7 +75,8 @@ static int postpone(PyObject *function) {
     return result;
 }
 
-static int is_pending(PyObject *function) {
+static int is_pending(PyObject *function)
+{
     if (pending == NULL || PyDict_GET_SIZE(pending) == 0) {
         return 0;
     }
@@ -80,7 +86,8 @@ static int is_pending(PyObject *function) {
     return found;
 }
 
-static int settle(PyObject *function) {
+static int settle(PyObject *function)
+{
     PyObject *key = PyLong_FromVoidPtr(function);
     int result = key != NULL ? PyDict_DelItem(pending, key) : -1;
     Py_XDECREF(key);
@@ -90,7 +97,8 @@ static int settle(PyObject *function) {
 /* ---- proofs ---- */
 
 /* At definition what is not defined yet may wait; at use nothing may. */
-static int prove(PyObject *function, bool at_use) {
+static int prove(PyObject *function, bool at_use)
+{
     pf_effects effects;
     int result = 0;
     if (pf_effects_function(function, &effects) < 0) {
@@ -108,7 +116,8 @@ static int prove(PyObject *function, bool at_use) {
     return result;
 }
 
-int pf_prove_pending(PyObject *function) {
+int pf_prove_pending(PyObject *function)
+{
     int found = is_pending(function);
     if (found <= 0) {
         return found;
@@ -122,7 +131,8 @@ PyDoc_STRVAR(prove_doc, "_prove(function, /)\n--\n\n"
                         "Proves a Python function pure, or raises PurityError. If names are missing it is kept for "
                         "_prove_pending.");
 
-static PyObject *purity_prove(PyObject *module, PyObject *function) {
+static PyObject *purity_prove(PyObject *module, PyObject *function)
+{
     (void)module;
     if (!PyFunction_Check(function)) {
         PyErr_Format(PyExc_TypeError, "pure() wants a Python function, not %.100s", Py_TYPE(function)->tp_name);
@@ -131,10 +141,12 @@ static PyObject *purity_prove(PyObject *module, PyObject *function) {
     return prove(function, false) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-PyDoc_STRVAR(prove_pending_doc, "_prove_pending(function, /)\n--\n\n"
-                                "If the proof of this function had to wait, do it now: True if it had, or PurityError.");
+PyDoc_STRVAR(prove_pending_doc,
+             "_prove_pending(function, /)\n--\n\n"
+             "If the proof of this function had to wait, do it now: True if it had, or PurityError.");
 
-static PyObject *purity_prove_pending(PyObject *module, PyObject *function) {
+static PyObject *purity_prove_pending(PyObject *module, PyObject *function)
+{
     (void)module;
     int found = is_pending(function);
     if (found < 0 || (found > 0 && pf_prove_pending(function) < 0)) {
@@ -143,25 +155,28 @@ static PyObject *purity_prove_pending(PyObject *module, PyObject *function) {
     return PyBool_FromLong(found);
 }
 
-PyDoc_STRVAR(effects_doc, "_effects(callable, /)\n--\n\n"
-                          "The verdict on a callable: a dict of pure, reason, sentence, hint, function, file, line, col, "
-                          "name, unresolved.");
+PyDoc_STRVAR(effects_doc,
+             "_effects(callable, /)\n--\n\n"
+             "The verdict on a callable: a dict of pure, reason, sentence, hint, function, file, line, col, "
+             "name, unresolved.");
 
-static PyObject *or_none(PyObject *object) {
+static PyObject *or_none(PyObject *object)
+{
     return object != NULL ? object : Py_None;
 }
 
-static PyObject *purity_effects(PyObject *module, PyObject *callable) {
+static PyObject *purity_effects(PyObject *module, PyObject *callable)
+{
     (void)module;
     pf_effects e;
     if (pf_effects_function(callable, &e) < 0) {
         return NULL;
     }
-    PyObject *dict = Py_BuildValue("{s:O,s:s,s:s,s:s,s:O,s:O,s:i,s:i,s:O,s:O}", "pure", e.pure ? Py_True : Py_False,
-                                   "reason", pf_reason_code(e.reason), "sentence", pf_reason_sentence(e.reason), "hint",
-                                   pf_reason_hint(e.reason), "function", or_none(e.function), "file", or_none(e.file),
-                                   "line", e.line, "col", e.col, "name", or_none(e.name), "unresolved",
-                                   or_none(e.unresolved));
+    PyObject *dict =
+        Py_BuildValue("{s:O,s:s,s:s,s:s,s:O,s:O,s:i,s:i,s:O,s:O}", "pure", e.pure ? Py_True : Py_False, "reason",
+                      pf_reason_code(e.reason), "sentence", pf_reason_sentence(e.reason), "hint",
+                      pf_reason_hint(e.reason), "function", or_none(e.function), "file", or_none(e.file), "line",
+                      e.line, "col", e.col, "name", or_none(e.name), "unresolved", or_none(e.unresolved));
     pf_effects_clear(&e);
     return dict;
 }
@@ -173,7 +188,8 @@ static PyMethodDef purity_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-int pf_purity_add(PyObject *module) {
+int pf_purity_add(PyObject *module)
+{
     if (purity_error == NULL) {
         purity_error = PyErr_NewExceptionWithDoc("purefold.PurityError",
                                                  "A function declared pure is not, or cannot be proven to be.",

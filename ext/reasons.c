@@ -13,18 +13,22 @@ static const entry entries[] = {
 #undef SECTION
 };
 
-static const entry *lookup(int reason) {
+static const entry *lookup(int reason)
+{
     return &entries[reason >= 0 && reason < PF_REASON_COUNT ? reason : PF_REASON_NONE];
 }
 
-const char *pf_reason_code(int reason) {
+const char *pf_reason_code(int reason)
+{
     return lookup(reason)->code;
 }
 
-const char *pf_reason_sentence(int reason) {
+const char *pf_reason_sentence(int reason)
+{
     return lookup(reason)->sentence;
 }
 
-const char *pf_reason_hint(int reason) {
+const char *pf_reason_hint(int reason)
+{
     return lookup(reason)->hint;
 }

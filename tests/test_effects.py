@@ -1,5 +1,6 @@
 """Purity from bytecode: each rule of ext/effects.h, with its reason, its name and its place."""
 
+# ruff: noqa: B006, B010, F841
 from __future__ import annotations
 
 import functools
@@ -678,7 +679,13 @@ def test_every_impure_function_of_this_file_is_in_the_table():
 
 @pytest.mark.parametrize(
     ("callable_", "code"),
-    [(print, "impure-call"), (open, "impure-call"), (Config, "unknown-call"), (3, "not-a-function"), (map, "unknown-call")],
+    [
+        (print, "impure-call"),
+        (open, "impure-call"),
+        (Config, "unknown-call"),
+        (3, "not-a-function"),
+        (map, "unknown-call"),
+    ],
 )
 def test_impure_callables_that_are_no_functions(callable_, code):
     assert verdict(callable_)["reason"] == code

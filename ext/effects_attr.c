@@ -1,0 +1,96 @@
+/* What reading an attribute gives, without running anything: modules by their dict, classes and captured instances
+ * where nothing of the user's interferes, everything else by name. */
+#include "effects_internal.h"
+
+static pf_e_value module_attribute(pf_analysis *a, pf_e_entry *entry, int instr, PyObject *module, PyObject *name)
+{
+    PyObject *dict = PyModule_GetDict(module);
+    PyObject *value = dict != NULL ? PyDict_GetItemWithError(dict, name) : NULL;
+    if (value == NULL) {
+        pf_e_unresolved(a, entry, instr, name);
+        return pf_e_plain;
+    }
+    return pf_e_of(a, value, name);
+}
+
+static pf_e_value type_attribute(pf_analysis *a, PyTypeObject *type, PyObject *name)
+{
+    pf_e_value by_name = {.kind = E_BOUND, .py = name};
+    if (Py_TYPE(type) != &PyType_Type) {
+        return pf_e_opaque;
+    }
+    PyObject *found = _PyType_Lookup(type, name);
+    if (found == NULL) {
+        return pf_e_opaque;
+    }
+    if (PyFunction_Check(found) || Py_TYPE(found) == &PyMethodDescr_Type) {
+        return pf_e_of(a, found, name);
+    }
+    if (Py_TYPE(found) == &PyStaticMethod_Type && !pf_e_is_builtin_type(type)) {
+        PyObject *inner = pf_e_keep(a, Py_TYPE(found)->tp_descr_get(found, NULL, (PyObject *)type));
+        return inner != NULL ? pf_e_of(a, inner, name) : pf_e_plain;
+    }
+    if (pf_e_is_builtin_type(type)) {
+        return by_name; /* dict.fromkeys, bytes.fromhex, str.maketrans */
+    }
+    return Py_TYPE(found)->tp_descr_get == NULL ? pf_e_of(a, found, name) : pf_e_opaque;
+}
+
+/* An attribute of a captured instance whose class does not interfere. */
+static pf_e_value instance_attribute(pf_analysis *a, pf_e_value owner, PyObject *name)
+{
+    PyObject *object = owner.py, *found, *value;
+    PyTypeObject *type = Py_TYPE(object);
+    if (pf_e_is_data_type(type)) {
+        return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
+    }
+    if (pf_e_is_builtin_type(type) || type->tp_getattro != PyObject_GenericGetAttr) {
+        return pf_e_opaque;
+    }
+    found = _PyType_Lookup(type, name);
+    if (found != NULL && Py_TYPE(found)->tp_descr_get != NULL &&
+        (!pf_e_is_builtin_type(Py_TYPE(found)) || Py_TYPE(found) == &PyProperty_Type)) {
+        return pf_e_opaque;
+    }
+    value = PyObject_GenericGetAttr(object, name);
+    if (value == NULL) { /* AttributeError, an outcome; anything else is a lack of memory */
+        a->failed = !PyErr_ExceptionMatches(PyExc_AttributeError);
+        if (!a->failed) {
+            PyErr_Clear();
+        }
+        return pf_e_plain;
+    }
+    value = pf_e_keep(a, value);
+    return value != NULL ? pf_e_of(a, value, name) : pf_e_plain;
+}
+
+static pf_e_value object_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_value owner, PyObject *name)
+{
+    if (PyModule_CheckExact(owner.py)) {
+        return module_attribute(a, entry, instr, owner.py, name);
+    }
+    return PyType_Check(owner.py) ? type_attribute(a, (PyTypeObject *)owner.py, name)
+                                  : instance_attribute(a, owner, name);
+}
+
+pf_e_value pf_e_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_value owner, PyObject *name)
+{
+    pf_e_value v;
+    switch (owner.kind) {
+    case E_PY:
+        v = object_attribute(a, entry, instr, owner, name);
+        v.name = v.name == NULL ? name : v.name;
+        return v;
+    case E_SHARED:
+        pf_e_operand(a, entry, instr, owner);
+        return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
+    case E_FRESH:
+        return (pf_e_value){.kind = E_BOUND, .site = owner.site, .py = name};
+    case E_BOUND:
+        return pf_e_attribute(a, entry, instr, pf_e_item(a, owner), name);
+    case E_FUNC:
+        return pf_e_opaque;
+    default:
+        return (pf_e_value){.kind = E_BOUND, .py = name};
+    }
+}
