@@ -96,8 +96,8 @@ class Grumpy:
 """,
 }
 EDITS = (
-    "def EDIT(xs): xs[-1] = 7", "def EDIT(xs): xs.append(5)", "def EDIT(xs): xs.clear()", "def EDIT(xs): del xs[-2:]",
-    "def EDIT(xs): xs[:] = [x for x in xs if x is not None]", "def EDIT(xs): xs.insert(0, 3)", "def EDIT(xs): xs[len(xs) // 2] = None",
+    "def EDIT(xs): xs[-1] = 7", "def EDIT(xs): xs.append(5) if len(xs) < 60 else xs.pop()", "def EDIT(xs): xs.clear()", "def EDIT(xs): del xs[-2:]",
+    "def EDIT(xs): xs[:] = [x for x in xs if x is not None]", "def EDIT(xs): xs.insert(0, 3) if len(xs) < 60 else xs.clear()", "def EDIT(xs): xs[len(xs) // 2] = None",
     "def EDIT(xs): xs.extend(range(4)) if len(xs) < 60 else None", "def EDIT(xs): xs[len(xs) // 2] = 2 ** 70",
 )
 ROW_KINDS = ("tuple", "tuple", "namedtuple", "typed", "dict", "slots", "attrs")
@@ -344,7 +344,7 @@ class Generator(Expressions):
                 return rnd.choice(("bool", "operator.truth", "operator.not_", "math.isfinite", "partial(operator.lt, 3)", "partial(operator.ne, 0)"))
             if result == "f":
                 return rnd.choice(("float", "math.sqrt", "abs", "math.fabs", "partial(operator.mul, 0.5)", "math.exp"))
-            return rnd.choice(("abs", "int", "operator.neg", "operator.invert", "partial(operator.add, 3)", "partial(pow, 2)", "partial(max, 3)", "round", "operator.index", "str"))
+            return rnd.choice(("abs", "int", "operator.neg", "operator.invert", "partial(operator.add, 3)", "partial(operator.floordiv, 100)", "partial(max, 3)", "round", "operator.index", "str"))
         return None
 
     def getter(self, elem) -> str | None:
@@ -444,6 +444,7 @@ class Generator(Expressions):
     def sure_stop(self, ch: Chain) -> Chain:
         """Over a source too long to be run through: something that is sure to end it early."""
         bound = self.rnd.choice((3, 40, 1500, 20000))
+        self.long = self.long or bound > 4096
         text = self.rnd.choice((
             "takewhile(lambda a: a < {1}, enumerate({0}))", "zip({0}, range({1}))", "(x for x in islice({0}, {1}) if x % 3)",
             "islice((x for x in {0} if x % 7 != 2), {1})", "takewhile(lambda p: p[1] < {1}, zip({0}, range({1} + 5)))",
@@ -536,7 +537,9 @@ class Generator(Expressions):
             ch.text = name
         number = isinstance(ch.elem, str) and ch.elem[0] in "ifnb"
         choices = ["list"] * 4 + ["tuple", "any", "all", "next", "next"]
-        choices += ["sum"] * 5 + ["min", "max"] * 2 + ["reduce"] * 2 + ["fold"] if number else ["max", "min", "min", "sum"]
+        choices += ["sum"] * 5 + ["min", "max"] * 2 + ["reduce"] * 2 if number else ["max", "min", "min", "sum"]
+        if number and not self.long:  # within one block fold is reduce, whatever the operation
+            choices.append("fold")
         name = rnd.choice(choices)
         text = ch.text
         if name in ("list", "tuple", "any", "all"):

@@ -63,6 +63,12 @@ def on_alarm(signum: int, frame: object) -> None:
     raise oracle.Timeout
 
 
+def signature(found: tuple) -> tuple:
+    """What has to stay the same while a failure is made smaller."""
+    what, plain, ours = found
+    return (what.split()[0], *(x[0] if isinstance(x, tuple) and x and isinstance(x[0], str) else None for x in (plain, ours)))
+
+
 class Worker:
     """Runs a range of seeds in this process."""
 
@@ -114,14 +120,15 @@ class Worker:
     def report(self, program: Program, found: list) -> dict:
         what, plain, ours = found[0]
         kind = what.split()[0]
+        wanted = signature(found[0])
         if kind != "timeout" and self.args.shrink:
             def fails(text: str) -> bool:
                 again = self.judge(dataclasses.replace(program, text=text))
-                return any(w.split()[0] == kind for w, _, _ in again)
+                return bool(again) and signature(again[0]) == wanted
 
             text = shrink(program.text, fails, self.args.shrink)
             again = self.judge(dataclasses.replace(program, text=text))
-            what, plain, ours = next((f for f in again if f[0].split()[0] == kind), found[0])
+            what, plain, ours = (again or found)[0]
         else:
             text = program.text
         return {"seed": program.seed, "what": what, "plain": repr(plain)[:900], "ours": repr(ours)[:900], "text": text, "names": program.names, "config": program.config}

@@ -1,0 +1,346 @@
+"""exactness.md section 3: signals, tracing, audit events, recursion depth, warnings."""
+
+from __future__ import annotations
+
+import cProfile
+import gc
+import signal
+import sys
+import threading
+import time
+import types
+
+import pytest
+from differential.check import exact, needs_engine, same
+from test_exactness_memory import check_script
+
+import purefold as pf
+
+HUGE = 10**15
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt_after(seconds, work):
+    """Let a signal handler raise in the middle of `work`; how long after the signal it came out."""
+    arrived = []
+
+    def handler(*_):
+        arrived.append(time.monotonic())
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    started = time.monotonic()
+    try:
+        with pytest.raises(Interrupted):
+            work()
+        return time.monotonic() - started - seconds
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+CHAINS = {
+    "range": lambda: pf.sum(x * 2 for x in range(HUGE) if x % 3),
+    "map": lambda: pf.sum(map(lambda x: x & 7, range(HUGE))),
+    "any": lambda: pf.any(x < 0 for x in range(HUGE)),
+    "max": lambda: pf.max(x % 1000 for x in range(HUGE)),
+    "next": lambda: pf.next(x for x in range(HUGE) if x < 0),
+    "rejected": lambda: pf.list(x for x in range(HUGE) if x < 0),
+    "floats": lambda: pf.sum(x * 0.5 for x in range(HUGE)),
+    "nested": lambda: pf.sum(y for x in range(HUGE) for y in (x & 1, 2)),
+    "plain range": lambda: pf.min(range(HUGE)),
+    "reduce": lambda: pf.reduce(lambda a, b: a ^ b, range(HUGE)),
+}
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("name", CHAINS)
+def test_ctrl_c_within_100_ms(name):
+    with pf.config(threads=2):
+        late = min(interrupt_after(0.15, CHAINS[name]) for _ in range(2))
+        assert late < 0.1
+        assert pf.sum(x * 2 for x in range(1000)) == 999_000  # usable afterwards
+
+
+def test_keyboard_interrupt_in_the_main_thread():
+    check_script("""
+        import os, signal, threading, time
+        import purefold as pf
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            pf.sum(x * 2 for x in range(10**15))
+        except KeyboardInterrupt:
+            pass
+        else:
+            raise SystemExit("no interrupt")
+        assert pf.sum(x * 2 for x in range(10**5)) == 9999900000
+    """)
+
+
+def test_iterators_are_settled_at_the_frontier_when_a_handler_raises():
+    with pf.config(threads=2, min_rows=1):
+        it = iter(range(HUGE))
+        chain = (x for x in it if x < 0)
+        interrupt_after(0.1, lambda: pf.list(chain))
+        position = next(it)
+        assert 0 < position < HUGE
+        assert chain.gi_frame is None and not chain.gi_running  # a generator that an exception passed through
+        assert next(it) == position + 1
+        it = iter(range(HUGE))
+        mapped = map(lambda x: x & 1, it)
+        interrupt_after(0.1, lambda: pf.sum(mapped))
+        a, b = next(mapped), next(mapped)
+        assert a + b == 1  # a map stays usable
+
+
+def test_handlers_see_settled_iterators():
+    seen = []
+    it = iter(range(HUGE))
+    chain = (x for x in it if x < 0)
+
+    def handler(*_):
+        seen.append(it.__reduce__()[2] if sys.version_info < (3, 12) else it.__reduce__()[1][0].start)
+        if len(seen) == 3:
+            raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    try:
+        with pytest.raises(Interrupted), pf.config(threads=2, min_rows=1):
+            pf.list(chain)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert sorted(seen) == seen and len(set(seen)) == 3
+
+
+def test_async_exceptions_arrive():
+    import ctypes
+
+    done = []
+
+    def work():
+        try:
+            with pf.config(threads=2, min_rows=1):
+                pf.sum(x * 2 for x in range(HUGE))
+        except Interrupted:
+            done.append(time.monotonic())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(0.1)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupted))
+    thread.join(10)
+    assert done
+
+
+def chain_calls(p):
+    def f(x):
+        return x + 1
+
+    return p.sum(f(x) for x in range(30)), p.list(map(f, [1, 2]))
+
+
+def traced(install, remove):
+    events = []
+    install(events)
+    try:
+        before = pf.stats()
+        with pf.config(threads=2, min_rows=1):
+            result = chain_calls(pf)
+        after = pf.stats()
+    finally:
+        remove()
+    return events, result, after["calls_native"] - before["calls_native"], after["fallback_reasons"].get("traced", 0) > before["fallback_reasons"].get("traced", 0)
+
+
+@needs_engine
+@pytest.mark.parametrize("name", ["settrace", "setprofile", "cProfile"])
+def test_steps_aside_while_traced(name):
+    profile = cProfile.Profile()
+    if name == "settrace":
+        ours = traced(lambda ev: sys.settrace(lambda f, e, a: ev.append((f.f_code.co_name, e))), lambda: sys.settrace(None))
+        assert sum(1 for n, _ in ours[0] if n == "f") == 32
+    elif name == "setprofile":
+        ours = traced(lambda ev: sys.setprofile(lambda f, e, a: ev.append((f.f_code.co_name, e))), lambda: sys.setprofile(None))
+        assert sum(1 for n, e in ours[0] if n == "f" and e == "call") == 32
+    else:
+        ours = traced(lambda ev: profile.enable(), profile.disable)
+        assert next(s.callcount for s in profile.getstats() if isinstance(s.code, types.CodeType) and s.code.co_name == "f") == 32
+    assert ours[1] == (465, [2, 3]) and ours[2] == 0 and ours[3]
+
+
+@needs_engine
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")
+@pytest.mark.parametrize("local", [False, True])
+def test_steps_aside_for_monitoring_tools(local):
+    mon = sys.monitoring
+
+    def install(events):
+        mon.use_tool_id(4, "test")
+        mon.register_callback(4, mon.events.PY_START, lambda code, at: events.append(code.co_name))
+        if local:
+            mon.set_local_events(4, next(c for c in chain_calls.__code__.co_consts if isinstance(c, types.CodeType)), mon.events.PY_START)
+        else:
+            mon.set_events(4, mon.events.PY_START)
+
+    ours = traced(install, lambda: (mon.set_events(4, 0), mon.free_tool_id(4)))
+    assert ours[0].count("f") == 32 and ours[2] == 0
+
+
+@needs_engine
+def test_a_trace_function_set_in_the_middle_sees_the_rest():
+    def work(p):
+        events = []
+
+        class Setter(int):
+            def __mul__(self, other):
+                sys.settrace(lambda f, e, a: events.append(f.f_code.co_name))
+                return 1
+
+        def f(x):
+            return x * 2
+
+        xs = [1, 2, Setter(3), 4, 5, 6]
+        try:
+            result = p.list(map(f, xs))
+        finally:
+            sys.settrace(None)
+        return result, events.count("f")
+
+    same(work)
+
+
+def test_the_audit_log_is_cpythons():
+    check_script("""
+        import sys
+        import purefold as pf
+        pf.sum(x * 2 for x in range(100))
+        events, on = [], False
+        def hook(event, args):
+            if on: events.append((event, repr(args)[:60] if event != "object.__getattr__" else args[1]))
+        sys.addaudithook(hook)
+        def f(x, k=3): return x * k
+        def work(p, k):
+            global on
+            on = True
+            p["sum"](f(x) * k for x in range(100) if x % 3)
+            it = iter([1, 2, 3])
+            p["list"](zip(map(f, it), enumerate((4, 5))))
+            p["max"]([(1, 2)], key=lambda r: r[1])
+            p["any"](x > 50 for x in range(100))
+            p["sum"](x for x in [1, None, 2] if x is not None)
+            on = False
+            got = events[:]
+            events.clear()
+            return got
+        import builtins
+        plain = work(vars(builtins), 2)
+        ours = work(vars(pf), 2)
+        assert ours == plain, (ours, plain)
+        assert pf.stats()["calls_native"] > 0
+    """)
+
+
+def depth_of_failure(call):
+    """How deep one may be for `call` to still work: counts frames down to the RecursionError."""
+    limit = sys.getrecursionlimit()
+
+    def dig(n):
+        if n == 0:
+            return call()
+        return dig(n - 1)
+
+    low, high = 1, limit
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            dig(middle)
+            low = middle
+        except RecursionError:
+            high = middle
+    return low
+
+
+def inner(x):
+    return x + 1
+
+
+def outer(x):
+    return inner(x) * 2
+
+
+@needs_engine
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: p.sum([1]),
+        lambda p: p.sum(x for x in [1]),
+        lambda p: p.sum(inner(x) for x in [1]),
+        lambda p: p.sum(outer(x) for x in [1]),
+        lambda p: p.sum(map(outer, [1])),
+        lambda p: p.sum(outer(y) for y in (inner(x) for x in [1])),
+        lambda p: p.sum(map(outer, filter(inner, (x for x in [1])))),
+        lambda p: p.max([1, 2], key=outer),
+        lambda p: p.sum(range(3)),
+        lambda p: p.reduce(lambda a, b: a + b, [1, 2, 3]),
+        lambda p: p.list(outer(x) if x > 5 else x for x in [1, 2]),
+    ],
+)
+def test_recursion_error_comes_where_cpython_raises_it(make):
+    from differential.check import OURS, PLAIN
+
+    plain = depth_of_failure(lambda: make(PLAIN))
+    with pf.config(threads=2, min_rows=1):
+        ours = depth_of_failure(lambda: make(OURS))
+    assert ours == plain
+
+
+@exact()
+def test_invert_of_a_bool_warns_each_row(p):
+    return p.sum(~x for x in [True, False, True, 5]), p.list(map(lambda b: ~b, [True, 3]))
+
+
+@exact()
+def test_truth_of_not_implemented(p):
+    return p.list(1 if x else 2 for x in [1, NotImplemented, 0])
+
+
+def test_bytes_against_str_under_bb():
+    check_script(
+        """
+        import purefold as pf
+        for p in (vars(__builtins__), vars(pf)):
+            try:
+                p["list"](x == "a" for x in [b"a", b"b"])
+            except BytesWarning:
+                continue
+            raise SystemExit("no warning")
+        """,
+        "-bb",
+    )
+
+
+def test_warnings_have_the_place_of_the_row():
+    import warnings
+
+    def work(p):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            p.list(~x for x in [True, False])
+        return [(w.lineno, w.filename, str(w.message)) for w in caught]
+
+    same(work)
+
+
+def test_collections_in_the_middle_are_harmless():
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        same(lambda p: (p.list((x, x * 2) for x in range(3000)), p.list(x for x in [[1], [2]] * 900)))
+    finally:
+        gc.set_threshold(*before)
