@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "build_internal.h"
+#include "effects.h"
 #include "../core/base/mem.h"
 #include "../core/rewrite/rewrite.h"
 #include "gather.h"
@@ -558,10 +559,28 @@ static pf_monoid monoid_of(pf_builder *b, PyObject *func)
                                                                                                                 : PF_MONOID_NONE;
 }
 
+/* The function is called between rows that ran ahead: it must not be able to tell. */
+static void require_pure(pf_builder *b, PyObject *func)
+{
+    pf_effects effects;
+    if (pf_intrinsic_of(func) != NULL) {
+        return;
+    }
+    if (pf_effects_function(func, &effects) < 0) {
+        b->error = true;
+        return;
+    }
+    if (!effects.pure) {
+        pf_b_refuse(b, effects.reason);
+    }
+    pf_effects_clear(&effects);
+}
+
 static void build_reduce(pf_builder *b, pf_state *list)
 {
     pf_watch watch = {.how = PF_WATCH_EXTRA, .parent = -1, .index = 0};
     pf_b_watched(b, watch);
+    require_pure(b, b->request->extra[0]);
     each(b, list, work_collect_final, -1, 0);
     pf_monoid monoid = pf_b_dead(b) ? PF_MONOID_NONE : monoid_of(b, b->request->extra[0]);
     bool ints = true;
@@ -572,6 +591,7 @@ static void build_reduce(pf_builder *b, pf_state *list)
     b->plan->monoid = ints && monoid == PF_MONOID_ADD ? monoid : PF_MONOID_NONE;
     yield_finals(b, false);
     b->plan->core.sink = PF_SINK_COLLECT;
+    b->plan->wants_rows = true;
 }
 
 static void build_tail(pf_builder *b, pf_state *list)
@@ -716,6 +736,9 @@ static bool compile(pf_builder *b)
         plan->core.nstages = 1;
         b->fn = NULL;
         status = pf_plan_compile(&plan->core);
+        if (status == PF_OK) {
+            status = pf_plan_find_stride(plan);
+        }
     }
     switch (status) {
     case PF_OK:
@@ -763,7 +786,6 @@ pf_pyplan *pf_plan_build(const pf_request *request)
         return NULL;
     }
     plan->refs = 1;
-    plan->stride_column = -1;
     b->request = request;
     b->plan = plan;
     b->fn = fn;

@@ -10,8 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../core/rewrite/rewrite.h"
+
 enum { PF_TIER_CPYTHON = 0, PF_TIER_VECTORS = 1, PF_TIER_AUTO = -1 };
 enum { PF_MAX_RULES = 192 };
+
+/* Rules of the binding's own stand behind those of rewrite.h. */
+enum { PF_RULE_RANGE_STRIDE = PF_RULE_COUNT, PF_ALL_RULES };
 
 /* A set of rewrite rules: bit i stands for rule i of those given to pf_config_add. */
 typedef struct pf_rule_set {

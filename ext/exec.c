@@ -24,6 +24,9 @@ typedef struct pf_exec {
     pf_scalar params[PF_MAX_PARAMS], again[PF_MAX_PARAMS];
     pf_report *report;
     int64_t rows, failed;
+    const pf_plan *core; /* the plan's own form, or the strided one */
+    pf_stride_rows stride; /* row i of the run is row first_row + i * row_step of the source */
+    bool strided;
     int64_t redo;     /* row that absorb could not take and CPython is to do, or -1 */
     bool gave_up;
     int64_t by_row;   /* >= 0: native running is over, each row from this one on is handed to the chain by itself */
@@ -91,11 +94,22 @@ static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uin
     return pf_gather_rows(&((pf_exec *)ctx)->gather, row0, n, columns, kind_memory);
 }
 
+/* Source row of a row of the run. */
+static int64_t source_row(const pf_exec *ex, int64_t row)
+{
+    if (!ex->strided) {
+        return row;
+    }
+    return row < ex->stride.n ? ex->stride.first_row + row * ex->stride.row_step : ex->rows;
+}
+
+static int64_t frontier(const pf_exec *ex) { return source_row(ex, pf_run_frontier(ex->run)); }
+
 static pf_status absorb(void *ctx, const pf_piece *piece)
 {
     pf_exec *ex = ctx;
     int status = ex->sink->type->piece(ex->sink, piece);
-    ex->redo = status == PF_SINK_REDO ? ex->sink->row : -1;
+    ex->redo = status == PF_SINK_REDO ? source_row(ex, ex->sink->row) : -1;
     return status < 0 ? PF_CALLBACK : PF_OK;
 }
 
@@ -137,7 +151,7 @@ static bool between_windows(pf_exec *ex, int *error)
     Py_BEGIN_ALLOW_THREADS
     Py_END_ALLOW_THREADS
     *error = 0;
-    if (pf_feed_suspend(ex->feed, pf_run_frontier(ex->run)) < 0 || PyErr_CheckSignals() < 0) {
+    if (pf_feed_suspend(ex->feed, frontier(ex)) < 0 || PyErr_CheckSignals() < 0) {
         *error = -1;
         return false;
     }
@@ -183,32 +197,32 @@ static pf_event advance(pf_exec *ex, pf_event_info *info)
 static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
 {
     if (!pf_gather_open(&ex->gather)) { /* other code ran since the last time */
-        return give_up(ex, pf_run_frontier(ex->run), row);
+        return give_up(ex, frontier(ex), row);
     }
     for (;;) {
         pf_event_info info;
         int error;
         switch (advance(ex, &info)) {
         case PF_EVENT_END:
-            return give_up(ex, pf_run_frontier(ex->run), row);
+            return give_up(ex, frontier(ex), row);
         case PF_EVENT_STOP:
-            return last_row(ex, info.row, row);
+            return last_row(ex, source_row(ex, info.row), row);
         case PF_EVENT_FAILED:
-            *row = ex->sink->row = info.row;
+            *row = ex->sink->row = source_row(ex, info.row);
             ex->failed++;
             count_bail(ex->report, &info);
             if (info.barrier || fails_too_often(ex, info.row)) {
                 ex->gave_up = true;
-                return last_row(ex, info.row, row);
+                return last_row(ex, *row, row);
             }
             return PF_FEED_ROW;
         case PF_EVENT_TICK:
             if (!between_windows(ex, &error)) {
-                *row = pf_run_frontier(ex->run);
+                *row = frontier(ex);
                 return error < 0 ? PF_FEED_ERROR : give_up(ex, *row, row);
             }
             if (!still_holds(ex) || !pf_gather_open(&ex->gather)) {
-                return give_up(ex, pf_run_frontier(ex->run), row);
+                return give_up(ex, frontier(ex), row);
             }
             break;
         case PF_EVENT_ERROR:
@@ -217,10 +231,10 @@ static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
                 return give_up(ex, ex->redo, row);
             }
             if (info.status == PF_CALLBACK) {
-                *row = pf_run_frontier(ex->run);
+                *row = frontier(ex);
                 return PF_FEED_ERROR;
             }
-            return give_up(ex, pf_run_frontier(ex->run), row); /* no memory to go on natively: CPython may have enough */
+            return give_up(ex, frontier(ex), row); /* no memory to go on natively: CPython may have enough */
         }
     }
 }
@@ -233,7 +247,7 @@ static pf_feed_answer pulled(void *ctx, int64_t *row)
         return single_row(ex, row);
     }
     if (ex->failed > 0 && !still_holds(ex)) {
-        return give_up(ex, pf_run_frontier(ex->run), row);
+        return give_up(ex, frontier(ex), row);
     }
     return next_row(ex, row);
 }
@@ -306,6 +320,23 @@ int pf_unread_reason(PyObject *iterable)
     return strcmp(Py_TYPE(iterable)->tp_name, "numpy.ndarray") == 0 ? PF_REASON_NUMPY_ARRAY : PF_REASON_NOT_LAZY;
 }
 
+/* Where the first filter of a range keeps every so-manieth row, only those are looked at. */
+static void choose_form(pf_exec *ex)
+{
+    pf_leaf *leaf = &ex->gather.leaves[0].leaf;
+    int64_t step;
+    ex->core = &ex->plan->core;
+    ex->strided = ex->plan->has_stride &&
+                  pf_stride_apply(&ex->plan->stride, ex->params, leaf->start, leaf->step, ex->rows, &ex->stride) &&
+                  !__builtin_mul_overflow(leaf->step, ex->stride.row_step, &step);
+    if (ex->strided) {
+        ex->core = &ex->plan->strided;
+        leaf->start += ex->stride.first_row * leaf->step;
+        leaf->step = step;
+        leaf->length = ex->stride.n;
+    }
+}
+
 static int make_run(pf_exec *ex, const pf_settings *settings)
 {
     pf_pyplan *plan = ex->plan;
@@ -314,7 +345,7 @@ static int make_run(pf_exec *ex, const pf_settings *settings)
         .threads = plan->caller_only ? 1 : settings->threads > 0 ? settings->threads : default_threads(),
         .min_rows = settings->min_rows,
         .window_ns = WINDOW_NS,
-        .rows = ex->rows,
+        .rows = ex->strided ? ex->stride.n : ex->rows,
         .params = ex->params,
         .strings = (const uint64_t *)(const void *)plan->strings,
         .str_view = pf_unicode_view,
@@ -322,7 +353,7 @@ static int make_run(pf_exec *ex, const pf_settings *settings)
         .fsum_flavour = PY_VERSION_HEX >= 0x030c0000 ? PF_FSUM_NEUMAIER : PF_FSUM_PLAIN,
         .fsum_guess = PF_FSUM_NO_GUESS,
     };
-    return pf_run_new(&plan->core, &config, &hooks, &ex->run) == PF_OK ? 0 : -1;
+    return pf_run_new(ex->core, &config, &hooks, &ex->run) == PF_OK ? 0 : -1;
 }
 
 /* The consumer's loop: 1 done, -1 exception. */
@@ -360,7 +391,7 @@ static void finish_report(pf_exec *ex)
     pf_stats_now.rows_native += stats.rows_native;
     pf_stats_now.rows_replayed += ex->failed;
     if (ex->gave_up) {
-        int64_t left = ex->rows - pf_run_frontier(ex->run);
+        int64_t left = ex->rows - frontier(ex);
         report->rows_fallback = left > 0 ? left : 0;
         pf_stats_now.rows_fallback += report->rows_fallback;
         ex->plan->next_rest = ex->plan->next_rest == 0 ? 4 : ex->plan->next_rest < MOST_REST ? ex->plan->next_rest * 2 : MOST_REST;
@@ -428,6 +459,7 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
         refuse(&report->refusal, PF_REASON_DEPTH);
     } else {
         ex->gather.plan = ex->plan;
+        choose_form(ex);
         status = run_plan(ex, iterator, settings);
     }
     return status;
@@ -470,6 +502,7 @@ int pf_exec_by_row(const pf_call *call)
             pf_feed_ops ops = {pulled, ex};
             ex->sink = call->sink;
             ex->by_row = 0;
+            ex->strided = false;
             pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
             ex->feed = pf_feed_attach(iterator, &ex->chain, &ops);
             if (ex->feed != NULL) {
@@ -481,6 +514,24 @@ int pf_exec_by_row(const pf_call *call)
     }
     Py_XDECREF(iterator);
     return status;
+}
+
+/* PUREFOLD_LOG=fallback: each distinct reason and place once. */
+static void log_once(const pf_refusal *refusal)
+{
+    static uint64_t seen[256]; /* hashes; a full table just repeats itself */
+    uint64_t h = (uint64_t)refusal->reason + 1;
+    for (const char *c = refusal->where; *c; c++) {
+        h = (h ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
+    }
+    for (int i = 0; i < 256 && seen[i] != h; i++) {
+        if (seen[i] == 0) {
+            seen[i] = h;
+            PySys_FormatStderr("purefold: %s: %s%s%s\n", pf_reason_code(refusal->reason), pf_reason_sentence(refusal->reason),
+                               refusal->where[0] ? " at " : "", refusal->where);
+            return;
+        }
+    }
 }
 
 int pf_exec_run(const pf_call *call)
@@ -502,6 +553,7 @@ int pf_exec_run(const pf_call *call)
             ex->feed = NULL;
             ex->sink = call->sink;
             ex->failed = ex->rows = 0;
+            ex->strided = false;
             ex->redo = ex->by_row = -1;
             ex->gave_up = false;
             ex->report = &own;
@@ -523,6 +575,9 @@ int pf_exec_run(const pf_call *call)
     } else {
         pf_stats_now.calls_fallback++;
         pf_stats_now.reasons[report->refusal.reason]++;
+        if (settings.log_fallback) {
+            log_once(&report->refusal);
+        }
     }
     return status;
 }

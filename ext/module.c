@@ -77,12 +77,11 @@ static int add_hooks(PyObject *module)
 static int add_config(PyObject *module)
 {
     static const char *rules[PF_MAX_RULES];
-    int n = 0;
-    for (; n < PF_RULE_COUNT; n++) {
-        rules[n] = pf_rules[n].name;
+    for (int i = 0; i < PF_RULE_COUNT; i++) {
+        rules[i] = pf_rules[i].name;
     }
-    rules[n++] = "range_stride";
-    return pf_config_add(module, rules, n);
+    rules[PF_RULE_RANGE_STRIDE] = "range_stride";
+    return pf_config_add(module, rules, PF_ALL_RULES);
 }
 
 static int engine_exec(PyObject *module)

@@ -46,6 +46,9 @@ void pf_pyplan_release(pf_pyplan *plan)
         return;
     }
     pf_plan_clear(&plan->core);
+    if (plan->has_stride) {
+        pf_plan_clear(&plan->strided);
+    }
     pf_watches_clear(&plan->watches);
     for (int i = 0; i < plan->ncolumns; i++) {
         disown_steps(plan->columns[i].path, plan->columns[i].npath);
@@ -266,26 +269,71 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
     return plan;
 }
 
-pf_status pf_plan_rewrite(pf_pyplan *plan, pf_fn *fn)
+static void read_options(pf_rewrite_options *options, bool *no_stride)
 {
     pf_settings settings;
     pf_settings_now(&settings);
+    for (int i = 0; i < PF_RULE_COUNT; i++) {
+        options->off[i] = pf_rule_set_has(&settings.rules_off, i);
+    }
+    *no_stride = pf_rule_set_has(&settings.rules_off, PF_RULE_RANGE_STRIDE);
+}
+
+static bool note_rule(pf_pyplan *plan, const char *rule)
+{
+    PyObject *name = PyUnicode_FromString(rule);
+    int status = name == NULL ? -1 : PyList_Append(plan->rules, name);
+    Py_XDECREF(name);
+    return status == 0;
+}
+
+pf_status pf_plan_rewrite(pf_pyplan *plan, pf_fn *fn)
+{
     pf_rewrite_options options;
     pf_rewrite_log log;
+    bool no_stride;
     memset(&log, 0, sizeof log);
-    for (int i = 0; i < PF_RULE_COUNT; i++) {
-        options.off[i] = pf_rule_set_has(&settings.rules_off, i);
-    }
+    read_options(&options, &no_stride);
     PF_TRY(pf_rewrite_run(fn, &options, &log));
     plan->rules = PyList_New(0);
     for (int i = 0; plan->rules != NULL && i < PF_RULE_COUNT; i++) {
-        PyObject *name = log.fired[i] > 0 ? PyUnicode_FromString(pf_rules[i].name) : NULL;
-        if (log.fired[i] > 0 && (name == NULL || PyList_Append(plan->rules, name) < 0)) {
+        if (log.fired[i] > 0 && !note_rule(plan, pf_rules[i].name)) {
             Py_CLEAR(plan->rules);
         }
-        Py_XDECREF(name);
     }
     return plan->rules != NULL ? PF_OK : PF_NOMEM;
+}
+
+pf_status pf_plan_find_stride(pf_pyplan *plan)
+{
+    pf_rewrite_options options;
+    bool no_stride;
+    read_options(&options, &no_stride);
+    const pf_fn *fn = plan->core.stages[0].fn;
+    int column = -1;
+    for (int i = 0; i < plan->ncolumns; i++) {
+        column = plan->columns[i].used && plan->columns[i].kinds == PF_K_I64 ? i : column;
+    }
+    bool range = plan->nleaves == 1 && plan->leaves[0].kind == PF_LEAF_RANGE;
+    /* fold's blocks are cut at row numbers, and rows of several stages are not looked at */
+    if (no_stride || !range || column < 0 || plan->consumer == PF_CONSUME_FOLD || plan->core.nstages != 1 ||
+        !pf_rewrite_find_stride(fn, (uint32_t)column, &plan->stride)) {
+        return PF_OK;
+    }
+    plan->strided = plan->core;
+    memset(plan->strided.stages, 0, sizeof plan->strided.stages);
+    pf_status status = pf_rewrite_with_stride(fn, &plan->stride, &options, NULL, &plan->strided.stages[0].fn);
+    if (status == PF_OK) {
+        status = pf_plan_compile(&plan->strided);
+    }
+    if (status == PF_OK && !note_rule(plan, "range_stride")) {
+        status = PF_NOMEM;
+    }
+    plan->has_stride = status == PF_OK;
+    if (status != PF_OK) {
+        pf_plan_clear(&plan->strided);
+    }
+    return status == PF_UNSUPPORTED ? PF_OK : status;
 }
 
 void pf_plan_forget_all(void)

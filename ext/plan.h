@@ -8,6 +8,7 @@
 #ifndef PF_EXT_PLAN_H
 #define PF_EXT_PLAN_H
 
+#include "../core/rewrite/rewrite.h"
 #include "../core/run/run.h"
 #include "chain.h"
 #include "watch.h"
@@ -132,8 +133,10 @@ typedef struct pf_pyplan {
     bool wants_rows;    /* the sink needs the source row of each output */
     PyObject *rules;    /* owned list of str: rewrite rules that fired */
     PyObject *functions; /* owned list of str: what was inlined, for explain */
-    /* range_stride: leaf column the first filter is on, or -1 */
-    int stride_column;
+    /* range_stride: the same pipeline over only those rows of its range that the first filter keeps (has_stride) */
+    bool has_stride;
+    pf_stride stride;
+    pf_plan strided;
     /* back-off: runs left for which the plan is not even tried (atomic in effect: guarded by the GIL) */
     int32_t rest, next_rest;
     /* of the last kernels, to plan the next call */
@@ -161,6 +164,8 @@ pf_pyplan *pf_plan_build(const pf_request *request);
 
 /* Applies the rewrite rules that are switched on (plan.c). */
 PF_MUST_CHECK pf_status pf_plan_rewrite(pf_pyplan *plan, pf_fn *fn);
+/* Looks for a range_stride in the compiled plan and compiles the second form. */
+PF_MUST_CHECK pf_status pf_plan_find_stride(pf_pyplan *plan);
 
 void pf_plan_forget_all(void); /* empties the cache */
 
