@@ -123,6 +123,7 @@ static void run_op(run *r, const pf_step *s, pf_kernel kernel)
     const bool scalar = r->p->values[s->d].scalar;
     const uint8_t *mask = scalar ? NULL : mask_bytes(r, s->mask);
     d->seen = s->kd;
+    d->range = s->op == PF_OP_toint ? (pf_interval){0, 1} : PF_INTERVAL_ALL;
     if (kernel(d->data, a, b, mask, scalar ? 1 : r->m->n) != 0) {
         fail_lanes(r, s, kernel);
     }
@@ -236,6 +237,12 @@ static void run_str(run *r, const pf_step *s)
 
 /* ---- choice and kinds ---- */
 
+/* The interval of a's lanes, of which only some kinds are meant. */
+static pf_interval range_of(const pf_state *a, pf_kinds seen)
+{
+    return (seen & PF_K_I64) != 0 ? a->range : PF_INTERVAL_EMPTY;
+}
+
 /* All lanes of d become those of a. */
 static void assign(run *r, pf_val to, pf_val from, pf_kinds seen)
 {
@@ -258,7 +265,7 @@ static void assign(run *r, pf_val to, pf_val from, pf_kinds seen)
         memcpy(d->kind, r->st[from].kind, n);
     }
     d->seen = seen;
-    d->range = r->st[from].range;
+    d->range = range_of(&r->st[from], seen);
 }
 
 static void run_blend(run *r, const pf_step *s)
@@ -285,7 +292,7 @@ static void run_blend(run *r, const pf_step *s)
         r->k->blend[PF_LANE_BYTE][uniform](d->kind, mask, uniform ? &seen : a->kind, r->m->n);
     }
     d->seen = both;
-    d->range = pf_interval_union(d->range, a->range);
+    d->range = pf_interval_union(d->range, range_of(a, seen));
 }
 
 static void run_select(run *r, const pf_step *s)
@@ -313,7 +320,7 @@ static void run_select(run *r, const pf_step *s)
         r->k->select[PF_LANE_BYTE][form](d->kind, c, ua ? &sa : a->kind, ub ? &sb : b->kind, r->m->n);
     }
     d->seen = both;
-    d->range = pf_interval_union(a->range, b->range);
+    d->range = pf_interval_union(range_of(a, sa), range_of(b, sb));
 }
 
 static void run_is_kind(run *r, const pf_step *s)
