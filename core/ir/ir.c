@@ -321,8 +321,7 @@ pf_ref pf_ir_select(pf_fn *fn, pf_ref cond, pf_ref a, pf_ref b)
     if (!operand_ok(fn, cond) || !operand_ok(fn, a) || !operand_ok(fn, b)) {
         return PF_NOREF;
     }
-    pf_kinds kinds = fn->insts[a].kinds | fn->insts[b].kinds;
-    return pf_ir_emit(fn, &(pf_inst){.op = PF_OP_select, .kinds = kinds, .a = cond, .b = a, .c = b});
+    return pf_ir_emit(fn, &(pf_inst){.op = PF_OP_select, .kinds = fn->insts[a].kinds, .a = cond, .b = a, .c = b});
 }
 
 pf_ref pf_ir_is_kind(pf_fn *fn, pf_ref v, pf_kinds kinds)

@@ -22,7 +22,6 @@
 #include "ir_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,6 +151,12 @@ static pf_status kinds(parser *p, pf_kinds *out)
     return PF_OK;
 }
 
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef", *found = c != '\0' ? strchr(digits, c) : NULL;
+    return found != NULL ? (int)(found - digits) : -1;
+}
+
 /* A quoted string, in the function's arena. */
 static pf_status quoted(parser *p, char **out)
 {
@@ -164,12 +169,15 @@ static pf_status quoted(parser *p, char **out)
     }
     *out = s;
     while (*p->at != '"') {
-        unsigned code;
         if (*p->at == '\0' || *p->at == '\n') {
             return wrong(p, "a string has no end");
         }
-        if (p->at[0] == '\\' && p->at[1] == 'x' && sscanf(p->at + 2, "%2x", &code) == 1 && code != 0) {
-            *s++ = (char)code;
+        if (p->at[0] == '\\' && p->at[1] == 'x') {
+            int high = hex_digit(p->at[2]), low = high < 0 ? -1 : hex_digit(p->at[3]);
+            if (low < 0 || high + low == 0) {
+                return wrong(p, "\\x takes two digits, not both 0");
+            }
+            *s++ = (char)(high * 16 + low);
             p->at += 4;
             continue;
         }
@@ -242,11 +250,13 @@ static pf_status literal_nan(parser *p, pf_ref *out)
 {
     uint64_t bits = UINT64_C(0x7ff8000000000000);
     if (accept(p, '(')) {
-        char *end;
-        bits = strtoull(p->at, &end, 16);
-        p->at = end;
-        if (!accept(p, ')')) {
-            return wrong(p, "nan's bits have no end");
+        char *end = NULL;
+        if (p->at[0] == '0' && p->at[1] == 'x') {
+            bits = strtoull(p->at, &end, 16);
+            p->at = end;
+        }
+        if (end == NULL || !accept(p, ')')) {
+            return wrong(p, "nan's bits are written (0x...)");
         }
     }
     double v;
@@ -425,7 +435,7 @@ static pf_status plain(parser *p, pf_op op, pf_kinds suffix, pf_kinds declared, 
     if (suffix != 0 && suffix != fn->insts[inst.a].kinds) {
         return wrong(p, "the first operand is of another kind");
     }
-    inst.kinds = op == PF_OP_select   ? fn->insts[inst.b].kinds | fn->insts[inst.c].kinds
+    inst.kinds = op == PF_OP_select   ? fn->insts[inst.b].kinds
                  : op == PF_OP_narrow ? declared
                                       : pf_ir_result(op, fn->insts[inst.a].kinds);
     *out = pf_ir_emit(fn, &inst);

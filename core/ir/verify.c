@@ -184,8 +184,8 @@ static pf_status check_declared(const check *c, pf_ref r, const pf_inst *inst)
         ok = inst->imm.k < fn->ncolumns && inst->kinds == fn->columns[inst->imm.k].kinds;
         break;
     case PF_OP_select:
-        ok = fn->insts[inst->a].kinds == PF_K_BOOL &&
-             inst->kinds == (fn->insts[inst->b].kinds | fn->insts[inst->c].kinds);
+        ok = fn->insts[inst->a].kinds == PF_K_BOOL && inst->kinds == fn->insts[inst->b].kinds &&
+             inst->kinds == fn->insts[inst->c].kinds;
         break;
     case PF_OP_is_kind:
         ok = inst->imm.i > 0 && inst->imm.i <= PF_K_ALL;
