@@ -174,8 +174,7 @@ bool pf_type_is_tuple(PyTypeObject *type)
         return true;
     }
     return PyType_IsSubtype(type, &PyTuple_Type) && type->tp_iter == PyTuple_Type.tp_iter &&
-           type->tp_getattro == PyObject_GenericGetAttr && type->tp_as_sequence != NULL && type->tp_as_mapping != NULL &&
-           type->tp_as_sequence->sq_item == PyTuple_Type.tp_as_sequence->sq_item &&
+           type->tp_getattro == PyObject_GenericGetAttr && type->tp_as_mapping != NULL &&
            type->tp_as_mapping->mp_subscript == PyTuple_Type.tp_as_mapping->mp_subscript;
 }
 
