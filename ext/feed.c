@@ -504,6 +504,10 @@ static int bear(pf_feed *feed) {
                 return -1;
             }
             feed->born[feed->nborn++] = leaf->iterator;
+            if (leaf->kind == PF_LEAF_RANGE && pf_type_of(leaf->iterator) != PF_T_RANGE_ITER) {
+                PyErr_SetString(PyExc_SystemError, "a range of 64 bits made another iterator");
+                return -1;
+            }
         }
     }
     return 0;
@@ -539,7 +543,12 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     copy_chain(&feed->chain, chain);
     hold(&feed->chain);
     feed_structural(chain, structural);
-    if (add_slots(feed, structural, 0, -1, 0) < 0 || bear(feed) < 0) {
+    int collecting = PyGC_Disable(); /* a finalizer must not come between reading the chain and claiming it */
+    bool made = add_slots(feed, structural, 0, -1, 0) == 0 && bear(feed) == 0;
+    if (collecting) {
+        PyGC_Enable();
+    }
+    if (!made) {
         drop(feed);
         return NULL;
     }

@@ -88,11 +88,26 @@ pf_gen_state pf_gen_state_of(PyObject *generator) {
     }
 }
 
+/* Names of code are interned: one that has been seen is known again by its address. */
+static PyObject *known_name, *known_local;
+
+static bool named(PyObject *name, PyObject **known, const char *text) {
+    if (name == *known) {
+        return true;
+    }
+    if (PyUnicode_CompareWithASCIIString(name, text) != 0) {
+        return false;
+    }
+    if (*known == NULL && PyUnicode_CHECK_INTERNED(name)) {
+        *known = Py_NewRef(name); /* for good */
+    }
+    return true;
+}
+
 static bool is_genexpr(const PyCodeObject *code) {
     return (code->co_flags & ~KNOWN_FLAGS) == 0 && (code->co_flags & CO_GENERATOR) != 0 && code->co_argcount == 1 &&
-           code->co_kwonlyargcount == 0 && code->co_nlocalsplus > 0 &&
-           PyUnicode_CompareWithASCIIString(code->co_name, "<genexpr>") == 0 &&
-           PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(code->co_localsplusnames, 0), ".0") == 0;
+           code->co_kwonlyargcount == 0 && code->co_nlocalsplus > 0 && named(code->co_name, &known_name, "<genexpr>") &&
+           named(PyTuple_GET_ITEM(code->co_localsplusnames, 0), &known_local, ".0");
 }
 
 int pf_gen_source(PyObject *generator, PyObject **source, bool *started) {

@@ -139,12 +139,17 @@ static int whole(pf_leaf *out, pf_leaf_kind kind, pf_type_id iterator_type, Py_s
 static int read_range_object(pf_leaf *out) {
     const pf_range *range = (const pf_range *)out->container;
     int over_start = 0, over_step = 0, over_length = 0, over_stop = 0;
-    out->start = PyLong_AsLongLongAndOverflow(range->start, &over_start);
-    out->step = PyLong_AsLongLongAndOverflow(range->step, &over_step);
-    out->length = PyLong_AsLongLongAndOverflow(range->length, &over_length);
+    long long start = PyLong_AsLongLongAndOverflow(range->start, &over_start);
+    long long step = PyLong_AsLongLongAndOverflow(range->step, &over_step);
+    long long length = PyLong_AsLongLongAndOverflow(range->length, &over_length), last;
     (void)PyLong_AsLongLongAndOverflow(range->stop, &over_stop);
     out->kind = PF_LEAF_RANGE;
-    if (over_start || over_step || over_length || over_stop) {
+    out->start = start;
+    out->step = step;
+    out->length = length;
+    /* where the item after the last would be must fit too: else iter() makes another kind of iterator */
+    if (over_start || over_step || over_length || over_stop || __builtin_mul_overflow(length, step, &last) ||
+        __builtin_add_overflow(start, last, &last)) {
         return PF_REASON_RANGE_TOO_LARGE;
     }
     return pf_types.range_ok && pf_types.ok[PF_T_RANGE_ITER] ? 0 : PF_REASON_UNTESTED_TYPE;

@@ -105,6 +105,9 @@ LEAVES = {
     "memoryview_strided": (lambda: iter(memoryview(array("i", XS))[::2]), 10),
 }
 
+# itertools objects may still be reduced up to 3.13, with a warning from 3.12
+pytestmark = pytest.mark.filterwarnings("ignore:Pickle, copy, and deepcopy support:DeprecationWarning")
+
 CASES = [Case("leaf_" + k, chain_of(lambda it: it, leaf), range(n), n) for k, (leaf, n) in LEAVES.items()]
 CASES += [Case("genexpr_" + k, over(leaf, n), range(n), n) for k, (leaf, n) in LEAVES.items()]
 
@@ -382,7 +385,7 @@ FAILING = {
     "map": chain_of(lambda it: map(fails_at, it), xs),
     "map_two": chain_of(lambda a, b: map(lambda x, y: fails_at(x) + y, a, b), xs, ys),
     "zip_left": chain_of(lambda a, b: zip((fails_at(x) for x in a), b), xs, ys),
-    "zip_right": chain_of(lambda a, b: zip(b, (fails_at(x) for x in a), map(triple, b)), xs, ys),
+    "zip_right": chain_of(lambda a, b, c: zip(b, (fails_at(x) for x in a), map(triple, c)), xs, ys, ys),
     "filter": chain_of(lambda it: filter(fails_at, it), xs),
     "enumerate": chain_of(lambda it: enumerate(map(fails_at, it)), xs),
     "islice": chain_of(lambda it: itertools.islice(map(fails_at, it), 4, 18), xs),
@@ -398,11 +401,6 @@ def test_exception(name, before):
     if name == "islice_skipped":
         before = []
     shift = 1 if name == "genexpr_started" else 0
-    if name == "zip_right":
-        case = None
-        with pytest.raises(AssertionError):
-            assert _engine._feed_demo(FAILING[name]()[0], [], [], 0) is None  # b is reachable twice
-        return
     case = Case(name, FAILING[name], [], 20)
     chain, watched = case.make()
     with pytest.raises(KeyError) as reference:
