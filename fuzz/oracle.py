@@ -160,7 +160,7 @@ class Watcher:
     def norm_exception(self, error: BaseException | None, depth: int) -> Any:
         if error is None or depth > 4:
             return None
-        args = tuple(arg.replace("fold() of", "reduce() of") if type(arg) is str else arg for arg in error.args)
+        args = tuple(arg.replace("no identity value", "no initial value").replace("fold() of", "reduce() of") if type(arg) is str else arg for arg in error.args)
         return (
             type(error).__qualname__, self.norm(args, {}), self.frames(error), getattr(error, "__notes__", None),
             self.norm_exception(error.__cause__, depth + 1), self.norm_exception(error.__context__, depth + 1),

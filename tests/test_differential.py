@@ -20,7 +20,7 @@ try:
 except ImportError:
     given = None
 
-BATCHES, PER_BATCH = 20, 150
+BATCHES, PER_BATCH = 20, 60
 
 
 def judge(program):
@@ -57,7 +57,7 @@ def test_seeded_programs(batch):
 if given:
 
     @pytest.mark.fuzz
-    @settings(max_examples=300, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.randoms(use_true_random=False))
     def test_programs_chosen_by_hypothesis(rnd):
         check(generate("hypothesis", rnd))
