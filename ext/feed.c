@@ -197,7 +197,30 @@ static PyObject *serve(pf_feed *feed, feed_slot *slot, int64_t row) {
     return item;
 }
 
+/* In zip(a, g) or map(f, a, g), a generator g is not inside of a pull when a is asked for its next row: it rests at the
+ * yield of the row before, with that row's values in its locals, and may never be pulled again (a ends, or raises).
+ * If the row before was computed natively, g takes it now and its item is dropped: a pure function of a row that is
+ * known to succeed. */
+static int catch_up(pf_feed *feed, int64_t row) {
+    if (feed->nlaggards == 0 || row == 0 || feed->seen == row - 1) {
+        return 0;
+    }
+    advance_to(feed, row - 1);
+    feed->row = feed->seen = row - 1;
+    for (int i = 0; i < feed->nlaggards; i++) {
+        PyObject *item = forward(feed->chain.nodes[feed->laggards[i]].object);
+        if (item == NULL && PyErr_Occurred()) {
+            return -1;
+        }
+        Py_XDECREF(item);
+    }
+    return 0;
+}
+
 static PyObject *go_transparent(pf_feed *feed, const feed_slot *slot, int64_t row) {
+    if (catch_up(feed, row) < 0) {
+        return NULL;
+    }
     settle_at(feed, row);
     feed->transparent = true;
     feed->row = -1;
@@ -208,11 +231,14 @@ static PyObject *go_transparent(pf_feed *feed, const feed_slot *slot, int64_t ro
 static PyObject *serve_skipped(pf_feed *feed, feed_slot *slot, int64_t row, pf_feed_answer answer) {
     int64_t input = feed_ordinal(&feed->chain, feed->chain.nodes[feed->skip_node].children[0], row);
     int64_t before = feed_row_of(&feed->chain, feed->chain.nodes[feed->skip_node].children[0], input - 1);
+    if (catch_up(feed, before) < 0) {
+        return NULL;
+    }
     advance_to(feed, before);
     feed_place_skip(feed, input);
     feed->pending = row;
     feed->pending_answer = answer;
-    feed->row = before;
+    feed->row = feed->seen = before;
     PyObject *item = serve(feed, slot, before);
     if (item == NULL && !PyErr_Occurred()) { /* the list has shrunk meanwhile */
         feed->pending = -1;
@@ -253,8 +279,11 @@ static PyObject *act_on(pf_feed *feed, feed_slot *slot, pf_feed_answer answer, i
         return serve_skipped(feed, slot, row, answer);
     }
     if (answer == PF_FEED_ROW) {
+        if (catch_up(feed, row) < 0) {
+            return NULL;
+        }
         advance_to(feed, row);
-        feed->row = row;
+        feed->row = feed->seen = row;
         PyObject *item = serve(feed, slot, row);
         if (item != NULL || PyErr_Occurred()) {
             return item;
@@ -384,50 +413,16 @@ int pf_feed_refuses(const pf_chain *chain) {
     return 0;
 }
 
-static int64_t earlier(int64_t a, int64_t b) {
-    return a < 0 || (b >= 0 && b < a) ? b : a;
-}
-
-/* Rows of a chain with several feeders: one item per row each. */
-static int64_t rows_below(const pf_chain *chain, const bool *structural, int n) {
-    const pf_node *node = &chain->nodes[n];
-    int64_t rows = INT64_MAX;
-    if (structural[n]) {
-        return feed_length(chain, n);
-    }
-    for (int i = 0; i < node->nchildren; i++) {
-        int64_t other = rows_below(chain, structural, node->children[i]);
-        rows = other < rows ? other : rows;
-    }
-    return rows;
-}
-
-static bool has_genexpr(const pf_chain *chain, int n) {
-    const pf_node *node = &chain->nodes[n];
-    for (int i = 0; i < node->nchildren; i++) {
-        if (has_genexpr(chain, node->children[i])) {
-            return true;
-        }
-    }
-    return node->kind == PF_NODE_GENEXPR;
-}
-
 int64_t pf_feed_must_last(const pf_chain *chain) {
     bool structural[PF_MAX_NODES];
-    int64_t last = -1;
     feed_structural(chain, structural);
     for (int n = 0; n < chain->nnodes; n++) {
         const pf_node *node = &chain->nodes[n];
         if (node->kind == PF_NODE_ISLICE && !structural[n] && node->stop > node->next) {
-            last = earlier(last, feed_row_of(chain, node->children[0], node->stop - node->count - 1));
-        }
-        for (int i = 1; i < node->nchildren && !structural[n]; i++) {
-            if (has_genexpr(chain, node->children[i])) {
-                last = earlier(last, rows_below(chain, structural, n) - 1);
-            }
+            return feed_row_of(chain, node->children[0], node->stop - node->count - 1);
         }
     }
-    return last;
+    return -1;
 }
 
 /* ---- attach and detach ---- */
@@ -474,6 +469,28 @@ static int add_slot(pf_feed *feed, int node, int parent, int child) {
     f->slot = feed->nslots;
     feed->slots[feed->nslots++] = (feed_slot){.feeder = f, .node = node, .parent = parent, .child = child};
     return 0;
+}
+
+static bool has_genexpr(const pf_chain *chain, int n) {
+    const pf_node *node = &chain->nodes[n];
+    for (int i = 0; i < node->nchildren; i++) {
+        if (has_genexpr(chain, node->children[i])) {
+            return true;
+        }
+    }
+    return node->kind == PF_NODE_GENEXPR;
+}
+
+/* Subtrees behind the first child of a map or zip, if there are generators in them. */
+static void find_laggards(pf_feed *feed, const bool *structural, int n) {
+    const pf_node *node = &feed->chain.nodes[n];
+    for (int i = 0; i < node->nchildren && !structural[n]; i++) {
+        if (i == 0) {
+            find_laggards(feed, structural, node->children[i]);
+        } else if (has_genexpr(&feed->chain, node->children[i])) {
+            feed->laggards[feed->nlaggards++] = node->children[i];
+        }
+    }
 }
 
 /* Feeders for the largest structural subtrees, from left to right: that is in the order CPython pulls them. */
@@ -536,9 +553,9 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     feed->ops = *ops;
     feed->thread = PyThreadState_Get();
     feed->busy = feed->transparent = feed->restored = feed->suspended = feed->foreign = feed->in_skip = false;
-    feed->row = feed->pending = -1;
+    feed->row = feed->pending = feed->seen = -1;
     feed->skip_node = -1;
-    feed->nsteps = feed->nslots = feed->nborn = 0;
+    feed->nsteps = feed->nlaggards = feed->nslots = feed->nborn = 0;
     feed->root = Py_NewRef(root);
     copy_chain(&feed->chain, chain);
     hold(&feed->chain);
@@ -555,6 +572,9 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     for (int i = 0; i < feed->nslots; i++) {
         const feed_slot *slot = &feed->slots[i];
         swap_holder(feed, slot, real_of(feed, slot), (PyObject *)slot->feeder);
+    }
+    if (feed->nslots > 1) {
+        find_laggards(feed, structural, 0);
     }
     claim(feed);
     return feed;

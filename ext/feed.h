@@ -41,9 +41,8 @@ int pf_feed_init(void); /* at module exec; -1 with an error set */
  * or skipping islices below enumerate, islice, or a zip or map of several; islices over computed values with a step, or several of
  * them. `if`s of generator expressions in these places are for the caller to refuse. */
 int pf_feed_refuses(const pf_chain *chain);
-/* The row that must be answered with PF_FEED_LAST_ROW if it is reached, because the chain ends behind it without pulling everything
- * once more: at the stop of an islice over computed values; or where a generator is not the first child of a map or zip, and is left
- * suspended when one before it ends. -1: none. */
+/* The row that must be answered with PF_FEED_LAST_ROW if it is reached: the last before the stop of an islice over computed values,
+ * which ends without another pull. -1: none. */
 int64_t pf_feed_must_last(const pf_chain *chain);
 
 /* root: the outermost iterator (may itself be a leaf). Returns NULL with an error set on memory trouble. The feed keeps what it

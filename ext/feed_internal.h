@@ -37,11 +37,13 @@ struct pf_feed {
     bool suspended;
     bool foreign;     /* another thread has pulled a feeder and may still be inside of that pull */
     int64_t row;      /* the row being handed over, -1: none */
+    int64_t seen;     /* the last row that CPython has computed, -1: none */
     int64_t pending;  /* the row that follows once the skipping islice has had its item (feed_place.c), -1: none */
     pf_feed_answer pending_answer;
     int steps[PF_MAX_NODES], nsteps; /* enumerate and islice over computed values */
     int skip_node;    /* the islice over computed values, -1: none */
     bool in_skip;     /* the pull in progress comes from its skipping loop */
+    int laggards[PF_MAX_NODES], nlaggards; /* see catch_up in feed.c */
     int nslots, nborn;
     feed_slot slots[PF_MAX_LEAVES];
     PyObject *root;   /* owned */
@@ -59,8 +61,6 @@ void feed_structural(const pf_chain *chain, bool out[PF_MAX_NODES]);
 int64_t feed_ordinal(const pf_chain *chain, int node, int64_t row);
 /* The row whose item is a node's item number k. */
 int64_t feed_row_of(const pf_chain *chain, int node, int64_t k);
-/* How many items a structural node has. */
-int64_t feed_length(const pf_chain *chain, int node);
 /* Item number k of a structural node; new reference. NULL: an error, or without one: there is no such item now. */
 PyObject *feed_item(const pf_chain *chain, int node, int64_t k);
 /* Sets a structural subtree as it stands after exactly k items. */

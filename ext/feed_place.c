@@ -76,24 +76,6 @@ int64_t feed_row_of(const pf_chain *chain, int n, int64_t k) {
     return feed_row_of(chain, node->children[0], k);
 }
 
-int64_t feed_length(const pf_chain *chain, int n) {
-    const pf_node *node = &chain->nodes[n];
-    if (node->kind == PF_NODE_LEAF) {
-        return leaf_of(chain, n)->length;
-    }
-    int64_t length = feed_length(chain, node->children[0]);
-    for (int i = 1; i < node->nchildren; i++) {
-        int64_t other = feed_length(chain, node->children[i]);
-        length = node->kind == PF_NODE_CHAIN ? length + other : min64(length, other);
-    }
-    if (node->kind == PF_NODE_ISLICE) {
-        int64_t skipped = node->next - node->count;
-        length = length <= skipped ? 0 : (length - skipped - 1) / node->islice_step + 1;
-        length = min64(length, islice_limit(node));
-    }
-    return length;
-}
-
 /* ---- items ---- */
 
 /* The segment of a chain that item k is in, and k within it; the number of segments when there is none. */

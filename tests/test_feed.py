@@ -378,6 +378,10 @@ def fails_at(x):
     return x
 
 
+def enumerate_values(it):
+    return map(lambda pair: pair[0] + pair[1], enumerate(map(triple, it), 3))
+
+
 FAILING = {
     "genexpr": chain_of(lambda it: (fails_at(x) for x in it), xs),
     "genexpr_started": started(lambda it: (fails_at(x) for x in it), xs),
@@ -386,6 +390,10 @@ FAILING = {
     "map_two": chain_of(lambda a, b: map(lambda x, y: fails_at(x) + y, a, b), xs, ys),
     "zip_left": chain_of(lambda a, b: zip((fails_at(x) for x in a), b), xs, ys),
     "zip_right": chain_of(lambda a, b, c: zip(b, (fails_at(x) for x in a), map(triple, c)), xs, ys, ys),
+    "zip_first": chain_of(lambda a, b: zip((fails_at(x) for x in a), (y * 2 for y in b)), xs, ys),
+    "zip_first_deep": chain_of(
+        lambda a, b, c: zip(map(fails_at, a), map(add, (y * 2 for y in b), (y for y in enumerate_values(c)))), xs, ys, xs
+    ),
     "filter": chain_of(lambda it: filter(fails_at, it), xs),
     "enumerate": chain_of(lambda it: enumerate(map(fails_at, it)), xs),
     "islice": chain_of(lambda it: itertools.islice(map(fails_at, it), 4, 18), xs),
