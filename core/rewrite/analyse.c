@@ -112,7 +112,8 @@ static void find_live(pf_rw *rw)
     bool all = !pf_rw_on(rw, PF_RULE_dead_values);
     for (pf_ref r = rw->old->ninsts - 1; r > 0; r--) {
         const pf_inst *inst = &rw->old->insts[r];
-        rw->live[r] |= all || inst->kinds == 0 || pf_rw_can_bail(rw->old, inst);
+        bool checked = inst->op == PF_OP_column && rw->old->columns[inst->imm.k].checked;
+        rw->live[r] |= all || inst->kinds == 0 || checked || pf_rw_can_bail(rw->old, inst);
         if (!rw->live[r]) {
             continue;
         }
@@ -155,18 +156,19 @@ static void find_same(pf_rw *rw)
     }
 }
 
+/* Of blocks alike the last stands for all, so that edges still go forward. */
 static void find_end_like(pf_rw *rw)
 {
     const pf_fn *fn = rw->old;
-    pf_block first[2] = {PF_NOBLOCK, PF_NOBLOCK};
-    for (pf_block b = 0; b < fn->nblocks; b++) {
+    pf_block last[2] = {PF_NOBLOCK, PF_NOBLOCK};
+    for (pf_block b = fn->nblocks; b-- > 0;) {
         uint8_t op = pf_rw_terminator(fn, b)->op;
         rw->end_like[b] = b;
         if ((op != PF_OP_end && op != PF_OP_stop) || !pf_rw_is_empty(fn, b) || fn->blocks[b].nargs > 0 ||
             !pf_rw_on(rw, PF_RULE_thread_jumps)) {
             continue;
         }
-        pf_block *one = &first[op == PF_OP_stop];
+        pf_block *one = &last[op == PF_OP_stop];
         *one = *one == PF_NOBLOCK ? b : *one;
         rw->end_like[b] = *one;
     }

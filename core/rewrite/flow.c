@@ -133,7 +133,7 @@ static void copy_inst(pf_rw *rw, pf_ref old)
     if (pf_ir_is_pinned(inst.op)) {
         if (!rw->live[old] && inst.op == PF_OP_column) {
             pf_rw_fired(rw, PF_RULE_dead_values);
-        } else if (!pf_rw_on(rw, PF_RULE_dead_values)) {
+        } else if (inst.op == PF_OP_column || !pf_rw_on(rw, PF_RULE_dead_values)) {
             (void)pf_rw_value(rw, old);
         }
         return;

@@ -76,32 +76,38 @@ static void mark_uses(const pf_fn *fn, bool *used)
     }
 }
 
-/* Law 5 of rules.def: a column that was used is read on, for the sake of the kinds that bail there. */
-static pf_status keep_checking(const pf_rw *rw)
+/* Law 5 of rules.def: columns that are read for the sake of the kinds that bail there, if for nothing else. */
+static pf_status find_needed(const pf_fn *fn, bool **out)
 {
-    pf_fn *fn = rw->fn;
-    bool *used = pf_mem_calloc(rw->old->ninsts, sizeof *used);
-    if (used == NULL) {
-        return PF_NOMEM;
-    }
-    mark_uses(rw->old, used);
-    for (pf_ref r = 1; r < rw->old->blocks[0].end; r++) {
-        const pf_inst *inst = &rw->old->insts[r];
-        if (inst->op != PF_OP_column || (inst->kinds & PF_K_OBJ) || fn->failed) {
-            continue;
-        }
-        bool there = false;
-        for (uint32_t i = 0; i < fn->npinned; i++) {
-            const pf_inst *p = &fn->insts[fn->pinned[i]];
-            there |= p->op == PF_OP_column && p->imm.k == inst->imm.k;
-        }
-        if (!there && (used[r] || fn->columns[inst->imm.k].checked)) {
-            fn->columns[inst->imm.k].checked = true;
-            (void)pf_ir_column(fn, inst->imm.k);
+    bool *used = pf_mem_calloc(fn->ninsts, sizeof *used), *needed = pf_mem_calloc(fn->ncolumns + 1, sizeof *needed);
+    if (used != NULL && needed != NULL) {
+        mark_uses(fn, used);
+        for (pf_ref r = 1; r < fn->blocks[0].end; r++) {
+            const pf_inst *inst = &fn->insts[r];
+            if (inst->op == PF_OP_column) {
+                needed[inst->imm.k] = (used[r] && !(inst->kinds & PF_K_OBJ)) || fn->columns[inst->imm.k].checked;
+            }
         }
     }
     pf_mem_free(used);
-    return fn->failed ? PF_NOMEM : PF_OK;
+    *out = needed;
+    return used != NULL && needed != NULL ? PF_OK : PF_NOMEM;
+}
+
+static void keep_checking(const pf_rw *rw)
+{
+    pf_fn *fn = rw->fn;
+    for (uint32_t c = 0; c < fn->ncolumns && !fn->failed; c++) {
+        bool there = !rw->needed[c];
+        for (uint32_t i = 0; i < fn->npinned; i++) {
+            const pf_inst *p = &fn->insts[fn->pinned[i]];
+            there |= p->op == PF_OP_column && p->imm.k == c;
+        }
+        if (!there) {
+            fn->columns[c].checked = true;
+            (void)pf_ir_column(fn, c);
+        }
+    }
 }
 
 /* ---- a round ---- */
@@ -154,7 +160,7 @@ static pf_status build(pf_rw *rw)
     if (rw->failed || rw->fn->failed) {
         return PF_NOMEM;
     }
-    PF_TRY(keep_checking(rw));
+    keep_checking(rw);
     PF_TRY(pf_ir_arrange(rw->fn, NULL, 0));
 #ifndef NDEBUG
     PF_TRY(pf_ir_verify(rw->fn, NULL, 0));
@@ -163,10 +169,10 @@ static pf_status build(pf_rw *rw)
 }
 
 /* Builds *out from old; *changed tells whether they differ. */
-static pf_status round_of(const pf_fn *old, const pf_rewrite_options *options, pf_rewrite_log *log,
-                          const pf_stride *stride, pf_fn **out, bool *changed)
+static pf_status round_of(const pf_fn *old, const bool *needed, const pf_rewrite_options *options,
+                          pf_rewrite_log *log, const pf_stride *stride, pf_fn **out, bool *changed)
 {
-    pf_rw rw = {.old = old, .fn = pf_ir_new(), .options = options, .log = log, .stride = stride};
+    pf_rw rw = {.old = old, .fn = pf_ir_new(), .needed = needed, .options = options, .log = log, .stride = stride};
     if (rw.fn == NULL) {
         return PF_NOMEM;
     }
@@ -191,13 +197,15 @@ static void become(pf_fn *fn, pf_fn *fresh)
     pf_ir_free(fresh);
 }
 
-pf_status pf_rewrite_run(pf_fn *fn, const pf_rewrite_options *options, pf_rewrite_log *log)
+/* Rounds until nothing changes; the first may know of a stride. */
+static pf_status all_rounds(const pf_fn *fn, const pf_rewrite_options *options, pf_rewrite_log *log,
+                            const pf_stride *stride, pf_fn **out)
 {
     pf_fn *best = NULL, *fresh = NULL;
-    bool changed = true;
-    pf_status status = PF_OK;
+    bool changed = true, *needed = NULL;
+    pf_status status = find_needed(fn, &needed);
     for (int i = 0; i < MAX_ROUNDS && changed && status == PF_OK; i++) {
-        status = round_of(best != NULL ? best : fn, options, log, NULL, &fresh, &changed);
+        status = round_of(best != NULL ? best : fn, needed, options, log, i == 0 ? stride : NULL, &fresh, &changed);
         if (status == PF_OK) {
             pf_ir_free(best);
             best = fresh;
@@ -205,25 +213,27 @@ pf_status pf_rewrite_run(pf_fn *fn, const pf_rewrite_options *options, pf_rewrit
         if (log != NULL) {
             log->rounds++;
         }
+        changed |= i == 0 && stride != NULL;
     }
+    pf_mem_free(needed);
     if (status != PF_OK) {
         pf_ir_free(best);
-        return status;
+        best = NULL;
     }
-    become(fn, best);
+    *out = best;
+    return status;
+}
+
+pf_status pf_rewrite_run(pf_fn *fn, const pf_rewrite_options *options, pf_rewrite_log *log)
+{
+    pf_fn *fresh;
+    PF_TRY(all_rounds(fn, options, log, NULL, &fresh));
+    become(fn, fresh);
     return PF_OK;
 }
 
 pf_status pf_rewrite_with_stride(const pf_fn *fn, const pf_stride *stride, const pf_rewrite_options *options,
                                  pf_rewrite_log *log, pf_fn **out)
 {
-    bool changed;
-    *out = NULL;
-    PF_TRY(round_of(fn, options, log, stride, out, &changed));
-    pf_status status = pf_rewrite_run(*out, options, log);
-    if (status != PF_OK) {
-        pf_ir_free(*out);
-        *out = NULL;
-    }
-    return status;
+    return all_rounds(fn, options, log, stride, out);
 }

@@ -25,6 +25,7 @@ enum { PF_CSE_BUCKETS = 256 };
 typedef struct pf_rw {
     const pf_fn *old;
     pf_fn *fn; /* being built */
+    const bool *needed; /* per column: it is to be read whatever becomes of its uses */
     const pf_rewrite_options *options;
     pf_rewrite_log *log;
     pf_arena tmp; /* dies with the round */
@@ -36,7 +37,7 @@ typedef struct pf_rw {
     pf_ref *same;         /* per instruction: an argument that is this value on all edges */
     bool *own_args;       /* per block: its arguments are used by no other block */
     pf_block *where;      /* per instruction: its block */
-    pf_block *end_like;   /* per block: the first block like it, if it does nothing but end or stop */
+    pf_block *end_like;   /* per block: the last block like it, if it does nothing but end or stop */
     uint32_t *ways;       /* per block: edges into it once the empty blocks are jumped over */
 
     /* the way from old to new */
@@ -63,7 +64,7 @@ bool pf_rw_can_bail(const pf_fn *fn, const pf_inst *inst);
 PF_MUST_CHECK pf_status pf_rw_analyse(pf_rw *rw);
 /* A block without instructions of its own that jumps on, and whose arguments no other block uses. */
 bool pf_rw_jumps_on(const pf_rw *rw, pf_block block);
-/* Where an edge to a block ends once such blocks are jumped over; of blocks that only end alike, the first. */
+/* Where an edge to a block ends once such blocks are jumped over; of blocks that only end, alike, the last. */
 pf_block pf_rw_lands(const pf_rw *rw, pf_block to);
 /* A block without instructions of its own, arguments aside. */
 bool pf_rw_is_empty(const pf_fn *fn, pf_block block);
