@@ -237,6 +237,11 @@ static void run_str(run *r, const pf_step *s)
 
 /* ---- choice and kinds ---- */
 
+static bool several(pf_kinds seen)
+{
+    return seen != 0 && !pf_kinds_single(seen); /* none at all: the builder knew that no lane gets here */
+}
+
 /* The interval of a's lanes, of which only some kinds are meant. */
 static pf_interval range_of(const pf_state *a, pf_kinds seen)
 {
@@ -261,7 +266,7 @@ static void assign(run *r, pf_val to, pf_val from, pf_kinds seen)
     } else {
         memcpy(d->data, a, n * 8);
     }
-    if (!pf_kinds_single(seen)) {
+    if (several(seen)) {
         memcpy(d->kind, r->st[from].kind, n);
     }
     d->seen = seen;
@@ -284,7 +289,7 @@ static void run_blend(run *r, const pf_step *s)
     const uint8_t *mask = r->st[s->mask].data;
     const pf_kinds both = seen | d->seen;
     r->k->blend[r->p->values[s->d].lane][s->form == PF_F_VS](d->data, mask, lanes(r, s->a), r->m->n);
-    if (!pf_kinds_single(both)) {
+    if (several(both)) {
         const bool uniform = pf_kinds_single(seen);
         if (pf_kinds_single(d->seen)) {
             memset(d->kind, d->seen, (size_t)r->m->n);
@@ -314,7 +319,7 @@ static void run_select(run *r, const pf_step *s)
     }
     const uint8_t *c = r->st[s->c].data;
     r->k->select[r->p->values[s->d].lane][s->form](d->data, c, lanes(r, s->a), lanes(r, s->b), r->m->n);
-    if (both != 0 && !pf_kinds_single(both)) {
+    if (several(both)) {
         const bool ua = pf_kinds_single(sa), ub = pf_kinds_single(sb);
         const int form = ua && ub ? PF_F_SS : ua ? PF_F_SV : ub ? PF_F_VS : PF_F_VV;
         r->k->select[PF_LANE_BYTE][form](d->kind, c, ua ? &sa : a->kind, ub ? &sb : b->kind, r->m->n);
@@ -406,7 +411,7 @@ static void compact(run *r, int32_t count, const pf_item *items, uint32_t nitems
             r->k->compress8(home, lanes(r, items[i].value), bits, m->n);
         }
         s->data = home;
-        if (items[i].kinds != 0 && !pf_kinds_single(s->seen)) {
+        if (items[i].kinds != 0 && several(s->seen)) {
             uint8_t *kind_home = m->registers + value->kind_slot;
             r->k->compress1(kind_home, s->kind, bits, m->n);
             s->kind = kind_home;
@@ -460,7 +465,7 @@ static void run_exit(run *r, const pf_step *s)
         const pf_kinds seen = o->seen & items[i].kinds;
         r->f->outputs[i] = (pf_vec){
             .data = lanes(r, items[i].value),
-            .kind = pf_kinds_single(seen) || seen == 0 ? NULL : o->kind,
+            .kind = several(seen) ? o->kind : NULL,
             .seen = seen,
             .lo = o->range.lo,
             .hi = o->range.hi,
