@@ -2,6 +2,7 @@
 #include "debug.h"
 
 #include "decode.h"
+#include "../core/base/mem.h"
 
 /* The code object behind a function, generator-free: a function, a method's function or a code object; borrowed. */
 static PyCodeObject *code_of(PyObject *object)
@@ -204,10 +205,34 @@ static PyObject *debug_decode_resume(PyObject *module, PyObject *args)
     return PyLong_FromLong(index);
 }
 
+PyDoc_STRVAR(mem_fail_doc, "_mem_fail_after(n, /)\n--\n\n"
+                           "The engine's n-th allocation from now on fails, once (0: the next); -1 switches it off.");
+
+static PyObject *debug_mem_fail_after(PyObject *module, PyObject *n)
+{
+    (void)module;
+    long long count = PyLong_AsLongLong(n);
+    if (count == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    pf_mem_fail_after(count);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(mem_live_doc, "_mem_live()\n--\n\nBlocks of memory that the engine holds.");
+
+static PyObject *debug_mem_live(PyObject *module, PyObject *nothing)
+{
+    (void)module, (void)nothing;
+    return PyLong_FromLongLong(pf_mem_live());
+}
+
 static PyMethodDef debug_methods[] = {
     {"_decode", debug_decode, METH_O, decode_doc},
     {"_decode_info", debug_decode_info, METH_O, decode_info_doc},
     {"_decode_resume", debug_decode_resume, METH_VARARGS, decode_resume_doc},
+    {"_mem_fail_after", debug_mem_fail_after, METH_O, mem_fail_doc},
+    {"_mem_live", debug_mem_live, METH_NOARGS, mem_live_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -79,7 +79,7 @@ pf_e_value pf_e_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_val
     switch (owner.kind) {
     case E_PY:
         v = object_attribute(a, entry, instr, owner, name);
-        v.name = v.name == NULL ? name : v.name;
+        v.name = v.name == NULL && v.kind == E_SHARED ? name : v.name;
         return v;
     case E_SHARED:
         pf_e_operand(a, entry, instr, owner);

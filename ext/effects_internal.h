@@ -109,7 +109,7 @@ typedef struct pf_analysis {
     PyObject *name; /* owned */
 } pf_analysis;
 
-enum { PF_E_MAX_ENTRIES = 600, PF_E_MAX_LEVEL = 60, PF_E_MAX_STEPS = 2000000, PF_E_MAX_ARGS = 255 };
+enum { PF_E_MAX_ENTRIES = 600, PF_E_MAX_LEVEL = 60, PF_E_MAX_STEPS = 300000 };
 
 static inline bool pf_e_done(const pf_analysis *a)
 {

@@ -256,6 +256,21 @@ def test_a_suspended_generator_resumes_behind_its_yield():
     assert _engine._decode_resume(sample, 0) == -1
 
 
+def test_running_out_of_memory_is_a_memory_error_and_leaks_nothing():
+    before = _engine._mem_live()
+    failures = 0
+    for n in range(100):
+        _engine._mem_fail_after(n)
+        try:
+            _engine._decode(decode_corpus.f_try)
+        except MemoryError:
+            failures += 1
+        finally:
+            _engine._mem_fail_after(-1)
+        assert _engine._mem_live() == before
+    assert 10 < failures < 100
+
+
 def test_kinds_of_code():
     def generator():
         yield 1

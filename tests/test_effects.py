@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import importlib
 import itertools
 import math
 import operator
@@ -331,6 +332,13 @@ def p_slices(xs):
 
 def p_default_function(x, f=math.floor):
     return f(x)
+
+
+def p_module_constant(xs):
+    least = sys.maxsize
+    for x in xs:
+        least = min(least, x)
+    return least
 
 
 def p_static(x):
@@ -869,6 +877,31 @@ def test_nothing_leaks():
     after = sys.getrefcount(helper), sys.getrefcount(NUMBERS), sys.getrefcount(CONFIG), len(gc.get_objects())
     assert after[:3] == before[:3]
     assert after[3] - before[3] < 20
+
+
+def test_running_out_of_memory_is_a_memory_error_and_leaks_nothing():
+    before = _engine._mem_live()
+    failures = 0
+    for n in range(200):
+        _engine._mem_fail_after(n)
+        try:
+            assert verdict(p_calls)["pure"]
+        except MemoryError:
+            failures += 1
+        finally:
+            _engine._mem_fail_after(-1)
+        assert _engine._mem_live() == before
+    assert 10 < failures < 200
+
+
+@pytest.mark.parametrize("name", ["statistics", "inspect", "difflib", "textwrap", "ipaddress", "traceback", "argparse"])
+def test_the_analysis_of_ordinary_code_ends(name):
+    module = importlib.import_module(name)
+    functions = [f for f in vars(module).values() if isinstance(f, types.FunctionType)]
+    functions += [f for c in vars(module).values() if isinstance(c, type) for f in vars(c).values()]
+    for function in functions:
+        if isinstance(function, types.FunctionType):
+            assert verdict(function)["reason"] not in {"too-complex", "unknown-bytecode"}, function
 
 
 # ---- the decorator ----
