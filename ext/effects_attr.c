@@ -83,11 +83,15 @@ pf_e_value pf_e_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_val
         return v;
     case E_SHARED:
         pf_e_operand(a, entry, instr, owner);
+        if (owner.root == ROOT_TYPES) {
+            return pf_e_opaque;
+        }
         return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
     case E_FRESH:
         return (pf_e_value){.kind = E_BOUND, .site = owner.site, .py = name};
     case E_BOUND:
-        return pf_e_attribute(a, entry, instr, pf_e_item(a, owner), name);
+        v = pf_e_item(a, owner);
+        return v.kind == E_BOUND ? pf_e_opaque : pf_e_attribute(a, entry, instr, v, name);
     case E_FUNC:
         return pf_e_opaque;
     default:

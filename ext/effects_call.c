@@ -1,10 +1,12 @@
-/* What calling something does: Python functions are entered, everything else is looked up in pure_callables.def. */
+/* What calling something does: Python functions are entered (effects_bind.c), everything else is looked up in
+ * pure_callables.def. */
 #include "effects_internal.h"
 
 #include <string.h>
 
 typedef enum result {
     PLAIN,
+    FLAG,
     ANY,
     VALUE,
     VALUES,
@@ -107,15 +109,10 @@ static bool is_impure_module(const char *module)
 
 /* ---- arguments ---- */
 
-static int keyword_count(const pf_e_call *c)
-{
-    return c->kwnames != NULL ? (int)PyTuple_GET_SIZE(c->kwnames) : 0;
-}
-
 /* The argument passed by keyword, or NULL. */
 static pf_e_value *find_keyword(const pf_e_call *c, const char *name)
 {
-    int nkw = keyword_count(c);
+    int nkw = pf_e_keyword_count(c);
     for (int i = 0; i < nkw; i++) {
         if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(c->kwnames, i), name) == 0) {
             return &c->args[c->nargs - nkw + i];
@@ -271,7 +268,7 @@ static pf_e_value call_first(pf_analysis *a, const pf_e_call *c)
 
 static pf_e_value call_passed(pf_analysis *a, const pf_e_call *c, calls how)
 {
-    int npos = c->nargs - keyword_count(c);
+    int npos = c->nargs - pf_e_keyword_count(c);
     pf_e_value *key;
     switch (how) {
     case CALLS_FIRST:
@@ -300,27 +297,74 @@ static pf_e_value call_passed(pf_analysis *a, const pf_e_call *c, calls how)
 
 /* ---- functions and types written in C ---- */
 
+/* The call without the function that is passed by keyword or second: it is called, not looked at. */
+static bool without_callable(const pf_e_call *c, calls how, pf_e_call *rest, pf_e_value *room, int size)
+{
+    const pf_e_value *skip = how == CALLS_FOLD2 ? find_keyword(c, "func") : find_keyword(c, "key");
+    int npos = c->nargs - pf_e_keyword_count(c);
+    if (skip == NULL && npos >= 2 && (how == CALLS_KEY2 || how == CALLS_FOLD2)) {
+        skip = &c->args[1];
+    }
+    *rest = *c;
+    if (skip == NULL || how == CALLS_NONE) {
+        return true;
+    }
+    if (c->nargs > size) {
+        return false;
+    }
+    rest->args = room;
+    rest->nargs = 0;
+    rest->kwnames = NULL;
+    for (const pf_e_value *arg = c->args; arg < c->args + c->nargs; arg++) {
+        if (arg != skip) {
+            room[rest->nargs++] = *arg;
+        }
+    }
+    return true;
+}
+
+/* Functions that look into their arguments compare, hash or format what is there. */
+static bool looks_inside(result kind)
+{
+    return kind == PLAIN || kind == ANY || kind == NEW || kind == HOLDS;
+}
+
+static void check_args(pf_analysis *a, const pf_e_call *c, int from, bool deep)
+{
+    for (int i = from; i < c->nargs; i++) {
+        pf_e_iterated(a, c->entry, c->instr, c->args[i]);
+        if (deep) {
+            pf_e_deep_operand(a, c->entry, c->instr, c->args[i]);
+        }
+    }
+}
+
+/* f(*args): no telling what is called, or whether a key is among the arguments that are not data. */
+static bool hides_callable(const pf_e_call *c, calls how)
+{
+    bool data = c->args[0].kind == E_SHARED && c->args[0].root != ROOT_OPAQUE;
+    return c->spread && c->nargs < 2 && how != CALLS_NONE && !(how == CALLS_KEY && data);
+}
+
 static pf_e_value call_row(pf_analysis *a, const pf_e_call *c, const function_row *row)
 {
     int skip = row->calls == CALLS_FIRST || row->calls == CALLS_FOLD || row->calls == CALLS_SPREAD;
-    if (c->spread && c->nargs < 2 && row->calls != CALLS_NONE) { /* no telling what is called, a key perhaps */
-        bool key = row->calls == CALLS_KEY && c->args[0].kind == E_SHARED && c->args[0].root != ROOT_OPAQUE;
-        if (!key) {
-            return unknown_text(a, c, PF_REASON_UNKNOWN_CALL, row->name);
-        }
+    pf_e_value room[16], all;
+    pf_e_call rest;
+    if (hides_callable(c, row->calls) || !without_callable(c, row->calls, &rest, room, 16)) {
+        return unknown_text(a, c, PF_REASON_UNKNOWN_CALL, row->name);
     }
-    for (int i = skip; i < c->nargs; i++) {
-        pf_e_iterated(a, c->entry, c->instr, c->args[i]);
-    }
+    check_args(a, &rest, skip, looks_inside(row->result));
     if (row->result == NEXT && c->nargs > 0 && c->args[0].kind == E_SHARED) {
         return unknown(a, c, PF_REASON_CONSUMES_ITERATOR, c->args[0].name);
     }
     pf_e_value called = call_passed(a, c, row->calls);
-    pf_e_value items = join_items(a, c, skip);
-    pf_e_value all = row->result == NEXT
-                         ? pf_e_join(a, pf_e_item(a, c->nargs ? c->args[0] : pf_e_plain), join_args(a, c, 1))
-                     : row->result == HOLDS ? join_all(a, c, skip)
-                                            : join_both(a, c, skip);
+    pf_e_value items = join_items(a, &rest, skip);
+    if (row->result == NEXT) {
+        all = pf_e_join(a, pf_e_item(a, c->nargs ? c->args[0] : pf_e_plain), join_args(a, c, 1));
+    } else {
+        all = row->result == HOLDS ? join_all(a, &rest, skip) : join_both(a, &rest, skip);
+    }
     return make_result(a, c, row->result, items, all, called);
 }
 
@@ -355,17 +399,21 @@ static pf_e_value call_method(pf_analysis *a, const pf_e_call *c, pf_e_value rec
 {
     const method_row *row = find_method(name);
     bool known = receiver.kind != E_PY || pf_e_is_data_type(Py_TYPE(receiver.py));
-    if (row == NULL || !known || (receiver.kind == E_SHARED && receiver.root == ROOT_OPAQUE)) {
+    bool opaque = receiver.kind == E_SHARED && (receiver.root == ROOT_OPAQUE || receiver.root == ROOT_TYPES);
+    pf_e_value room[16];
+    pf_e_call rest;
+    if (row == NULL || !known || opaque || !without_callable(c, CALLS_KEY, &rest, room, 16)) {
         return unknown(a, c, PF_REASON_IMPURE_METHOD, name);
     }
     call_key(a, c, find_keyword(c, "key"), receiver);
-    for (int i = 0; i < c->nargs; i++) {
-        pf_e_iterated(a, c->entry, c->instr, c->args[i]);
+    check_args(a, &rest, 0, true);
+    if (row->result == PLAIN || row->result == NEW) {
+        pf_e_deep_operand(a, c->entry, c->instr, receiver);
     }
     if (row->mutates) {
-        store(a, c, receiver, row->stores);
+        store(a, &rest, receiver, row->stores);
     }
-    return method_result(a, c, receiver, row->result);
+    return method_result(a, &rest, receiver, row->result);
 }
 
 /* ---- classes ---- */
@@ -401,6 +449,20 @@ static bool is_plain_namedtuple(PyTypeObject *type)
     return true;
 }
 
+/* A getter made in the function: any one stands for it, since call_getter does not ask what it gets. */
+static pf_e_value make_getter(pf_analysis *a, const pf_e_call *c, PyTypeObject *type)
+{
+    PyObject *getter = pf_e_keep(a, PyObject_CallFunction((PyObject *)type, "s", "x"));
+    a->failed = a->failed || getter == NULL;
+    return getter != NULL ? pf_e_of(a, getter, c->callee.name) : pf_e_plain;
+}
+
+static bool is_getter(PyTypeObject *type)
+{
+    return pf_e_is_builtin_type(type) &&
+           (strcmp(type->tp_name, "operator.itemgetter") == 0 || strcmp(type->tp_name, "operator.attrgetter") == 0);
+}
+
 static pf_e_value call_type(pf_analysis *a, const pf_e_call *c, PyTypeObject *type)
 {
     if (type == &PyType_Type && (c->nargs != 1 || c->spread)) {
@@ -417,165 +479,13 @@ static pf_e_value call_type(pf_analysis *a, const pf_e_call *c, PyTypeObject *ty
         type->tp_new == base->tp_new && Py_TYPE(type) == &PyType_Type) {
         return pf_e_opaque;
     }
+    if (is_getter(type)) {
+        return make_getter(a, c, type);
+    }
     if (is_plain_namedtuple(type)) {
         return fresh(a, c, 0, join_args(a, c, 0));
     }
     return unknown_text(a, c, PF_REASON_UNKNOWN_CALL, type->tp_name);
-}
-
-/* ---- Python functions ---- */
-
-typedef struct binding {
-    pf_analysis *a;
-    const pf_e_call *c;
-    pf_e_entry model;
-    pf_e_value *locals;
-    bool raises; /* the arguments do not fit: TypeError, an outcome */
-} binding;
-
-static pf_e_value default_of(binding *b, int param)
-{
-    PyFunctionObject *func = b->model.func;
-    const pf_code *code = b->model.code;
-    PyObject *name = pf_code_local(code, param), *value = NULL;
-    if (func == NULL) { /* made here: its defaults are somewhere in its site */
-        return pf_e_item(b->a, (pf_e_value){.kind = E_FRESH, .site = b->c->callee.site});
-    }
-    if (param < code->npos && func->func_defaults != NULL && PyTuple_Check(func->func_defaults)) {
-        Py_ssize_t n = PyTuple_GET_SIZE(func->func_defaults), at = param - (code->npos - n);
-        value = at >= 0 && at < n ? PyTuple_GET_ITEM(func->func_defaults, at) : NULL;
-    } else if (param >= code->npos && func->func_kwdefaults != NULL && PyDict_Check(func->func_kwdefaults)) {
-        value = PyDict_GetItemWithError(func->func_kwdefaults, name);
-    }
-    if (value == NULL) {
-        b->raises = true;
-        return pf_e_plain;
-    }
-    return pf_e_default(b->a, value, name);
-}
-
-static int find_param(const pf_code *code, PyObject *name)
-{
-    for (int i = code->nposonly; i < code->npos + code->nkwonly; i++) {
-        if (PyUnicode_Compare(pf_code_local(code, i), name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-static void bind_rest(binding *b, pf_e_value rest, pf_e_value rest_named)
-{
-    const pf_code *code = b->model.code;
-    int slot = code->npos + code->nkwonly;
-    if (code->varargs) {
-        b->locals[slot++] = fresh(b->a, b->c, 2, rest);
-    }
-    if (code->varkeywords) {
-        b->locals[slot] = fresh(b->a, b->c, 3, rest_named);
-    }
-}
-
-/* The last argument may fill any parameter that the ones before it leave open. */
-static void bind_spread(binding *b)
-{
-    const pf_code *code = b->model.code;
-    int known = b->c->nargs - 1;
-    pf_e_value any = b->c->args[known], rest = any;
-    for (int i = 0; i < known; i++) {
-        if (i < code->npos) {
-            b->locals[i] = b->c->args[i];
-        } else {
-            rest = pf_e_join(b->a, rest, b->c->args[i]);
-        }
-    }
-    for (int i = 0; i < code->npos + code->nkwonly; i++) {
-        if (b->locals[i].kind == E_BOTTOM) {
-            b->locals[i] = pf_e_join(b->a, any, default_of(b, i));
-        }
-    }
-    b->raises = false;
-    bind_rest(b, rest, any);
-}
-
-static void bind(binding *b)
-{
-    const pf_code *code = b->model.code;
-    const pf_e_call *c = b->c;
-    int nkw = keyword_count(c), npos = c->nargs - nkw;
-    pf_e_value rest = pf_e_plain, rest_named = pf_e_plain;
-    for (int i = 0; i < npos; i++) {
-        if (i < code->npos) {
-            b->locals[i] = c->args[i];
-        } else {
-            b->raises = b->raises || !code->varargs;
-            rest = pf_e_join(b->a, rest, c->args[i]);
-        }
-    }
-    for (int i = 0; i < nkw; i++) {
-        int param = find_param(code, PyTuple_GET_ITEM(c->kwnames, i));
-        if (param >= 0) {
-            b->locals[param] = c->args[npos + i];
-        } else {
-            b->raises = b->raises || !code->varkeywords;
-            rest_named = pf_e_join(b->a, rest_named, c->args[npos + i]);
-        }
-    }
-    for (int i = 0; i < code->npos + code->nkwonly; i++) {
-        if (b->locals[i].kind == E_BOTTOM) {
-            b->locals[i] = default_of(b, i);
-        }
-    }
-    bind_rest(b, rest, rest_named);
-}
-
-static pf_e_value enter(binding *b)
-{
-    pf_analysis *a = b->a;
-    b->locals = pf_arena_alloc(&a->arena, sizeof(pf_e_value) * ((size_t)b->model.code->nlocalsplus + 1));
-    if (b->locals == NULL) {
-        PyErr_NoMemory();
-        a->failed = true;
-        return pf_e_plain;
-    }
-    if (b->c->spread) {
-        bind_spread(b);
-    } else {
-        bind(b);
-    }
-    if (b->raises || pf_e_done(a)) {
-        return pf_e_plain;
-    }
-    pf_e_entry *entry = pf_e_enter(a, &b->model, b->locals);
-    return entry == NULL ? pf_e_plain : pf_e_run(a, entry, b->c->entry, b->c->instr);
-}
-
-static pf_e_value call_function(pf_analysis *a, const pf_e_call *c, PyFunctionObject *func)
-{
-    const pf_code *code = pf_e_decode(a, (PyCodeObject *)func->func_code);
-    if (code == NULL) {
-        return pf_e_plain;
-    }
-    PyObject *closure = func->func_closure;
-    binding b = {.a = a, .c = c, .model = {.func = func, .code = code, .globals = func->func_globals}};
-    b.model.builtins = func->func_builtins;
-    if (closure != NULL && PyTuple_Check(closure)) {
-        b.model.cells = ((PyTupleObject *)closure)->ob_item;
-        b.model.ncells = (int)PyTuple_GET_SIZE(closure);
-    }
-    return enter(&b);
-}
-
-static pf_e_value call_made(pf_analysis *a, const pf_e_call *c)
-{
-    pf_e_entry *outer = c->callee.entry;
-    const pf_code *code = pf_e_decode(a, c->callee.site->function);
-    if (code == NULL) {
-        return pf_e_plain;
-    }
-    binding b = {.a = a, .c = c, .model = {.code = code, .outer = outer, .globals = outer->globals}};
-    b.model.builtins = outer->builtins;
-    return enter(&b);
 }
 
 /* ---- objects ---- */
@@ -695,7 +605,7 @@ static pf_e_value call_object(pf_analysis *a, const pf_e_call *c)
 {
     PyObject *o = c->callee.py;
     if (PyFunction_Check(o)) {
-        return call_function(a, c, (PyFunctionObject *)o);
+        return pf_e_call_function(a, c, (PyFunctionObject *)o);
     }
     if (PyMethod_Check(o)) {
         pf_e_value self = pf_e_of(a, PyMethod_GET_SELF(o), c->callee.name);
@@ -713,24 +623,21 @@ static pf_e_value call_object(pf_analysis *a, const pf_e_call *c)
     if (is_type(o, "functools.partial")) {
         return call_partial(a, c, o);
     }
-    if (is_type(o, "operator.itemgetter") || is_type(o, "operator.attrgetter")) {
+    if (is_getter(Py_TYPE(o))) {
         return call_getter(a, c);
     }
     return c->callee.name ? unknown(a, c, PF_REASON_UNKNOWN_CALL, c->callee.name)
                           : unknown_text(a, c, PF_REASON_UNKNOWN_CALL, Py_TYPE(o)->tp_name);
 }
 
-pf_e_value pf_e_do_call(pf_analysis *a, const pf_e_call *c)
+static pf_e_value call_value(pf_analysis *a, const pf_e_call *c)
 {
     pf_e_value callee = c->callee;
-    if (pf_e_done(a)) {
-        return pf_e_plain;
-    }
     switch (callee.kind) {
     case E_PY:
         return call_object(a, c);
     case E_FUNC:
-        return call_made(a, c);
+        return pf_e_call_made(a, c);
     case E_BOUND:
         callee.kind = callee.site != NULL ? E_FRESH : E_PLAIN;
         return call_method(a, c, callee, c->callee.py);
@@ -744,4 +651,18 @@ pf_e_value pf_e_do_call(pf_analysis *a, const pf_e_call *c)
     default:
         return pf_e_plain; /* not callable: raises */
     }
+}
+
+pf_e_value pf_e_do_call(pf_analysis *a, const pf_e_call *c)
+{
+    pf_e_value result = pf_e_plain;
+    if (a->level >= PF_E_MAX_LEVEL) {
+        return unknown(a, c, PF_REASON_TOO_COMPLEX, NULL);
+    }
+    a->level++;
+    if (!pf_e_done(a)) {
+        result = call_value(a, c);
+    }
+    a->level--;
+    return result;
 }

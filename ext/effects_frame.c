@@ -118,6 +118,20 @@ static bool arrive_handler(pf_analysis *a, pf_e_entry *entry, const pf_instr *in
     return grown;
 }
 
+/* The jump edge; that of SEND leaves what a delegated generator returns in the place of the generator. */
+static bool arrive_target(pf_analysis *a, pf_e_entry *entry, const pf_instr *instr, int depth)
+{
+    pf_e_value *top = entry->current + entry->code->nlocalsplus + depth - 1, saved;
+    if (instr->op != PF_BC_SEND) {
+        return arrive(a, entry, instr->target, depth);
+    }
+    saved = *top;
+    *top = pf_e_opaque;
+    bool grown = arrive(a, entry, instr->target, depth);
+    *top = saved;
+    return grown;
+}
+
 static bool ends(const pf_instr *instr)
 {
     return instr->op == PF_BC_JUMP || instr->op == PF_BC_RETURN_VALUE || instr->op == PF_BC_RAISE ||
@@ -155,10 +169,7 @@ static bool sweep(pf_analysis *a, pf_e_entry *entry)
         if (instr->target >= 0 && !pf_e_done(a)) {
             int pops, pushes;
             pf_instr_effect(instr, true, &pops, &pushes);
-            if (instr->op == PF_BC_SEND) { /* what a delegated generator returns */
-                entry->current[code->nlocalsplus + before - 2] = pf_e_opaque;
-            }
-            bool grown = arrive(a, entry, instr->target, before - pops + pushes);
+            bool grown = arrive_target(a, entry, instr, before - pops + pushes);
             again = again || (grown && instr->target <= i);
         }
         live = !ends(instr);
@@ -188,7 +199,7 @@ static pf_e_value result_of(pf_analysis *a, const pf_e_entry *entry, const pf_e_
 
 pf_e_value pf_e_run(pf_analysis *a, pf_e_entry *entry, const pf_e_entry *caller, int instr)
 {
-    if (a->nentries > PF_E_MAX_ENTRIES || a->level >= PF_E_MAX_LEVEL) {
+    if (a->nentries > PF_E_MAX_ENTRIES) {
         pf_e_stop(a, entry, 0, PF_REASON_TOO_COMPLEX, NULL);
         return pf_e_plain;
     }
@@ -199,11 +210,9 @@ pf_e_value pf_e_run(pf_analysis *a, pf_e_entry *entry, const pf_e_entry *caller,
     if (!entry->running && entry->epoch != a->epoch) {
         entry->running = true;
         entry->epoch = a->epoch;
-        a->level++;
         start_state(a, entry);
         while (!pf_e_done(a) && sweep(a, entry)) {
         }
-        a->level--;
         entry->running = false;
     }
     return result_of(a, entry, caller, instr);

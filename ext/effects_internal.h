@@ -5,6 +5,7 @@
  *   effects_frame.c  one function: states at block starts, the sweep until nothing changes
  *   effects_step.c   what each instruction does to a state
  *   effects_call.c   what each callable does; pure_callables.def
+ *   effects_bind.c   Python functions: arguments to parameters
  *   effects_attr.c   what reading an attribute gives
  *
  * It is an abstract interpretation. A value says where an object came from, which decides whether changing it in place
@@ -37,6 +38,7 @@ typedef enum pf_e_root {
     ROOT_ARG,      /* argument `name` of the function being proven */
     ROOT_DEFAULT,  /* the same, and it has a default value that can be changed */
     ROOT_CAPTURED, /* global, cell or attribute `name` */
+    ROOT_TYPES,    /* one of several classes, none with a metaclass of its own */
     ROOT_OPAQUE    /* an object of an unknown type that was not passed in: nothing may be done with it */
 } pf_e_root;
 
@@ -109,7 +111,7 @@ typedef struct pf_analysis {
     PyObject *name; /* owned */
 } pf_analysis;
 
-enum { PF_E_MAX_ENTRIES = 600, PF_E_MAX_LEVEL = 60, PF_E_MAX_STEPS = 300000 };
+enum { PF_E_MAX_ENTRIES = 600, PF_E_MAX_LEVEL = 100, PF_E_MAX_STEPS = 300000 };
 
 static inline bool pf_e_done(const pf_analysis *a)
 {
@@ -135,8 +137,10 @@ void pf_e_stop_text(pf_analysis *a, const pf_e_entry *entry, int instr, int reas
 void pf_e_unresolved(pf_analysis *a, const pf_e_entry *entry, int instr, PyObject *name);
 /* v is changed in place and gets `stored` into it. */
 void pf_e_mutate(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v, pf_e_value stored, int reason);
-/* v is an operand: stops when its class could do anything. */
+/* v is an operand that is looked at, but not into: stops when its class could do anything. */
 void pf_e_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v);
+/* The same for one that is compared, hashed, formatted...: what is in it counts too. */
+void pf_e_deep_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v);
 /* v is iterated over, so it must not be an iterator from outside. */
 void pf_e_iterated(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v);
 bool pf_e_is_builtin_type(PyTypeObject *type); /* of the interpreter or an extension, not of the user */
@@ -165,6 +169,15 @@ typedef struct pf_e_call {
     bool spread;       /* f(*a, **k): the last one stands for any number of arguments of any name */
 } pf_e_call;
 pf_e_value pf_e_do_call(pf_analysis *a, const pf_e_call *call);
+
+static inline int pf_e_keyword_count(const pf_e_call *c)
+{
+    return c->kwnames != NULL ? (int)PyTuple_GET_SIZE(c->kwnames) : 0;
+}
+
+/* ---- effects_bind.c ---- */
+pf_e_value pf_e_call_function(pf_analysis *a, const pf_e_call *c, PyFunctionObject *func);
+pf_e_value pf_e_call_made(pf_analysis *a, const pf_e_call *c); /* the callee is a FUNC */
 
 /* ---- effects_attr.c ---- */
 pf_e_value pf_e_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_value owner, PyObject *name);

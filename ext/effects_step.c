@@ -145,6 +145,28 @@ static void operands(step *s, int n)
     }
 }
 
+static void deep_operands(step *s, int n)
+{
+    for (int i = 1; i <= n; i++) {
+        pf_e_deep_operand(s->a, s->entry, s->index, s->top[-i]);
+    }
+}
+
+/* A dict is searched by its keys; what they lead to is not looked at. */
+static pf_e_value contains(step *s)
+{
+    pf_e_value container = s->top[-1];
+    pf_e_deep_operand(s->a, s->entry, s->index, s->top[-2]);
+    pf_e_iterated(s->a, s->entry, s->index, container);
+    if (container.kind == E_FRESH) {
+        pf_e_value keys = pf_e_find(container.site)->keys;
+        pf_e_deep_operand(s->a, s->entry, s->index, keys.kind != E_BOTTOM ? keys : container);
+    } else if (container.kind != E_PY || !PyDict_CheckExact(container.py)) {
+        pf_e_deep_operand(s->a, s->entry, s->index, container);
+    }
+    return pf_e_plain;
+}
+
 static bool is_new_container(pf_e_value v)
 {
     return v.kind == E_FRESH && pf_e_find(v.site)->container;
@@ -167,7 +189,7 @@ static pf_e_value binary_in_place(step *s, pf_e_value left, pf_e_value right)
 static pf_e_value binary(step *s)
 {
     pf_e_value left = s->top[-2], right = s->top[-1];
-    operands(s, 2);
+    deep_operands(s, 2);
     if (s->instr->arg) {
         return binary_in_place(s, left, right);
     }
@@ -203,6 +225,7 @@ static pf_e_value build_map(step *s)
     for (int i = 1; i <= 2 * s->instr->arg; i += 2) {
         values = pf_e_join(s->a, values, s->top[-i]);
         keys = pf_e_join(s->a, keys, s->top[-i - 1]);
+        pf_e_deep_operand(s->a, s->entry, s->index, s->top[-i - 1]);
     }
     pf_e_value v = fresh(s, values);
     if (v.kind == E_FRESH) {
@@ -292,18 +315,18 @@ static pf_e_value one_result(step *s)
     case PF_BC_UNARY_INVERT:
     case PF_BC_UNARY_NOT:
     case PF_BC_TO_BOOL:
+        operands(s, 1);
+        return pf_e_plain;
     case PF_BC_CONVERT_VALUE:
     case PF_BC_FORMAT_SIMPLE:
-        operands(s, 1);
+        deep_operands(s, 1);
         return pf_e_plain;
     case PF_BC_COMPARE:
     case PF_BC_FORMAT_WITH_SPEC:
-        operands(s, 2);
+        deep_operands(s, 2);
         return pf_e_plain;
     case PF_BC_CONTAINS:
-        operands(s, 1);
-        pf_e_iterated(s->a, s->entry, s->index, s->top[-1]);
-        return pf_e_plain;
+        return contains(s);
     case PF_BC_IS:
     case PF_BC_BUILD_STRING:
         return pf_e_plain;
@@ -311,6 +334,7 @@ static pf_e_value one_result(step *s)
         return binary(s);
     case PF_BC_BINARY_SUBSCR:
         operands(s, 2);
+        deep_operands(s, 1);
         return subscript(s, s->top[-2], s->top[-1]);
     case PF_BC_BINARY_SLICE:
         operands(s, 3);
@@ -324,7 +348,9 @@ static pf_e_value one_result(step *s)
     case PF_BC_BUILD_TUPLE:
         return build(s, s->instr->arg, false);
     case PF_BC_BUILD_LIST:
+        return build(s, s->instr->arg, true);
     case PF_BC_BUILD_SET:
+        deep_operands(s, s->instr->arg);
         return build(s, s->instr->arg, true);
     case PF_BC_BUILD_MAP:
         return build_map(s);
@@ -444,11 +470,15 @@ static bool writes(step *s)
 {
     pf_e_value *top = s->top;
     switch (s->instr->op) {
-    case PF_BC_LIST_APPEND:
     case PF_BC_SET_ADD:
+        deep_operands(s, 1);
+        collect(s, 1, top[-1]);
+        return true;
+    case PF_BC_LIST_APPEND:
         collect(s, 1, top[-1]);
         return true;
     case PF_BC_MAP_ADD:
+        pf_e_deep_operand(s->a, s->entry, s->index, top[-2]);
         collect(s, 2, top[-1]);
         pf_e_add_key(s->a, *(top - 2 - s->instr->arg), top[-2]);
         return true;
@@ -460,6 +490,7 @@ static bool writes(step *s)
         collect(s, 1, item(s, top[-1]));
         return true;
     case PF_BC_STORE_SUBSCR:
+        deep_operands(s, 1);
         mutate(s, top[-2], top[-3]);
         pf_e_add_key(s->a, top[-2], top[-1]);
         return true;

@@ -97,18 +97,26 @@ bool pf_e_same(const pf_e_value *x, const pf_e_value *y)
            pf_e_find(x->site) == pf_e_find(y->site);
 }
 
+static bool is_ordinary_class(PyObject *object)
+{
+    return PyType_Check(object) && Py_TYPE(object) == &PyType_Type;
+}
+
 /* What remains of a value of which only the way it was reached is known; it must still be safe to operate on. */
 static pf_e_value loosen(pf_e_value v)
 {
     if (v.kind == E_SHARED || (v.kind == E_PY && pf_e_is_data_type(Py_TYPE(v.py)))) {
         return pf_e_shared(v.root, v.name);
     }
+    if (v.kind == E_PY && is_ordinary_class(v.py)) {
+        return pf_e_shared(ROOT_TYPES, NULL);
+    }
     return v.kind == E_FRESH ? pf_e_shared(ROOT_MIXED, NULL) : pf_e_opaque;
 }
 
 static pf_e_value join_shared(pf_e_value x, pf_e_value y)
 {
-    if (x.root == ROOT_OPAQUE || y.root == ROOT_OPAQUE) {
+    if (x.root == ROOT_OPAQUE || y.root == ROOT_OPAQUE || (x.root == ROOT_TYPES) != (y.root == ROOT_TYPES)) {
         return pf_e_opaque;
     }
     pf_e_value joined = {.kind = E_SHARED, .root = x.root, .name = x.name, .py = x.py == y.py ? x.py : NULL};
@@ -146,10 +154,10 @@ pf_e_value pf_e_join(pf_analysis *a, pf_e_value x, pf_e_value y)
         return x;
     }
     if (x.kind == E_FRESH && y.kind == E_SHARED) {
-        return y;
+        return y.root == ROOT_TYPES ? pf_e_opaque : y;
     }
     if (x.kind == E_SHARED && y.kind == E_FRESH) {
-        return x;
+        return x.root == ROOT_TYPES ? pf_e_opaque : x;
     }
     return join_shared(loosen(x), loosen(y));
 }
@@ -341,6 +349,26 @@ void pf_e_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value
     } else if (v.kind == E_PY && !pf_e_is_builtin_type(Py_TYPE(v.py))) {
         pf_e_stop_text(a, entry, instr, PF_REASON_UNKNOWN_CALL, Py_TYPE(v.py)->tp_name);
     }
+}
+
+/* Objects in objects: deep enough for anything that a function builds, and an end for what contains itself. */
+static void check_inside(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v, int depth)
+{
+    pf_e_operand(a, entry, instr, v);
+    if (depth == 0 || pf_e_done(a)) {
+        return;
+    }
+    if (v.kind == E_FRESH) {
+        check_inside(a, entry, instr, pf_e_find(v.site)->content, depth - 1);
+        check_inside(a, entry, instr, pf_e_find(v.site)->keys, depth - 1);
+    } else if (v.kind == E_PY && pf_e_is_data_type(Py_TYPE(v.py))) {
+        pf_e_operand(a, entry, instr, scan(a, v));
+    }
+}
+
+void pf_e_deep_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)
+{
+    check_inside(a, entry, instr, v, 5);
 }
 
 void pf_e_iterated(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)

@@ -8,6 +8,7 @@ import gc
 import importlib
 import itertools
 import math
+import numbers
 import operator
 import random
 import sys
@@ -30,6 +31,7 @@ ROWS = [[1], [2]]
 ITERATOR = iter([1, 2, 3])
 OBJECTS = [object.__new__(type("Foreign", (), {}))]
 COUNTER = 0
+FUNCTIONS = {"abs": abs, "print": print}
 Point = namedtuple("Point", "x y")
 
 
@@ -334,6 +336,18 @@ def p_default_function(x, f=math.floor):
     return f(x)
 
 
+def p_sorted_then_used(words):
+    return sorted(words, key=len)[0].strip() + max(words, key=lambda w: w[0]).upper()
+
+
+def p_isinstance(x):
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and len(FUNCTIONS) > 1 and x in FUNCTIONS
+
+
+def p_getters(rows):
+    return sorted(rows, key=operator.itemgetter(1)), sorted(rows, key=operator.attrgetter("x"))
+
+
 def p_module_constant(xs):
     least = sys.maxsize
     for x in xs:
@@ -558,6 +572,45 @@ def i_foreign_item(x):
     return OBJECTS[0] + x
 
 
+def i_foreign_in_own(x):
+    return str([NUMBER, x])
+
+
+def i_foreign_compared(x):
+    return [[NUMBER]] == x
+
+
+def i_foreign_hashed(x):
+    return {NUMBER: x}
+
+
+def i_foreign_sorted(x):
+    return sorted([x, NUMBER])
+
+
+def i_foreign_abc(x):
+    return isinstance(x, (int, numbers.Number))
+
+
+def i_function_from_table(x):
+    return FUNCTIONS[x](1)
+
+
+def i_function_among_keys(x):
+    d = {print: 1}
+    return [f(x) for f in d]
+
+
+def i_bound_in_own(x):
+    out = []
+    out.append(out.missing)
+    return out[0].more()
+
+
+def i_fold_of_folds(x):
+    return reduce(reduce, [reduce], reduce)
+
+
 def i_foreign_property(x):
     return CONFIG.computed + x
 
@@ -659,6 +712,15 @@ IMPURE = {
     i_unknown_method: ("impure-method", "frobnicate"),
     i_foreign_operator: ("unknown-call", "Number"),
     i_foreign_item: ("unknown-call", None),
+    i_foreign_in_own: ("unknown-call", None),
+    i_foreign_compared: ("unknown-call", "Number"),
+    i_foreign_hashed: ("unknown-call", "Number"),
+    i_foreign_sorted: ("unknown-call", None),
+    i_foreign_abc: ("unknown-call", None),
+    i_function_from_table: ("unknown-call", None),
+    i_function_among_keys: ("impure-call", "print"),
+    i_bound_in_own: ("unknown-call", None),
+    i_fold_of_folds: ("unknown-call", None),
     i_foreign_property: ("unknown-call", "computed"),
     i_foreign_get: ("unknown-call", "Gettable"),
     i_noisy_exception: ("unknown-call", "NoisyFailure"),
