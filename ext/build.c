@@ -707,7 +707,8 @@ static void choose_sum_sink(pf_pyplan *plan, const pf_fn *fn)
 {
     if (plan->consumer == PF_CONSUME_SUM) {
         pf_kinds kinds = fn->noutputs == 1 ? fn->outputs[0] : PF_K_I64;
-        plan->core.sink = kinds == PF_K_I64 ? PF_SINK_ISUM : kinds == PF_K_F64 ? PF_SINK_FSUM : PF_SINK_COLLECT;
+        bool whole = kinds == PF_K_I64 && plan->flavour == 0; /* a float start takes ints one by one */
+        plan->core.sink = whole ? PF_SINK_ISUM : kinds == PF_K_F64 ? PF_SINK_FSUM : PF_SINK_COLLECT;
     }
     if (plan->consumer == PF_CONSUME_REDUCE && plan->monoid == PF_MONOID_ADD) {
         plan->core.sink = PF_SINK_ISUM;
@@ -722,19 +723,22 @@ static bool compile(pf_builder *b)
 {
     pf_pyplan *plan = b->plan;
     char error[256] = "";
-    pf_status status = pf_ir_finish(b->fn, error, sizeof error);
+    pf_status status = PF_OK;
+    plan->core.stages[b->nstages].fn = b->fn;
+    plan->core.stages[b->nstages].expand = PF_EXPAND_LAST;
+    plan->core.nstages = b->nstages + 1;
+    b->fn = NULL;
+    for (int s = 0; s < plan->core.nstages && status == PF_OK; s++) {
+        status = pf_ir_finish(plan->core.stages[s].fn, error, sizeof error);
+    }
     if (status == PF_OK) {
-        choose_sum_sink(plan, b->fn);
-        status = pf_plan_rewrite(plan, b->fn);
+        choose_sum_sink(plan, plan->core.stages[b->nstages].fn);
+        status = pf_plan_rewrite(plan);
     }
     if (status == PF_OK && plan->refusal.reason == 0) {
         for (int i = 0; i < plan->ncolumns; i++) {
-            plan->columns[i].used = pf_ir_column_used(b->fn, (uint32_t)i);
+            plan->columns[i].used = pf_ir_column_used(plan->core.stages[0].fn, (uint32_t)i);
         }
-        plan->core.stages[0].fn = b->fn;
-        plan->core.stages[0].expand = PF_EXPAND_LAST;
-        plan->core.nstages = 1;
-        b->fn = NULL;
         status = pf_plan_compile(&plan->core);
         if (status == PF_OK) {
             status = pf_plan_find_stride(plan);
@@ -770,10 +774,14 @@ static bool build_plan(pf_builder *b)
     if (b->error) {
         return false;
     }
+    if (b->again) {
+        return true;
+    }
     return hand_over(b) && (b->refused || compile(b));
 }
 
-pf_pyplan *pf_plan_build(const pf_request *request)
+/* One attempt. NULL with an exception; *again: a later stage wants more columns (build_expand.c). */
+static pf_pyplan *attempt(const pf_request *request, pf_wants *wants, bool *again)
 {
     pf_builder *b = pf_mem_calloc(1, sizeof *b);
     pf_pyplan *plan = pf_mem_calloc(1, sizeof *plan);
@@ -789,9 +797,11 @@ pf_pyplan *pf_plan_build(const pf_request *request)
     b->request = request;
     b->plan = plan;
     b->fn = fn;
+    b->wants = wants;
     pf_arena_init(&b->arena);
     describe_request(plan, request);
     bool ok = build_plan(b);
+    *again = b->again;
     for (int i = 0; i < b->nwatches; i++) {
         Py_XDECREF(b->watches[i].name);
         Py_XDECREF(b->watches[i].expected);
@@ -808,9 +818,25 @@ pf_pyplan *pf_plan_build(const pf_request *request)
     pf_ir_free(b->fn);
     pf_arena_free(&b->arena);
     pf_mem_free(b);
-    if (!ok) {
+    if (!ok || *again) {
         pf_pyplan_release(plan);
         return NULL;
     }
+    return plan;
+}
+
+pf_pyplan *pf_plan_build(const pf_request *request)
+{
+    pf_wants *wants = pf_mem_calloc(1, sizeof *wants);
+    bool again = false;
+    pf_pyplan *plan = NULL;
+    if (wants == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    do { /* each attempt wants one column more than the one before */
+        plan = attempt(request, wants, &again);
+    } while (plan == NULL && again && !PyErr_Occurred());
+    pf_mem_free(wants);
     return plan;
 }

@@ -398,6 +398,33 @@ static bool extreme(pf_builder *b, pf_state *st, pf_cmp cmp, pf_av *args, int na
     return true;
 }
 
+/* range(...): kept as its three numbers */
+static bool make_range(pf_builder *b, pf_state *st, pf_av *args, int nargs, pf_state **results)
+{
+    pf_av range = pf_av_tuple(b, 3);
+    if (nargs < 1 || nargs > 3) {
+        return raises(b, st);
+    }
+    if (range.items == NULL) {
+        return false;
+    }
+    range.tag = PF_AV_RANGE;
+    range.items[0] = pf_av_of(PF_K_I64, pf_ir_const_i64(b->fn, 0));
+    range.items[2] = pf_av_of(PF_K_I64, pf_ir_const_i64(b->fn, 1));
+    for (int i = 0; i < nargs; i++) {
+        pf_kinds kind;
+        pf_av *part = &range.items[nargs == 1 ? 1 : i];
+        *part = pf_av_of(PF_K_I64, PF_NOREF);
+        if (!pf_b_number(b, st, &args[i], false, &part->ref, &kind)) {
+            return false;
+        }
+        if (kind != PF_K_I64) {
+            return raises(b, st);
+        }
+    }
+    return single(b, st, range, results);
+}
+
 static bool known_args(const pf_intrinsic *known, int nargs)
 {
     switch (known->how) {
@@ -523,6 +550,9 @@ bool pf_b_call(pf_builder *b, pf_state *st, const pf_av *callable, pf_av *args, 
     }
     if (pf_is_itemgetter(callable->py) || pf_is_attrgetter(callable->py)) {
         return call_getter(b, st, callable->py, args, nargs, results);
+    }
+    if (callable->py == (PyObject *)&PyRange_Type) {
+        return make_range(b, st, args, nargs, results);
     }
     const pf_intrinsic *known = pf_intrinsic_of(callable->py);
     if (known == NULL || !known_args(known, nargs)) {

@@ -198,6 +198,33 @@ static outcome branch(pf_builder *b, pf_activation *act, pf_state *st, const pf_
     return DONE;
 }
 
+/* A `for` inside a generator expression. Behind the loop there must be nothing but the way back for the next row. */
+static outcome inner_loop(pf_builder *b, pf_activation *act, pf_state *st, const pf_instr *in, int pc)
+{
+    pf_frame_state *f = st->frame;
+    if (!act->is_genexpr) {
+        return refuse(b, PF_REASON_LOOP);
+    }
+    if (in->op == PF_BC_GET_ITER) {
+        pf_av iterator;
+        if (!pf_b_get_iter(b, top(f, 1), &iterator)) {
+            return DONE;
+        }
+        replace(f, 1, iterator);
+        return GO_ON;
+    }
+    if (in->target != act->for_index || f->parent != NULL) { /* the decoder has threaded the loop's exit to where it leads */
+        return refuse(b, PF_REASON_LOOP);
+    }
+    if (pf_b_expand(b, st, pc)) {
+        act->for_index = pc;
+        st->block = 0; /* the new stage's entry, which is being filled */
+        st->open = true;
+        return GO_ON;
+    }
+    return DONE;
+}
+
 /* After its yield a row must do nothing but go back for the next. */
 static outcome yield(pf_builder *b, pf_activation *act, pf_state *st, int pc)
 {
@@ -290,9 +317,6 @@ static outcome build(pf_builder *b, pf_state *st, const pf_instr *in)
 static int reason_of(const pf_instr *in)
 {
     switch (in->op) {
-    case PF_BC_FOR_ITER:
-    case PF_BC_GET_ITER:
-        return PF_REASON_LOOP;
     case PF_BC_MAKE_FUNCTION:
     case PF_BC_MAKE_CELL:
     case PF_BC_LOAD_CLOSURE:
@@ -364,6 +388,9 @@ static outcome step(pf_builder *b, pf_activation *act, pf_state *st, int pc)
         return build(b, st, in);
     case PF_BC_CALL:
         return call(b, act, st, in, pc);
+    case PF_BC_GET_ITER:
+    case PF_BC_FOR_ITER:
+        return inner_loop(b, act, st, in, pc);
     case PF_BC_POP_JUMP_IF_FALSE:
     case PF_BC_POP_JUMP_IF_NONE:
         return branch(b, act, st, in, pc);

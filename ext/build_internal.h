@@ -5,6 +5,7 @@
  *   build_value.c  abstract values: columns, kinds, splitting, merging
  *   build_op.c     operators on abstract values
  *   build_call.c   calls: binding arguments, intrinsics
+ *   build_expand.c nested `for`s: where one stage ends and the next begins
  *
  * A *state* is one way the row can have come so far: an IR block that is being filled, and what is known of every
  * value in it. Where ways meet, states whose values have the same kinds are merged (block arguments where the values differ);
@@ -25,7 +26,8 @@ typedef enum pf_av_tag {
     PF_AV_SCALAR,  /* an IR value; of kind obj when it is something of the source that no op looks into */
     PF_AV_TUPLE,
     PF_AV_PY,      /* a Python object known now: function, module, type, constant container */
-    PF_AV_ITERATOR /* the iterator of the for being run */
+    PF_AV_RANGE,   /* a range made in the step: items are start, stop, step */
+    PF_AV_ITERATOR /* the iterator of a for: items are what a range runs over, or the container's handle */
 } pf_av_tag;
 
 typedef struct pf_av {
@@ -35,9 +37,9 @@ typedef struct pf_av {
     pf_ref handle;   /* SCALAR: the object it came as (kind obj, 0 in a lane: none), or PF_NOREF */
     int32_t path;    /* SCALAR: where in the source's items it was read, index into b->paths, or -1 */
     int32_t watch;   /* PY, SCALAR: the watch that gives it, or -1 */
-    int32_t n;       /* TUPLE */
+    int32_t n;       /* TUPLE, RANGE, ITERATOR: number of items */
     PyObject *py;    /* PY; SCALAR: the constant object itself, or NULL. Borrowed */
-    struct pf_av *items; /* TUPLE; never changed once made */
+    struct pf_av *items; /* never changed once made */
 } pf_av;
 
 /* A place in the source's items: a leaf's item, or something inside it. */
@@ -78,7 +80,7 @@ typedef struct pf_activation {
     int owner;      /* watch of the function or generator that globals and cells are read from */
     PyObject *object; /* that function or generator; borrowed */
     bool is_genexpr;
-    int for_index;  /* GENEXPR: its FOR_ITER */
+    int for_index;  /* GENEXPR: its innermost FOR_ITER so far */
     int level;      /* inlining depth */
     pf_state **pending; /* one list per instruction */
     pf_state *results;  /* RETURN_VALUE or YIELD_VALUE */
@@ -86,6 +88,14 @@ typedef struct pf_activation {
 } pf_activation;
 
 enum { PF_MAX_PATHS = 48, PF_MAX_BLOCKS = 600, PF_MAX_VERSIONS = 16, PF_MAX_INLINE = 12, PF_MAX_CODES = 32, PF_SAMPLE = 48 };
+
+typedef struct pf_wants {
+    struct {
+        pf_path path;
+        int what;
+    } list[PF_MAX_COLUMNS];
+    int n;
+} pf_wants;
 
 typedef struct pf_builder {
     const pf_request *request;
@@ -111,9 +121,12 @@ typedef struct pf_builder {
     const pf_activation *act;
     int pc;
     pf_ref null_handle;
+    int nstages;                       /* stages that have ended (build_expand.c) */
+    struct pf_wants *wants;            /* source columns that later stages need; outlives an attempt */
+    bool again;                        /* one more became wanted: build anew */
 } pf_builder;
 
-static inline bool pf_b_dead(const pf_builder *b) { return b->refused || b->error || b->fn->failed; }
+static inline bool pf_b_dead(const pf_builder *b) { return b->refused || b->error || b->again || b->fn->failed; }
 
 /* ---- build.c ---- */
 void pf_b_refuse(pf_builder *b, int reason);
@@ -144,6 +157,15 @@ void pf_b_open(pf_builder *b, pf_state *st);                   /* start its bloc
 void pf_b_close(pf_builder *b, pf_state *st);                  /* end the block by a jump to a new one, so that others can be filled */
 /* Splits by a bool: both ways, not open. */
 void pf_b_branch(pf_builder *b, pf_state *st, pf_ref cond, pf_state **yes, pf_state **no);
+
+int pf_b_path_column(pf_builder *b, int path, int what);       /* column of pf_fn: value, handle or presence; -1: refused */
+
+int pf_b_add_path(pf_builder *b, const pf_path *path);          /* deduplicated, sampled; -1: refused */
+
+/* ---- build_expand.c ---- */
+bool pf_b_get_iter(pf_builder *b, const pf_av *value, pf_av *out);
+/* The iterator on top of the stack begins a new stage; its item is pushed. False: refused. */
+bool pf_b_expand(pf_builder *b, pf_state *st, int pc);
 
 /* ---- build_op.c: false as pf_b_mono ---- */
 bool pf_b_binary(pf_builder *b, pf_state *st, pf_binop op, pf_av *left, pf_av *right, pf_av *out);

@@ -30,7 +30,7 @@ static bool opaque(pf_builder *b, const pf_av *av)
     if (av->tag == PF_AV_UNBOUND || av->tag == PF_AV_ITERATOR) {
         return !refuse(b, PF_REASON_UNBOUND);
     }
-    if (av->tag == PF_AV_PY || kind_of(av) == PF_K_OBJ) {
+    if (av->tag == PF_AV_PY || av->tag == PF_AV_RANGE || kind_of(av) == PF_K_OBJ) {
         return !refuse(b, PF_REASON_OPERAND_TYPE);
     }
     return false;
@@ -301,6 +301,33 @@ static bool in_range(pf_builder *b, pf_state *st, const pf_av *item, PyObject *r
     return true;
 }
 
+/* item in range(start, stop, step), of a range made on the spot; the step must be known */
+static bool in_made_range(pf_builder *b, pf_state *st, const pf_av *item, const pf_av *range, pf_ref *out)
+{
+    pf_fn *fn = b->fn;
+    const pf_inst *step = &fn->insts[range->items[2].ref];
+    if (step->op != PF_OP_const || step->imm.i == 0) {
+        return refuse(b, PF_REASON_LARGE_CONSTANT);
+    }
+    if (item->kinds == PF_K_F64) {
+        return bail(b, st); /* floats are compared one by one with the range's items */
+    }
+    if (!(item->kinds & (PF_K_I64 | PF_K_BOOL))) {
+        *out = constant_bool(b, false);
+        return true;
+    }
+    int64_t by = step->imm.i;
+    pf_ref x = as_i64(b, item), start = range->items[0].ref, stop = range->items[1].ref;
+    pf_ref low = pf_ir_op2(fn, by > 0 ? PF_OP_ge : PF_OP_le, x, start, 0);
+    *out = pf_ir_op2(fn, PF_OP_and, low, pf_ir_op2(fn, by > 0 ? PF_OP_lt : PF_OP_gt, x, stop, 0), 0);
+    if (by != 1 && by != -1) {
+        pf_ref beyond = pf_ir_op2(fn, PF_OP_sub, x, start, pf_b_place(b));
+        pf_ref modulo = pf_ir_op2(fn, PF_OP_mod, beyond, pf_ir_const_i64(fn, by), 0);
+        *out = pf_ir_op2(fn, PF_OP_and, *out, pf_ir_op2(fn, PF_OP_eq, modulo, pf_ir_const_i64(fn, 0), 0), 0);
+    }
+    return true;
+}
+
 bool pf_b_contains(pf_builder *b, pf_state *st, pf_av *item, pf_av *container, pf_av *out)
 {
     if (!pf_b_mono(b, st, item) || opaque(b, item) || item->tag == PF_AV_TUPLE) {
@@ -318,6 +345,10 @@ bool pf_b_contains(pf_builder *b, pf_state *st, pf_av *item, pf_av *container, p
                 return bail(b, st); /* a NaN is found by identity */
             }
             result = pf_ir_op2(b->fn, PF_OP_or, result, equal.ref, 0);
+        }
+    } else if (container->tag == PF_AV_RANGE) {
+        if (!in_made_range(b, st, item, container, &result)) {
+            return false;
         }
     } else if (container->tag != PF_AV_PY) {
         return kind_of(container) & (NUMBERS | PF_K_NONE) ? bail(b, st) : refuse(b, PF_REASON_OPERAND_TYPE);

@@ -203,7 +203,7 @@ pf_av pf_b_watched(pf_builder *b, pf_watch watch)
  * that a test of them is not folded away. */
 typedef enum { VALUE, HANDLE, PRESENCE } column_of;
 
-static int add_path(pf_builder *b, const pf_path *path)
+int pf_b_add_path(pf_builder *b, const pf_path *path)
 {
     for (int i = 0; i < b->npaths; i++) {
         const pf_path *p = &b->paths[i];
@@ -233,7 +233,7 @@ int pf_b_leaf_path(pf_builder *b, int leaf)
     pf_path path;
     memset(&path, 0, sizeof path);
     path.leaf = leaf;
-    return add_path(b, &path);
+    return pf_b_add_path(b, &path);
 }
 
 int pf_b_path_step(pf_builder *b, int path, const pf_path_step *step)
@@ -244,13 +244,23 @@ int pf_b_path_step(pf_builder *b, int path, const pf_path_step *step)
         return -1;
     }
     longer.steps[longer.npath++] = *step;
-    return add_path(b, &longer);
+    return pf_b_add_path(b, &longer);
 }
 
-static int path_column(pf_builder *b, int path, column_of what)
+int pf_b_path_column(pf_builder *b, int path, int what)
 {
     pf_path *p = &b->paths[path];
     int *column = &p->column[what];
+    if (*column < 0 && b->nstages > 0) { /* only the first stage reads the source: hand it down from there */
+        if (b->wants->n == PF_MAX_COLUMNS) {
+            pf_b_refuse(b, PF_REASON_TOO_LARGE);
+            return -1;
+        }
+        b->wants->list[b->wants->n].path = *p;
+        b->wants->list[b->wants->n++].what = what;
+        b->again = true;
+        return -1;
+    }
     if (*column < 0) {
         pf_pyplan *plan = b->plan;
         if (plan->ncolumns == PF_MAX_COLUMNS) {
@@ -274,7 +284,7 @@ pf_av pf_b_item(pf_builder *b, int path)
     if (path < 0) {
         return blank(PF_AV_UNBOUND);
     }
-    int column = path_column(b, path, b->paths[path].kinds == PF_K_OBJ ? HANDLE : VALUE);
+    int column = pf_b_path_column(b, path, b->paths[path].kinds == PF_K_OBJ ? HANDLE : VALUE);
     if (column < 0) {
         return blank(PF_AV_UNBOUND);
     }
@@ -285,7 +295,7 @@ pf_av pf_b_item(pf_builder *b, int path)
 
 pf_ref pf_b_presence(pf_builder *b, int path)
 {
-    int column = path_column(b, path, PRESENCE);
+    int column = pf_b_path_column(b, path, PRESENCE);
     return column < 0 ? PF_NOREF : pf_ir_column(b->fn, (uint32_t)column);
 }
 
@@ -320,7 +330,7 @@ pf_ref pf_b_handle(pf_builder *b, const pf_av *av)
         if (!pf_leaf_has_objects(b->request->chain, leaf)) {
             return PF_NOREF;
         }
-        int column = path_column(b, av->path, HANDLE);
+        int column = pf_b_path_column(b, av->path, HANDLE);
         return column < 0 ? PF_NOREF : pf_ir_column(b->fn, (uint32_t)column);
     }
     return PF_NOREF;
@@ -409,13 +419,13 @@ static void replace_in(pf_builder *b, pf_av *av, pf_ref old, const pf_av *with)
         pf_ref handle = av->handle;
         *av = *with;
         av->handle = handle;
-    } else if (av->tag == PF_AV_TUPLE) {
+    } else if (av->n > 0) {
         pf_av copy = pf_av_tuple(b, av->n);
         for (int i = 0; copy.items != NULL && i < av->n; i++) {
             copy.items[i] = av->items[i];
             replace_in(b, &copy.items[i], old, with);
         }
-        *av = copy;
+        av->items = copy.items;
     }
 }
 
@@ -485,6 +495,8 @@ bool pf_av_same_shape(const pf_av *a, const pf_av *b)
         /* an opaque object keeps what is known of it only together with its path */
         return a->kinds == b->kinds && (a->kinds != PF_K_OBJ || a->path == b->path);
     case PF_AV_TUPLE:
+    case PF_AV_RANGE:
+    case PF_AV_ITERATOR:
         if (a->n != b->n) {
             return false;
         }
@@ -614,7 +626,7 @@ static void join_value(join *j, pf_av *target, const pf_av *const *avs)
 {
     if (target->tag == PF_AV_SCALAR) {
         join_scalar(j, target, avs);
-    } else if (target->tag == PF_AV_TUPLE && target->n > 0) {
+    } else if (target->n > 0) {
         pf_av fresh = pf_av_tuple(j->b, target->n);
         for (int i = 0; fresh.items != NULL && i < target->n; i++) {
             const pf_av *parts[MAX_JOIN];
@@ -624,7 +636,7 @@ static void join_value(join *j, pf_av *target, const pf_av *const *avs)
             fresh.items[i] = *parts[0];
             join_value(j, &fresh.items[i], parts);
         }
-        *target = fresh;
+        target->items = fresh.items;
     }
 }
 

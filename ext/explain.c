@@ -160,9 +160,8 @@ static PyObject *step_list(const pf_chain *chain, bool native)
     return list;
 }
 
-static PyObject *program_text(const pf_pyplan *plan)
+static PyObject *stage_text(const pf_fn *fn)
 {
-    const pf_fn *fn = plan->core.stages[0].fn;
     size_t size = pf_ir_print(fn, NULL, 0);
     char *text = PyMem_Malloc(size + 1);
     if (text == NULL) {
@@ -172,6 +171,19 @@ static PyObject *program_text(const pf_pyplan *plan)
     PyObject *result = PyUnicode_DecodeUTF8(text, (Py_ssize_t)size, "replace");
     PyMem_Free(text);
     return result;
+}
+
+static PyObject *program_text(const pf_pyplan *plan)
+{
+    PyObject *text = PyUnicode_FromString("");
+    for (int s = 0; text != NULL && s < plan->core.nstages; s++) {
+        if (s > 0) {
+            PyUnicode_AppendAndDel(&text, PyUnicode_FromString(
+                plan->core.stages[s - 1].expand == PF_EXPAND_RANGE ? "expand: a range, per row\n" : "expand: items, per row\n"));
+        }
+        PyUnicode_AppendAndDel(&text, stage_text(plan->core.stages[s].fn));
+    }
+    return text;
 }
 
 static PyObject *bail_list(const pf_report *report)

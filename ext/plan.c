@@ -287,14 +287,16 @@ static bool note_rule(pf_pyplan *plan, const char *rule)
     return status == 0;
 }
 
-pf_status pf_plan_rewrite(pf_pyplan *plan, pf_fn *fn)
+pf_status pf_plan_rewrite(pf_pyplan *plan)
 {
     pf_rewrite_options options;
     pf_rewrite_log log;
     bool no_stride;
     memset(&log, 0, sizeof log);
     read_options(&options, &no_stride);
-    PF_TRY(pf_rewrite_run(fn, &options, &log));
+    for (int s = 0; s < plan->core.nstages; s++) {
+        PF_TRY(pf_rewrite_run(plan->core.stages[s].fn, &options, &log));
+    }
     plan->rules = PyList_New(0);
     for (int i = 0; plan->rules != NULL && i < PF_RULE_COUNT; i++) {
         if (log.fired[i] > 0 && !note_rule(plan, pf_rules[i].name)) {

@@ -163,7 +163,7 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
 pf_pyplan *pf_plan_build(const pf_request *request);
 
 /* Applies the rewrite rules that are switched on (plan.c). */
-PF_MUST_CHECK pf_status pf_plan_rewrite(pf_pyplan *plan, pf_fn *fn);
+PF_MUST_CHECK pf_status pf_plan_rewrite(pf_pyplan *plan);
 /* Looks for a range_stride in the compiled plan and compiles the second form. */
 PF_MUST_CHECK pf_status pf_plan_find_stride(pf_pyplan *plan);
 

@@ -1,0 +1,308 @@
+/* Nested `for`s: a generator expression's inner loop makes a new stage of the plan.
+ *
+ * The stage being built ends where the inner loop begins: it yields what the loop runs over, and every value that is still
+ * needed behind. The next stage begins with those as columns from its parent, and one item of the loop. A row of the
+ * source stays the unit of failure and of stopping, so nothing of this shows outside the plan.
+ *
+ * Source columns are read in the first stage only. Where a later stage turns out to need one more, it is noted (b->wants)
+ * and the whole plan is built again, with that column handed down from the start. */
+#include <string.h>
+
+#include "build_internal.h"
+#include "gather.h"
+
+/* ---- what can be iterated ---- */
+
+static pf_av iterator_over(pf_builder *b, pf_av *items, int n, pf_kinds kinds, bool objects)
+{
+    pf_av iterator = pf_av_tuple(b, n);
+    iterator.tag = PF_AV_ITERATOR;
+    iterator.kinds = kinds;
+    iterator.watch = objects ? 1 : -1; /* an iterator has no watch: the field says whether its items are objects */
+    if (iterator.items != NULL) {
+        memcpy(iterator.items, items, sizeof(pf_av) * (size_t)n);
+    }
+    return iterator;
+}
+
+static pf_kinds kinds_of_items(PyObject *container, pf_kinds kinds)
+{
+    enum { MOST = 48 };
+    bool list = PyList_CheckExact(container);
+    for (Py_ssize_t i = 0; i < Py_SIZE(container) && i < MOST; i++) {
+        PyObject *item = list ? PyList_GET_ITEM(container, i) : PyTuple_GET_ITEM(container, i);
+        pf_kinds kind = PyLong_CheckExact(item) ? PF_K_I64 : pf_scalar_of(item, NULL);
+        kinds |= kind < PF_K_OTHER ? kind : PF_K_OBJ;
+    }
+    return kinds;
+}
+
+/* Items of the inner containers of a few source rows. */
+static pf_kinds kinds_inside(pf_builder *b, const pf_path *path)
+{
+    pf_kinds kinds = 0;
+    enum { ROWS = 16 };
+    const pf_leaf *leaf = &b->request->chain->leaves[path->leaf];
+    for (int64_t row = 0; row < ROWS && row < leaf->length; row++) {
+        PyObject *item = pf_leaf_item(leaf, row), *owned = NULL;
+        PyObject *inner = item == NULL ? NULL : pf_path_walk(item, path->steps, path->npath, &owned);
+        if (inner != NULL && Py_TYPE(inner) == path->type) {
+            kinds = kinds_of_items(inner, kinds);
+        }
+        Py_XDECREF(owned);
+        Py_XDECREF(item);
+        PyErr_Clear();
+    }
+    return kinds;
+}
+
+bool pf_b_get_iter(pf_builder *b, const pf_av *value, pf_av *out)
+{
+    if (value->tag == PF_AV_RANGE) {
+        *out = iterator_over(b, value->items, 3, PF_K_I64, false);
+        return out->items != NULL;
+    }
+    pf_av handle = pf_av_of(PF_K_OBJ, PF_NOREF);
+    pf_kinds kinds = 0;
+    if (value->tag == PF_AV_PY && (PyList_CheckExact(value->py) || PyTuple_CheckExact(value->py))) {
+        handle.ref = pf_b_handle(b, value);
+        kinds = kinds_of_items(value->py, 0);
+    } else if (value->tag == PF_AV_SCALAR && value->kinds == PF_K_OBJ && value->path >= 0 && !b->paths[value->path].mixed) {
+        const pf_path *path = &b->paths[value->path];
+        if (path->type != &PyList_Type && path->type != &PyTuple_Type) {
+            pf_b_refuse(b, PF_REASON_UNKNOWN_SOURCE);
+            return false;
+        }
+        handle.ref = value->ref;
+        kinds = kinds_inside(b, path);
+    } else {
+        pf_b_refuse(b, PF_REASON_UNKNOWN_SOURCE);
+        return false;
+    }
+    *out = iterator_over(b, &handle, 1, kinds != 0 ? kinds : PF_K_OBJ, true);
+    return out->items != NULL && !pf_b_dead(b);
+}
+
+/* ---- from one stage to the next ---- */
+
+enum { MAX_EXPORTS = 40 };
+
+typedef struct handing_over {
+    pf_builder *b;
+    pf_fn *from, *to;
+    pf_ref refs[MAX_EXPORTS]; /* outputs of the stage that ends */
+    pf_ref column[MAX_EXPORTS]; /* the same in the new stage */
+    int n;
+} handing_over;
+
+static int export(handing_over *h, pf_ref ref)
+{
+    for (int i = 0; i < h->n; i++) {
+        if (h->refs[i] == ref) {
+            return i;
+        }
+    }
+    if (h->n == MAX_EXPORTS) {
+        pf_b_refuse(h->b, PF_REASON_TOO_LARGE);
+        return 0;
+    }
+    h->refs[h->n] = ref;
+    return h->n++;
+}
+
+static bool is_invariant(const pf_fn *fn, pf_ref ref)
+{
+    return fn->insts[ref].op == PF_OP_const || fn->insts[ref].op == PF_OP_param;
+}
+
+typedef void (*visit)(handing_over *h, pf_ref *ref);
+
+static void each_ref(handing_over *h, pf_av *av, visit work)
+{
+    if (av->tag == PF_AV_SCALAR) {
+        work(h, &av->ref);
+        if (av->handle != PF_NOREF) {
+            work(h, &av->handle);
+        }
+    } else if (av->n > 0) {
+        pf_av copy = pf_av_tuple(h->b, av->n);
+        for (int i = 0; copy.items != NULL && i < av->n; i++) {
+            copy.items[i] = av->items[i];
+            each_ref(h, &copy.items[i], work);
+        }
+        av->items = copy.items;
+        av->n = copy.items != NULL ? av->n : 0;
+    }
+}
+
+/* Whether a local is read at or behind an instruction. */
+static bool is_live(const pf_code *code, int pc, int local)
+{
+    for (int i = pc; i < code->n; i++) {
+        if (code->instrs[i].op == PF_BC_LOAD_FAST && code->instrs[i].arg == local) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void each_value(handing_over *h, pf_state *st, int pc, visit work)
+{
+    for (pf_frame_state *f = st->frame; f != NULL; f = f->parent) {
+        for (int i = 0; i < f->act->code->nlocalsplus; i++) {
+            if (f == st->frame && !is_live(f->act->code, pc, i)) {
+                memset(&f->locals[i], 0, sizeof f->locals[i]); /* unbound: nobody asks */
+            }
+            each_ref(h, &f->locals[i], work);
+        }
+        for (int i = 0; i < f->depth; i++) {
+            each_ref(h, &f->stack[i], work);
+        }
+    }
+    for (int i = 0; i < st->ncarry; i++) {
+        each_ref(h, &st->carry[i], work);
+    }
+    each_ref(h, &st->value, work);
+}
+
+static void collect(handing_over *h, pf_ref *ref)
+{
+    if (!is_invariant(h->from, *ref)) {
+        export(h, *ref);
+    }
+}
+
+static void translate(handing_over *h, pf_ref *ref)
+{
+    const pf_inst *inst = &h->from->insts[*ref];
+    if (inst->op == PF_OP_param) {
+        *ref = pf_ir_param(h->to, inst->imm.k);
+    } else if (inst->op == PF_OP_const) {
+        *ref = inst->kinds == PF_K_I64    ? pf_ir_const_i64(h->to, inst->imm.i)
+               : inst->kinds == PF_K_F64  ? pf_ir_const_f64(h->to, inst->imm.f)
+               : inst->kinds == PF_K_BOOL ? pf_ir_const_bool(h->to, inst->imm.i != 0)
+               : inst->kinds == PF_K_STR  ? pf_ir_const_str(h->to, inst->imm.k)
+                                          : pf_ir_const_none(h->to);
+    } else {
+        *ref = h->column[export(h, *ref)];
+    }
+}
+
+/* Every other way must have ended: a stage begins with one state. */
+static bool alone(const pf_builder *b)
+{
+    for (uint32_t i = 1; i < b->fn->nblocks; i++) {
+        if (b->fn->blocks[i].first == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static pf_fn *next_function(pf_builder *b)
+{
+    pf_fn *to = pf_ir_new();
+    if (to == NULL) {
+        b->error = true;
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (uint32_t i = 0; i < b->fn->nparams; i++) { /* one numbering for all stages */
+        pf_ir_add_param(to, b->fn->params[i]);
+    }
+    for (uint32_t i = 0; i < b->fn->nstrings; i++) {
+        pf_ir_add_string(to, b->fn->strings[i]);
+    }
+    return to;
+}
+
+static pf_av inner_item(pf_builder *b, const pf_av *iterator)
+{
+    bool opaque = iterator->kinds == PF_K_OBJ;
+    uint32_t column = pf_ir_add_column(b->fn, iterator->kinds, PF_FROM_INNER, 0);
+    pf_av item = pf_av_of(iterator->kinds, pf_ir_column(b->fn, column));
+    if (iterator->watch > 0) {
+        item.handle = opaque ? item.ref : pf_ir_column(b->fn, pf_ir_add_column(b->fn, PF_K_OBJ, PF_FROM_INNER, 1));
+    }
+    return item;
+}
+
+/* Source columns that a later stage asked for in an earlier attempt. The second stage and those behind it hand on all they have. */
+static void export_paths(handing_over *h)
+{
+    pf_builder *b = h->b;
+    for (int i = 0; b->nstages == 0 && i < b->wants->n; i++) {
+        int path = pf_b_add_path(b, &b->wants->list[i].path);
+        int column = path < 0 ? -1 : pf_b_path_column(b, path, b->wants->list[i].what);
+        if (column >= 0) {
+            export(h, pf_ir_column(h->from, (uint32_t)column));
+        }
+    }
+    for (int p = 0; b->nstages > 0 && p < b->npaths; p++) {
+        for (int what = 0; what < 3; what++) {
+            if (b->paths[p].column[what] >= 0) {
+                export(h, pf_ir_column(h->from, (uint32_t)b->paths[p].column[what]));
+            }
+        }
+    }
+}
+
+static void import_paths(handing_over *h)
+{
+    pf_builder *b = h->b;
+    for (int p = 0; p < b->npaths; p++) {
+        for (int what = 0; what < 3; what++) {
+            int column = b->paths[p].column[what];
+            int found = -1;
+            for (int i = 0; column >= 0 && i < h->n; i++) {
+                const pf_inst *inst = &h->from->insts[h->refs[i]];
+                found = inst->op == PF_OP_column && inst->imm.k == (uint32_t)column ? i : found;
+            }
+            b->paths[p].column[what] = found < 0 ? -1 : (int)h->to->insts[h->column[found]].imm.k;
+        }
+    }
+}
+
+bool pf_b_expand(pf_builder *b, pf_state *st, int pc)
+{
+    pf_frame_state *f = st->frame;
+    pf_av iterator = f->stack[f->depth - 1];
+    if (!alone(b)) {
+        pf_b_refuse(b, PF_REASON_TOO_MANY_WAYS);
+    }
+    if (b->nstages + 1 >= PF_MAX_STAGES) {
+        pf_b_refuse(b, PF_REASON_TOO_LARGE);
+    }
+    handing_over *h = pf_b_dead(b) ? NULL : pf_b_alloc(b, sizeof *h);
+    if (h == NULL) {
+        return false;
+    }
+    h->b = b;
+    h->from = b->fn;
+    for (int i = 0; i < iterator.n; i++) { /* what the loop runs over comes first, even where it is a constant */
+        h->refs[h->n++] = iterator.items[i].ref;
+    }
+    f->stack[f->depth - 1].n = 0; /* the loop's own operands end here */
+    each_value(h, st, pc, collect);
+    export_paths(h);
+    h->to = pf_b_dead(b) ? NULL : next_function(b);
+    if (h->to == NULL) {
+        return false;
+    }
+    pf_ir_yield(h->from, (uint32_t)h->n, h->refs);
+    for (int i = 0; i < h->n; i++) {
+        uint32_t column = pf_ir_add_column(h->to, h->from->insts[h->refs[i]].kinds, PF_FROM_PARENT, (uint32_t)i);
+        h->column[i] = pf_ir_column(h->to, column);
+    }
+    import_paths(h);
+    each_value(h, st, pc, translate);
+    b->plan->core.stages[b->nstages].fn = h->from;
+    b->plan->core.stages[b->nstages].expand = iterator.n == 3 ? PF_EXPAND_RANGE : PF_EXPAND_ITEMS;
+    b->nstages++;
+    b->fn = h->to;
+    b->null_handle = PF_NOREF;
+    b->ends++;
+    pf_av item = inner_item(b, &iterator);
+    f->stack[f->depth++] = item;
+    return !pf_b_dead(b);
+}
