@@ -94,6 +94,13 @@ static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uin
     return pf_gather_rows(&((pf_exec *)ctx)->gather, row0, n, columns, kind_memory);
 }
 
+static pf_status expand(void *ctx, int stage, pf_scalar item, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
+                        uint8_t *const *kind_memory, int32_t *got)
+{
+    const pf_fn *fn = ((pf_exec *)ctx)->core->stages[stage + 1].fn;
+    return pf_gather_inner(fn, (PyObject *)(uintptr_t)item.u.handle, offset, want, lane, columns, kind_memory, got);
+}
+
 /* Source row of a row of the run. */
 static int64_t source_row(const pf_exec *ex, int64_t row)
 {
@@ -340,7 +347,7 @@ static void choose_form(pf_exec *ex)
 static int make_run(pf_exec *ex, const pf_settings *settings)
 {
     pf_pyplan *plan = ex->plan;
-    pf_hooks hooks = {.ctx = ex, .gather = gather, .absorb = absorb};
+    pf_hooks hooks = {.ctx = ex, .gather = gather, .expand = expand, .absorb = absorb};
     pf_run_config config = {
         .threads = plan->caller_only ? 1 : settings->threads > 0 ? settings->threads : default_threads(),
         .min_rows = settings->min_rows,

@@ -1,15 +1,8 @@
-/* Filling columns from source items (gather.h).
- *
- * Three ways, from fast to general: memory of one C type is converted in one loop; a list of plain numbers that is read by one
- * column has a loop of its own; everything else goes row by row, and in each row column by column, so that a row's objects are
- * touched once. */
-#include "gather.h"
+/* Filling columns from source items (gather.h): ranges by arithmetic, memory of one C type in one loop, objects in
+ * gather_objects.c. */
+#include "gather_internal.h"
 
 #include <string.h>
-
-#include "pylong.h"
-
-enum { AHEAD = 16 }; /* rows between prefetching an object and reading it */
 
 /* ---- leaves ---- */
 
@@ -163,24 +156,6 @@ Py_ssize_t pf_format_size(char format)
         }                                                                                                              \
     } while (0)
 
-static void widen_interval(pf_vec *vec, int64_t lo, int64_t hi)
-{
-    vec->lo = lo < vec->lo ? lo : vec->lo;
-    vec->hi = hi > vec->hi ? hi : vec->hi;
-}
-
-/* The bounds of what was just written, from the bits that are used: cheap, and within a factor of two. */
-static void measure(pf_vec *vec, int32_t lane, int32_t n)
-{
-    const int64_t *v = (const int64_t *)vec->data + lane;
-    uint64_t bits = 0;
-    for (int32_t i = 0; i < n; i++) {
-        bits |= (uint64_t)(v[i] ^ (v[i] >> 63));
-    }
-    int64_t bound = bits == 0 ? 0 : (int64_t)(UINT64_MAX >> __builtin_clzll(bits));
-    widen_interval(vec, -bound - 1, bound);
-}
-
 /* Unsigned 64-bit values beyond int64 are left to CPython. */
 static bool too_big(const pf_vec *vec, int32_t lane, int32_t n)
 {
@@ -235,7 +210,7 @@ static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_
             for (int32_t i = 0; i < n; i++) {
                 kinds[lane + i] = ((int64_t *)vec->data)[lane + i] < 0 ? PF_K_OTHER : PF_K_I64;
             }
-            measure(vec, lane, n);
+            pf_measure(vec, lane, n);
             return PF_K_I64 | PF_K_OTHER;
         }
         break;
@@ -258,14 +233,14 @@ static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_
         memset(kinds + lane, PF_K_OTHER, (size_t)n);
         return PF_K_OTHER;
     }
-    measure(vec, lane, n);
+    pf_measure(vec, lane, n);
     return PF_K_I64;
 }
 
 static pf_kinds fill_range(const pf_leaf *leaf, int64_t row, int32_t n, pf_vec *vec, int32_t lane, bool whole)
 {
     int64_t start = leaf->start + row * leaf->step, last = start + (n - 1) * leaf->step;
-    widen_interval(vec, start < last ? start : last, start < last ? last : start);
+    pf_widen_interval(vec, start < last ? start : last, start < last ? last : start);
     if (whole) {
         vec->iota = true;
         vec->start = start;
@@ -279,160 +254,6 @@ static pf_kinds fill_range(const pf_leaf *leaf, int64_t row, int32_t n, pf_vec *
     return PF_K_I64;
 }
 
-/* ---- objects ---- */
-
-/* The kind and payload of one object in a column of these kinds. */
-static inline pf_kinds lane_of(PyObject *object, pf_kinds declared, uint64_t *payload)
-{
-    PyTypeObject *type = Py_TYPE(object);
-    pf_kinds kind;
-    if (type == &PyLong_Type) {
-        int64_t v = 0;
-        kind = pf_long_as_i64(object, &v) ? PF_K_I64 : PF_K_OTHER;
-        *payload = (uint64_t)v;
-    } else if (type == &PyFloat_Type) {
-        double v = PyFloat_AS_DOUBLE(object);
-        memcpy(payload, &v, sizeof v);
-        kind = PF_K_F64;
-    } else if (type == &PyBool_Type) {
-        *payload = object == Py_True;
-        kind = PF_K_BOOL;
-    } else if (object == Py_None) {
-        *payload = 0;
-        kind = PF_K_NONE;
-    } else if (type == &PyUnicode_Type) {
-        *payload = (uint64_t)(uintptr_t)object;
-        kind = PF_K_STR;
-    } else {
-        *payload = (uint64_t)(uintptr_t)object;
-        kind = declared & PF_K_OBJ ? PF_K_OBJ : type == &PyBytes_Type || type == &PyTuple_Type ? PF_K_OTHER : PF_K_FOREIGN;
-        return kind;
-    }
-    if (!(declared & kind) && (declared & PF_K_OBJ)) {
-        *payload = (uint64_t)(uintptr_t)object;
-        return PF_K_OBJ;
-    }
-    return kind;
-}
-
-/* A row that cannot be walked: harmless to replay when it is an exact builtin of no other code. */
-static pf_kinds unwalkable(PyObject *row, const pf_column_spec *spec)
-{
-    return pf_scalar_of(row, NULL) == PF_K_FOREIGN && (spec->npath == 0 || Py_TYPE(row) != spec->path[0].type) ? PF_K_FOREIGN : PF_K_OTHER;
-}
-
-static void store(pf_vec *vec, const pf_column_spec *spec, int32_t lane, uint64_t payload)
-{
-    if (spec->kinds == PF_K_BOOL) {
-        ((uint8_t *)vec->data)[lane] = (uint8_t)payload;
-    } else {
-        ((uint64_t *)vec->data)[lane] = payload;
-    }
-}
-
-static pf_kinds read_lane(PyObject *row, const pf_column_spec *spec, pf_vec *vec, int32_t lane)
-{
-    PyObject *owned = NULL, *object = spec->npath == 0 ? row : pf_path_walk(row, spec->path, spec->npath, &owned);
-    uint64_t payload = 0;
-    pf_kinds kind;
-    if (object == NULL) {
-        kind = unwalkable(row, spec);
-    } else if (spec->presence || spec->kinds == PF_K_OBJ) {
-        payload = (uint64_t)(uintptr_t)object;
-        kind = PF_K_OBJ;
-    } else {
-        kind = lane_of(object, spec->kinds, &payload);
-    }
-    Py_XDECREF(owned);
-    store(vec, spec, lane, payload);
-    return kind;
-}
-
-/* Every int of a list, while they are ints of at most 64 bits; returns how many lanes were filled. */
-static int32_t fill_ints(const char *from, Py_ssize_t stride, int32_t n, int64_t *to)
-{
-    for (int32_t i = 0; i < n; i++, from += stride) {
-        PyObject *object = *(PyObject *const *)from;
-        if (i + AHEAD < n) {
-            __builtin_prefetch(*(PyObject *const *)(from + AHEAD * stride));
-        }
-        if (Py_TYPE(object) != &PyLong_Type || !pf_long_as_i64(object, &to[i])) {
-            return i;
-        }
-    }
-    return n;
-}
-
-static int32_t fill_floats(const char *from, Py_ssize_t stride, int32_t n, double *to)
-{
-    for (int32_t i = 0; i < n; i++, from += stride) {
-        PyObject *object = *(PyObject *const *)from;
-        if (i + AHEAD < n) {
-            __builtin_prefetch(*(PyObject *const *)(from + AHEAD * stride));
-        }
-        if (Py_TYPE(object) != &PyFloat_Type) {
-            return i;
-        }
-        to[i] = PyFloat_AS_DOUBLE(object);
-    }
-    return n;
-}
-
-/* One column that reads the items themselves. Returns the kinds seen; writes kinds from the first odd one on. */
-static pf_kinds fill_items(const pf_gather_leaf *g, int64_t row, int32_t n, const pf_column_spec *spec, pf_vec *vec,
-                           int32_t lane, uint8_t *kinds)
-{
-    const char *from = g->data + row * g->stride;
-    int32_t done = 0;
-    if (spec->kinds == PF_K_OBJ) {
-        for (int32_t i = 0; i < n; i++) {
-            ((uint64_t *)vec->data)[lane + i] = (uint64_t)(uintptr_t) * (PyObject *const *)(from + i * g->stride);
-        }
-        memset(kinds + lane, PF_K_OBJ, (size_t)n);
-        return PF_K_OBJ;
-    }
-    if (spec->kinds == PF_K_I64) {
-        done = fill_ints(from, g->stride, n, (int64_t *)vec->data + lane);
-        measure(vec, lane, done);
-    } else if (spec->kinds == PF_K_F64) {
-        done = fill_floats(from, g->stride, n, (double *)vec->data + lane);
-    }
-    pf_kinds seen = done > 0 ? spec->kinds : 0;
-    if (done < n) { /* odd ones among them, or several kinds: each lane has its own */
-        memset(kinds + lane, spec->kinds, (size_t)done);
-        for (int32_t i = done; i < n; i++) {
-            pf_kinds kind = read_lane(*(PyObject *const *)(from + i * g->stride), spec, vec, lane + i);
-            kinds[lane + i] = kind;
-            seen |= kind;
-        }
-        if (spec->kinds & PF_K_I64) {
-            vec->lo = INT64_MIN;
-            vec->hi = INT64_MAX;
-        }
-    } else if (seen != 0) {
-        memset(kinds + lane, spec->kinds, (size_t)n);
-    }
-    return seen;
-}
-
-/* All columns of one leaf, row by row. */
-static void fill_rows(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane, const pf_column_spec *const *specs,
-                      pf_vec *const *vecs, uint8_t *const *kinds, int ncolumns)
-{
-    const char *from = g->data + row * g->stride;
-    for (int32_t i = 0; i < n; i++, from += g->stride) {
-        PyObject *object = *(PyObject *const *)from;
-        if (i + AHEAD < n) {
-            __builtin_prefetch((const char *)*(PyObject *const *)(from + AHEAD * g->stride) + 64);
-        }
-        for (int c = 0; c < ncolumns; c++) {
-            pf_kinds kind = read_lane(object, specs[c], vecs[c], lane + i);
-            kinds[c][lane + i] = kind;
-            vecs[c]->seen |= kind;
-        }
-    }
-}
-
 /* ---- one vector ---- */
 
 /* Part of a vector that lies in one segment. */
@@ -443,20 +264,9 @@ static void fill_segment(const pf_gather_leaf *g, int64_t row, int32_t n, int32_
     case PF_LEAF_LIST:
     case PF_LEAF_LIST_REV:
     case PF_LEAF_TUPLE:
-    case PF_LEAF_SEQ_REV: {
-        bool plain = true;
-        for (int c = 0; c < ncolumns; c++) {
-            plain &= specs[c]->npath == 0;
-        }
-        if (!plain) {
-            fill_rows(g, row, n, lane, specs, vecs, kinds, ncolumns);
-            return;
-        }
-        for (int c = 0; c < ncolumns; c++) {
-            vecs[c]->seen |= fill_items(g, row, n, specs[c], vecs[c], lane, kinds[c]);
-        }
+    case PF_LEAF_SEQ_REV:
+        pf_gather_objects(g, row, n, lane, specs, vecs, kinds, ncolumns);
         return;
-    }
     default:
         for (int c = 0; c < ncolumns; c++) {
             pf_kinds seen;
@@ -526,6 +336,31 @@ pf_status pf_gather_rows(void *ctx, int64_t row0, int32_t n, pf_vec *columns, ui
             fill_leaf(gather, plan->columns[i].leaf, row0, n, specs, vecs, kinds, same);
         }
     }
+    return PF_OK;
+}
+
+pf_status pf_gather_inner(const pf_fn *fn, PyObject *container, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
+                          uint8_t *const *kind_memory, int32_t *got)
+{
+    bool list = PyList_CheckExact(container);
+    if (!list && !PyTuple_CheckExact(container)) {
+        *got = -1;
+        return PF_OK;
+    }
+    int64_t left = Py_SIZE(container) - offset;
+    int32_t n = left <= 0 ? 0 : left < want ? (int32_t)left : want;
+    PyObject **items = list ? ((PyListObject *)container)->ob_item : ((PyTupleObject *)container)->ob_item;
+    pf_gather_leaf g = {.data = (const char *)items, .stride = sizeof(PyObject *)};
+    for (uint32_t k = 0; k < fn->ncolumns && n > 0; k++) {
+        if (fn->columns[k].from == PF_FROM_INNER) {
+            pf_column_spec spec = {.kinds = fn->columns[k].kinds};
+            const pf_column_spec *specs = &spec;
+            pf_vec *vec = &columns[k];
+            pf_gather_objects(&g, offset, n, lane, &specs, &vec, &kind_memory[k], 1);
+            columns[k].kind = pf_kinds_single(columns[k].seen) ? NULL : kind_memory[k];
+        }
+    }
+    *got = n;
     return PF_OK;
 }
 

@@ -52,6 +52,10 @@ bool pf_gather_open(pf_gather *gather);
 
 /* pf_hooks.gather; ctx is a pf_gather that was opened since other code ran last. */
 pf_status pf_gather_rows(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory);
+/* pf_hooks.expand: items [offset, offset + want) of an exact list or tuple into the columns of `fn` that are PF_FROM_INNER
+ * (index 0: the item, 1: its object). *got -1: it is neither. */
+pf_status pf_gather_inner(const pf_fn *fn, PyObject *container, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
+                          uint8_t *const *kind_memory, int32_t *got);
 /* The object that a handle column holds for a row, borrowed, or NULL where the leaf has none. GIL. */
 PyObject *pf_gather_item(const pf_gather *gather, int leaf, int64_t row);
 

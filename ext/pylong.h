@@ -22,13 +22,12 @@ static inline bool pf_long_as_i64(PyObject *object, int64_t *out)
     bool negative = size < 0;
 #endif
     uint64_t magnitude;
+    if (ndigits <= 1) { /* no branch on zero or sign: small ints come in any order */
+        int64_t v = ndigits == 0 ? 0 : (int64_t)digits[0];
+        *out = negative ? -v : v;
+        return true;
+    }
     switch (ndigits) {
-    case 0:
-        *out = 0;
-        return true;
-    case 1:
-        *out = negative ? -(int64_t)digits[0] : (int64_t)digits[0];
-        return true;
     case 2:
         magnitude = (uint64_t)digits[0] | (uint64_t)digits[1] << PyLong_SHIFT;
         *out = negative ? -(int64_t)magnitude : (int64_t)magnitude;

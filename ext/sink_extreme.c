@@ -37,24 +37,22 @@ static int take(pf_extreme_sink *sink, PyObject *item, const pf_scalar *scalar, 
     return 0;
 }
 
+/* NaN is smaller than nothing, and nothing is smaller than NaN: as the very first item it stays for good, later ones never win. */
 static int extreme_piece(pf_sink *base, const pf_piece *piece)
 {
     pf_extreme_sink *sink = (pf_extreme_sink *)base;
-    if (piece->count == 0) {
+    if (sink->item == NULL && piece->nan_first) {
+        return take(sink, pf_box_scalars(base->plan, piece->first), &piece->first[0], NULL);
+    }
+    if (!piece->has_best) {
         return 0;
     }
-    if (piece->columns == NULL) {
-        int better = sink->item == NULL ? 1 : beats(sink, &piece->best[0]);
-        return better <= 0 ? better : take(sink, pf_box_scalars(base->plan, piece->best), &piece->best[0], NULL);
+    int better = sink->item == NULL ? 1 : beats(sink, &piece->best[0]);
+    if (better < 0) { /* the two cannot be compared: the consumer's own loop is to find that out */
+        base->row = piece->row_begin;
+        return PF_SINK_REDO;
     }
-    for (int64_t i = 0; i < piece->count; i++) { /* NaNs among them: one by one */
-        pf_scalar key = pf_column_scalar(&piece->columns[0], i);
-        int better = sink->item == NULL ? 1 : beats(sink, &key);
-        if (better < 0 || (better > 0 && take(sink, pf_box_output(base->plan, piece->columns, i), &key, NULL) < 0)) {
-            return -1;
-        }
-    }
-    return 0;
+    return better == 0 ? 0 : take(sink, pf_box_scalars(base->plan, piece->best), &piece->best[0], NULL);
 }
 
 static int extreme_object(pf_sink *base, PyObject *item)

@@ -22,14 +22,24 @@ static int combine(PyObject *function, PyObject **acc, PyObject *item)
     return 0;
 }
 
-static PyObject *isum_object(const pf_piece *piece)
+/* The sum of exact ints that a piece is. A first row that is the only one so far is itself the answer, and may be a source's own
+ * object: that is for CPython to give. */
+static int reduce_isum(pf_reduce_sink *sink, const pf_piece *piece)
 {
-    if (piece->count == 1) {
-        return NULL;
+    if (sink->result == NULL && piece->count == 1 && sink->base.plan->shape[0].handle >= 0) {
+        sink->base.row = piece->row_begin;
+        return PF_SINK_REDO;
     }
     unsigned char bytes[16];
     memcpy(bytes, &piece->isum, sizeof bytes);
-    return _PyLong_FromByteArray(bytes, sizeof bytes, 1, 1);
+    PyObject *sum = _PyLong_FromByteArray(bytes, sizeof bytes, 1, 1);
+    PyObject *next = sum == NULL ? NULL : sink->result == NULL ? Py_NewRef(sum) : PyNumber_Add(sink->result, sum);
+    Py_XDECREF(sum);
+    if (next == NULL) {
+        return -1;
+    }
+    Py_XSETREF(sink->result, next);
+    return 0;
 }
 
 /* ---- reduce ---- */
@@ -41,15 +51,7 @@ static int reduce_piece(pf_sink *base, const pf_piece *piece)
         return 0;
     }
     if (base->plan->core.sink == PF_SINK_ISUM) {
-        /* a single row is its own sum: the very object */
-        PyObject *sum = piece->count == 1 ? pf_box_scalars(base->plan, piece->best) : isum_object(piece);
-        PyObject *next = sum == NULL ? NULL : sink->result == NULL ? Py_NewRef(sum) : PyNumber_Add(sink->result, sum);
-        Py_XDECREF(sum);
-        if (next == NULL) {
-            return -1;
-        }
-        Py_XSETREF(sink->result, next);
-        return 0;
+        return reduce_isum(sink, piece);
     }
     for (int64_t i = 0; i < piece->count; i++) {
         PyObject *item = pf_box_output(base->plan, piece->columns, i);

@@ -49,9 +49,13 @@ static void enter_float(pf_sum_sink *sink, double value)
     sink->floats = (pf_fsum){.sum = value, .c = 0.0, .flavour = FLAVOUR};
 }
 
-/* An item that the INT phase cannot take: PyNumber_Add once, and on in the phase of its result. */
+/* An item that the INT phase cannot take: PyNumber_Add once, and on in the phase of its result. A sum beyond a C long has left
+ * the phase before, at the row that took it there, and never comes back. */
 static int add_beyond_int(pf_sum_sink *sink, PyObject *item)
 {
+    if (sink->total != (int64_t)sink->total) {
+        return leave_phase(sink) < 0 ? -1 : add_object(sink, item);
+    }
     if (leave_phase(sink) < 0 || add_object(sink, item) < 0) {
         return -1;
     }

@@ -1,0 +1,233 @@
+/* Objects into lanes (gather.h).
+ *
+ * Nearly all the time here goes into waiting for memory: a row, and each object behind it, is a cache line nobody has
+ * touched for long. So rows are read a tile at a time in three steps, each asking the memory for what a later one reads:
+ *
+ *      ask for the rows of the next tile
+ *      walk      from the rows of this tile to the objects of each column, asking for those
+ *      decode    the objects of each column into payloads and kinds
+ *
+ * Paths through dicts and instance dictionaries need the caller's thread state and hold references; they go lane by lane. */
+#include "gather_internal.h"
+
+#include <string.h>
+
+#include "pylong.h"
+
+enum { TILE = 64, MOST_LINES = 8 };
+
+/* The kind and payload of one object in a column of these kinds. A lane that is nobody's has payload 0. */
+static inline pf_kinds lane_of(PyObject *object, pf_kinds declared, uint64_t *payload)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    pf_kinds kind;
+    if (type == &PyLong_Type) {
+        int64_t v = 0;
+        kind = pf_long_as_i64(object, &v) ? PF_K_I64 : PF_K_OTHER;
+        *payload = (uint64_t)v;
+    } else if (type == &PyFloat_Type) {
+        double v = PyFloat_AS_DOUBLE(object);
+        memcpy(payload, &v, sizeof v);
+        kind = PF_K_F64;
+    } else if (object == Py_None) {
+        *payload = 0;
+        kind = PF_K_NONE;
+    } else if (type == &PyUnicode_Type) {
+        *payload = (uint64_t)(uintptr_t)object;
+        kind = PF_K_STR;
+    } else if (type == &PyBool_Type) {
+        *payload = object == Py_True;
+        kind = PF_K_BOOL;
+    } else {
+        kind = type == &PyBytes_Type || type == &PyTuple_Type ? PF_K_OTHER : PF_K_FOREIGN;
+        *payload = 0;
+    }
+    if (!(declared & kind) && (declared & PF_K_OBJ)) {
+        *payload = (uint64_t)(uintptr_t)object;
+        return PF_K_OBJ;
+    }
+    return kind;
+}
+
+/* A row that cannot be walked: harmless to replay when it is an exact builtin of no other code. */
+static pf_kinds unwalkable(PyObject *row, const pf_column_spec *spec)
+{
+    return pf_scalar_of(row, NULL) == PF_K_FOREIGN && (spec->npath == 0 || Py_TYPE(row) != spec->path[0].type) ? PF_K_FOREIGN : PF_K_OTHER;
+}
+
+static inline pf_kinds read_object(PyObject *object, PyObject *row, const pf_column_spec *spec, uint64_t *payload)
+{
+    *payload = (uint64_t)(uintptr_t)object;
+    if (object == NULL) {
+        return unwalkable(row, spec);
+    }
+    return spec->presence || spec->kinds == PF_K_OBJ ? PF_K_OBJ : lane_of(object, spec->kinds, payload);
+}
+
+static inline void store(pf_vec *vec, const pf_column_spec *spec, int32_t lane, uint64_t payload)
+{
+    if (spec->kinds == PF_K_BOOL) {
+        ((uint8_t *)vec->data)[lane] = (uint8_t)payload;
+    } else {
+        ((uint64_t *)vec->data)[lane] = payload;
+    }
+}
+
+/* ---- asking ahead ---- */
+
+/* Bytes from a row's start that the columns' first steps read, no two of them nearer than a cache line's worth of luck. */
+typedef struct lines {
+    int n;
+    int32_t at[MOST_LINES];
+} lines;
+
+static void add_line(lines *lines, int32_t at)
+{
+    for (int i = 0; i < lines->n; i++) {
+        if (at - lines->at[i] < 24 && lines->at[i] - at < 24) {
+            return;
+        }
+    }
+    if (lines->n < MOST_LINES) {
+        lines->at[lines->n++] = at;
+    }
+}
+
+static void find_lines(const pf_column_spec *const *specs, int ncolumns, lines *out)
+{
+    out->n = 0;
+    for (int c = 0; c < ncolumns; c++) {
+        const pf_column_spec *spec = specs[c];
+        if (spec->npath == 0 && spec->kinds == PF_K_OBJ) {
+            continue; /* the pointer is all there is to know */
+        }
+        add_line(out, (int32_t)offsetof(PyObject, ob_type));
+        if (spec->npath > 0 && spec->path[0].how == PF_PATH_INDEX && spec->path[0].index >= 0) {
+            add_line(out, (int32_t)offsetof(PyTupleObject, ob_item) + spec->path[0].index * (int32_t)sizeof(PyObject *));
+        } else if (spec->npath > 0 && spec->path[0].how == PF_PATH_SLOT) {
+            add_line(out, spec->path[0].index);
+        } else if (spec->kinds & PF_K_STR) {
+            add_line(out, (int32_t)sizeof(PyASCIIObject));
+        }
+    }
+}
+
+static void ask(const char *from, Py_ssize_t stride, int32_t n, const lines *lines)
+{
+    for (int32_t i = 0; lines->n > 0 && i < n; i++, from += stride) {
+        const char *row = *(const char *const *)from;
+        for (int l = 0; l < lines->n; l++) {
+            __builtin_prefetch(row + lines->at[l]);
+        }
+    }
+}
+
+/* ---- walking ---- */
+
+/* One field of a tuple: what most rows are read by. */
+static void walk_index(const char *from, Py_ssize_t stride, int32_t n, const pf_path_step *step, PyObject **out)
+{
+    for (int32_t i = 0; i < n; i++, from += stride) {
+        PyObject *row = *(PyObject *const *)from, *object = NULL;
+        if (Py_TYPE(row) == step->type && step->index < Py_SIZE(row) && (step->size < 0 || Py_SIZE(row) == step->size)) {
+            object = PyTuple_GET_ITEM(row, step->index);
+            __builtin_prefetch(object);
+        }
+        out[i] = object;
+    }
+}
+
+static void walk(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, PyObject **out)
+{
+    if (spec->npath == 1 && spec->path[0].how == PF_PATH_INDEX && spec->path[0].index >= 0) {
+        walk_index(from, stride, n, spec->path, out);
+        return;
+    }
+    for (int32_t i = 0; i < n; i++, from += stride) {
+        PyObject *none_owned = NULL;
+        out[i] = pf_path_walk(*(PyObject *const *)from, spec->path, spec->npath, &none_owned);
+        __builtin_prefetch(out[i]);
+    }
+}
+
+static bool needs_caller(const pf_column_spec *spec)
+{
+    for (int i = 0; i < spec->npath; i++) {
+        if (spec->path[i].how == PF_PATH_KEY || spec->path[i].how == PF_PATH_ATTR) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- decoding ---- */
+
+static pf_kinds decode(PyObject *const *objects, const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, pf_vec *vec,
+                       int32_t lane, uint8_t *kinds)
+{
+    pf_kinds seen = 0;
+    for (int32_t i = 0; i < n; i++) {
+        uint64_t payload;
+        pf_kinds kind = read_object(objects[i], *(PyObject *const *)(from + i * stride), spec, &payload);
+        store(vec, spec, lane + i, payload);
+        kinds[lane + i] = kind;
+        seen |= kind;
+    }
+    return seen;
+}
+
+static pf_kinds walk_and_decode(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, pf_vec *vec, int32_t lane,
+                                uint8_t *kinds)
+{
+    pf_kinds seen = 0;
+    for (int32_t i = 0; i < n; i++, from += stride) {
+        PyObject *row = *(PyObject *const *)from, *owned = NULL;
+        uint64_t payload;
+        pf_kinds kind = read_object(pf_path_walk(row, spec->path, spec->npath, &owned), row, spec, &payload);
+        Py_XDECREF(owned);
+        store(vec, spec, lane + i, payload);
+        kinds[lane + i] = kind;
+        seen |= kind;
+    }
+    return seen;
+}
+
+/* What is known of the ints just read. Payloads of other kinds are 0 or 1, but for these. */
+static void bound(const pf_column_spec *spec, pf_kinds seen, pf_vec *vec, int32_t lane, int32_t n)
+{
+    if (!(spec->kinds & PF_K_I64)) {
+        return;
+    }
+    if (seen & (PF_K_F64 | PF_K_STR | PF_K_OBJ)) {
+        pf_widen_interval(vec, INT64_MIN, INT64_MAX);
+    } else {
+        pf_measure(vec, lane, n);
+    }
+}
+
+void pf_gather_objects(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane, const pf_column_spec *const *specs,
+                       pf_vec *const *vecs, uint8_t *const *kinds, int ncolumns)
+{
+    const char *from = g->data + row * g->stride;
+    PyObject *objects[PF_MAX_COLUMNS][TILE];
+    lines lines;
+    find_lines(specs, ncolumns, &lines);
+    ask(from, g->stride, n < TILE ? n : TILE, &lines);
+    for (int32_t at = 0; at < n; at += TILE) {
+        const char *here = from + at * g->stride;
+        int32_t m = n - at < TILE ? n - at : TILE, next = n - at - m < TILE ? n - at - m : TILE;
+        ask(here + TILE * g->stride, g->stride, next, &lines);
+        for (int c = 0; c < ncolumns; c++) {
+            if (!needs_caller(specs[c])) {
+                walk(here, g->stride, m, specs[c], objects[c]);
+            }
+        }
+        for (int c = 0; c < ncolumns; c++) {
+            pf_kinds seen = needs_caller(specs[c])
+                                ? walk_and_decode(here, g->stride, m, specs[c], vecs[c], lane + at, kinds[c])
+                                : decode(objects[c], here, g->stride, m, specs[c], vecs[c], lane + at, kinds[c]);
+            bound(specs[c], seen, vecs[c], lane + at, m);
+            vecs[c]->seen |= seen;
+        }
+    }
+}
