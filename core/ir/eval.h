@@ -18,8 +18,8 @@ int pf_eval_op(const pf_inst *inst, const pf_scalar operands[3], pf_str_view_fn 
 typedef struct pf_eval_in {
     const pf_scalar *columns; /* one per pf_fn.columns; kinds outside the declared ones bail where the column is read */
     const pf_scalar *params;
-    const uint64_t *strings;  /* handle of each pf_fn.strings */
-    pf_str_view_fn str_view;  /* NULL when the program has no str */
+    const uint64_t *strings; /* handle of each pf_fn.strings */
+    pf_str_view_fn str_view; /* NULL when the program has no str */
     int64_t row;
 } pf_eval_in;
 

@@ -12,7 +12,7 @@ typedef struct arrangement {
     pf_fn *fn;
     char *error;
     size_t error_size;
-    pf_block *order;  /* old numbers of the blocks in their new order */
+    pf_block *order; /* old numbers of the blocks in their new order */
     uint32_t norder;
     pf_block *number; /* new number of each old block, or PF_NOBLOCK */
     pf_ref *refs;     /* new number of each old instruction, 0 when it is gone */
@@ -76,7 +76,8 @@ static pf_status order_blocks(arrangement *m)
         }
         pf_block to = edges[nedges - 1 - visited[block]++].to;
         if (to >= n) {
-            return pf_ir_invalid(m->error, m->error_size, "block %u leads to block %u, which does not exist", block, to);
+            return pf_ir_invalid(m->error, m->error_size, "block %u leads to block %u, which does not exist", block,
+                                 to);
         }
         if (state[to] == OPEN) {
             return pf_ir_invalid(m->error, m->error_size, "blocks %u and %u lie on a cycle", to, block);

@@ -427,8 +427,8 @@ void pf_ir_jump(pf_fn *fn, pf_block to, uint32_t nargs, const pf_ref *args)
     }
 }
 
-void pf_ir_branch(pf_fn *fn, pf_ref cond, pf_block yes, uint32_t nyes, const pf_ref *yes_args, pf_block no, uint32_t nno,
-                  const pf_ref *no_args)
+void pf_ir_branch(pf_fn *fn, pf_ref cond, pf_block yes, uint32_t nyes, const pf_ref *yes_args, pf_block no,
+                  uint32_t nno, const pf_ref *no_args)
 {
     uint32_t first = fn->npool;
     if (operand_ok(fn, cond) && push_edge(fn, yes, nyes, yes_args) && push_edge(fn, no, nno, no_args)) {

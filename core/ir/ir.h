@@ -48,7 +48,7 @@ typedef struct pf_inst {
     uint16_t place;  /* index into pf_fn.places, 0: none. Names the op in explain and in bails */
     pf_ref a, b, c;  /* operands */
     union {
-        int64_t i;  /* const i64, const bool; is_kind: the kinds that are true */
+        int64_t i;  /* const i64, const bool; is_kind: the kinds that are true; narrow: 1 when a test above proves it */
         double f;   /* const f64 */
         uint32_t k; /* param, column: number; const str: index into pf_fn.strings; arg: position */
         struct {

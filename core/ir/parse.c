@@ -522,7 +522,8 @@ static pf_status instruction(parser *p)
 
 static pf_status declare_column(parser *p)
 {
-    static const char *const from[] = {[PF_FROM_SOURCE] = "source", [PF_FROM_PARENT] = "parent", [PF_FROM_INNER] = "inner"};
+    static const char *const from[] = {
+        [PF_FROM_SOURCE] = "source", [PF_FROM_PARENT] = "parent", [PF_FROM_INNER] = "inner"};
     pf_kinds k;
     name w;
     uint32_t index, f = 0;

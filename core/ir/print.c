@@ -191,7 +191,8 @@ static void put_declared(printer *p, const char *what, uint32_t n, const pf_kind
 
 static void put_header(printer *p)
 {
-    static const char *const from[] = {[PF_FROM_SOURCE] = "source", [PF_FROM_PARENT] = "parent", [PF_FROM_INNER] = "inner"};
+    static const char *const from[] = {
+        [PF_FROM_SOURCE] = "source", [PF_FROM_PARENT] = "parent", [PF_FROM_INNER] = "inner"};
     const pf_fn *fn = p->fn;
     for (uint32_t i = 0; i < fn->ncolumns; i++) {
         const pf_column_info *column = &fn->columns[i];

@@ -7,8 +7,8 @@
 #include "rewrite_internal.h"
 
 enum {
-    MAX_ARM = 6,     /* instructions in a block that is computed by all rows */
-    MAX_SPENT = 16,  /* instructions that one branch may make all rows compute */
+    MAX_ARM = 6,    /* instructions in a block that is computed by all rows */
+    MAX_SPENT = 16, /* instructions that one branch may make all rows compute */
     MAX_SELECTS = 4
 };
 
@@ -121,8 +121,8 @@ static bool given(pf_rw *rw, pf_ref old)
     if (old == s->test) {
         rw->map[old] = pf_ir_const_bool(rw->fn, s->keep);
     } else if (old == rw->old->insts[s->test].a) {
-        rw->map[old] = s->residue_is_param ? pf_ir_param(rw->fn, (uint32_t)s->residue)
-                                           : pf_ir_const_i64(rw->fn, s->residue);
+        rw->map[old] =
+            s->residue_is_param ? pf_ir_param(rw->fn, (uint32_t)s->residue) : pf_ir_const_i64(rw->fn, s->residue);
     }
     return old == s->test || old == rw->old->insts[s->test].a;
 }
@@ -264,15 +264,22 @@ static pf_ref op(pf_rw *rw, pf_op op, pf_ref a, pf_ref b)
     return pf_rw_simplify(rw, &(pf_inst){.op = (uint8_t)op, .kinds = PF_K_BOOL, .a = a, .b = b});
 }
 
-/* Both edges lead to the same block: how many arguments differ, or -1 when one of them cannot be a select. */
-static int differing(const pf_rw *rw, const fork *f)
+/* Both edges lead to one block and hand it different values there. */
+static bool differs(const pf_rw *rw, const fork *f, uint32_t i)
+{
+    pf_ref a = f->yes.args[i], b = f->no.args[i];
+    pf_kinds kinds = rw->fn->insts[a].kinds | rw->fn->insts[b].kinds;
+    return kept(rw, f->yes.to, i) && a != b && kinds != PF_K_NONE;
+}
+
+/* How many arguments differ, or -1 when one of them cannot be a select. */
+static int count_differing(const pf_rw *rw, const fork *f)
 {
     int n = 0;
     for (uint32_t i = 0; i < rw->old->blocks[f->yes.to].nargs; i++) {
-        pf_ref a = f->yes.args[i], b = f->no.args[i];
-        pf_kinds kinds = rw->fn->insts[a].kinds;
-        if (kept(rw, f->yes.to, i) && a != b) {
-            if (!pf_kinds_single(kinds) || kinds != rw->fn->insts[b].kinds) {
+        if (differs(rw, f, i)) {
+            pf_kinds a = rw->fn->insts[f->yes.args[i]].kinds, b = rw->fn->insts[f->no.args[i]].kinds;
+            if (!pf_kinds_single(a) || a != b) {
                 return -1;
             }
             n++;
@@ -284,13 +291,13 @@ static int differing(const pf_rw *rw, const fork *f)
 /* Turns a branch both of whose edges lead to one block into a jump there, with selects for arguments. */
 static bool join_edges(pf_rw *rw, fork *f)
 {
-    int n = f->yes.to == f->no.to ? differing(rw, f) : -1;
+    int n = f->yes.to == f->no.to ? count_differing(rw, f) : -1;
     if (n < 0 || n > MAX_SELECTS || !pf_rw_on(rw, PF_RULE_if_convert)) {
         return false;
     }
     for (uint32_t i = 0; i < rw->old->blocks[f->yes.to].nargs; i++) {
-        pf_ref a = f->yes.args[i], b = f->no.args[i];
-        if (kept(rw, f->yes.to, i) && a != b) {
+        if (differs(rw, f, i)) {
+            pf_ref a = f->yes.args[i], b = f->no.args[i];
             pf_inst inst = {.op = PF_OP_select, .kinds = rw->fn->insts[a].kinds, .a = f->cond, .b = a, .c = b};
             f->yes.args[i] = pf_rw_simplify(rw, &inst);
         }

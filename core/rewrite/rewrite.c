@@ -30,8 +30,8 @@ void pf_rw_fired(pf_rw *rw, pf_rule rule)
 static void copy_declarations(const pf_fn *old, pf_fn *fn)
 {
     for (uint32_t i = 0; i < old->ncolumns; i++) {
-        uint32_t c = pf_ir_add_column(fn, old->columns[i].kinds, (pf_column_from)old->columns[i].from,
-                                      old->columns[i].index);
+        uint32_t c =
+            pf_ir_add_column(fn, old->columns[i].kinds, (pf_column_from)old->columns[i].from, old->columns[i].index);
         if (!fn->failed) {
             fn->columns[c].checked = old->columns[i].checked;
         }
@@ -169,8 +169,8 @@ static pf_status build(pf_rw *rw)
 }
 
 /* Builds *out from old; *changed tells whether they differ. */
-static pf_status round_of(const pf_fn *old, const bool *needed, const pf_rewrite_options *options,
-                          pf_rewrite_log *log, const pf_stride *stride, pf_fn **out, bool *changed)
+static pf_status round_of(const pf_fn *old, const bool *needed, const pf_rewrite_options *options, pf_rewrite_log *log,
+                          const pf_stride *stride, pf_fn **out, bool *changed)
 {
     pf_rw rw = {.old = old, .fn = pf_ir_new(), .needed = needed, .options = options, .log = log, .stride = stride};
     if (rw.fn == NULL) {

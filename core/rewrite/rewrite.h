@@ -46,10 +46,10 @@ PF_MUST_CHECK pf_status pf_rewrite_run(pf_fn *fn, const pf_rewrite_options *opti
  * `first_row` on. Modulus and residue may be params, so the range is found anew at each run. */
 
 typedef struct pf_stride {
-    pf_ref test;                           /* the comparison in fn */
-    bool keep;                             /* its value on rows that stay */
+    pf_ref test; /* the comparison in fn */
+    bool keep;   /* its value on rows that stay */
     bool modulus_is_param, residue_is_param;
-    int64_t modulus, residue;              /* values, or numbers of params */
+    int64_t modulus, residue; /* values, or numbers of params */
 } pf_stride;
 
 typedef struct pf_stride_rows {

@@ -7,7 +7,7 @@
 
 /* What is known of a block of the new function. */
 typedef struct pf_made_block {
-    uint32_t rank;   /* position in the order in which blocks were started */
+    uint32_t rank; /* position in the order in which blocks were started */
     pf_block idom;
     uint32_t nedges; /* edges into it so far */
     pf_ref fact;     /* with one edge: the condition that led here, or PF_NOREF */
@@ -24,7 +24,7 @@ enum { PF_CSE_BUCKETS = 256 };
 
 typedef struct pf_rw {
     const pf_fn *old;
-    pf_fn *fn; /* being built */
+    pf_fn *fn;          /* being built */
     const bool *needed; /* per column: it is to be read whatever becomes of its uses */
     const pf_rewrite_options *options;
     pf_rewrite_log *log;
@@ -33,19 +33,19 @@ typedef struct pf_rw {
     const pf_stride *stride; /* NULL, or what is known of every row of the restricted source */
 
     /* analyse.c: the old function */
-    bool *live;           /* per instruction */
-    pf_ref *same;         /* per instruction: an argument that is this value on all edges */
-    bool *own_args;       /* per block: its arguments are used by no other block */
-    pf_block *where;      /* per instruction: its block */
-    pf_block *end_like;   /* per block: the last block like it, if it does nothing but end or stop */
-    uint32_t *ways;       /* per block: edges into it once the empty blocks are jumped over */
+    bool *live;         /* per instruction */
+    pf_ref *same;       /* per instruction: an argument that is this value on all edges */
+    bool *own_args;     /* per block: its arguments are used by no other block */
+    pf_block *where;    /* per instruction: its block */
+    pf_block *end_like; /* per block: the last block like it, if it does nothing but end or stop */
+    uint32_t *ways;     /* per block: edges into it once the empty blocks are jumped over */
 
     /* the way from old to new */
-    pf_ref *map;     /* per old instruction */
-    pf_block *made;  /* per old block, PF_NOBLOCK before the first edge to it */
+    pf_ref *map;           /* per old instruction */
+    pf_block *made;        /* per old block, PF_NOBLOCK before the first edge to it */
     pf_made_block *blocks; /* per new block; as many as old ones are enough */
     uint32_t nstarted;
-    pf_block at;     /* new block being filled */
+    pf_block at; /* new block being filled */
     pf_made_value *values;
     uint32_t nvalues, cap_values;
     pf_ref chains[PF_CSE_BUCKETS];

@@ -201,9 +201,11 @@ static void test_parse_errors(void **state)
         {"output 0: i64\nb0:\n  yield 1.5\n", "output 0 is not of these kinds"},
         {"b0:\n  jump b1(1)\nb1:\n  end\n", "gives block 1 1 arguments, not 0"},
         {"b0:\n  jump b1(1)\nb1(%1: f64):\n  end\n", "block 1 does not take argument 0"},
-        {"b0:\n  branch true, b1, b2\nb1:\n  %1 = neg.i64 1\n  jump b2\nb2:\n  yield %1\n", "which not every path computes"},
+        {"b0:\n  branch true, b1, b2\nb1:\n  %1 = neg.i64 1\n  jump b2\nb2:\n  yield %1\n",
+         "which not every path computes"},
         {"b0:\n  %1 = select true, 1, none\n  end\n", "declares what it may not"},
-        {"column 0: i64 from source 0\nb0:\n  %1 = column 0\n  %2:f64 = narrow %1\n  end\n", "declares what it may not"},
+        {"column 0: i64 from source 0\nb0:\n  %1 = column 0\n  %2:f64 = narrow %1\n  end\n",
+         "declares what it may not"},
         {"", "not filled"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -316,8 +318,12 @@ static void test_float_edges(void **state)
     pf_scalar out, args[3] = {{.kind = PF_K_F64}, {.kind = PF_K_F64}};
     pf_inst pow_inst = {.op = PF_OP_pow, .kinds = PF_K_F64}, hypot_inst = {.op = PF_OP_hypot, .kinds = PF_K_F64};
     static const double cases[][3] = {
-        {0.0, -1.0, PF_BAIL_ZERO},   {-8.0, 0.5, PF_BAIL_DOMAIN}, {1e300, 2.0, PF_BAIL_OVERFLOW},
-        {INFINITY, 1, PF_BAIL_DOMAIN}, {2.0, 0.5, 0},             {-2.0, 3.0, 0},
+        {0.0, -1.0, PF_BAIL_ZERO},
+        {-8.0, 0.5, PF_BAIL_DOMAIN},
+        {1e300, 2.0, PF_BAIL_OVERFLOW},
+        {INFINITY, 1, PF_BAIL_DOMAIN},
+        {2.0, 0.5, 0},
+        {-2.0, 3.0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         args[0].u.f = cases[i][0];
@@ -402,10 +408,11 @@ static pf_status build_something(void)
 static pf_status parse_something(void)
 {
     pf_fn *fn = NULL;
-    pf_status status = pf_ir_parse("column 0: i64 from source 0\nstring 0: \"a\"\nplace 1: \"f\" \"g\" 1:2\noutput 0: i64\n"
-                                   "b0:\n  %1 = column 0\n  %2 = eq.str s0, s0\n  branch %2, b1(%1), b2\n"
-                                   "b1(%3: i64):\n  yield %3\nb2:\n  bail @1\n",
-                                   &fn, NULL, 0);
+    pf_status status =
+        pf_ir_parse("column 0: i64 from source 0\nstring 0: \"a\"\nplace 1: \"f\" \"g\" 1:2\noutput 0: i64\n"
+                    "b0:\n  %1 = column 0\n  %2 = eq.str s0, s0\n  branch %2, b1(%1), b2\n"
+                    "b1(%3: i64):\n  yield %3\nb2:\n  bail @1\n",
+                    &fn, NULL, 0);
     pf_ir_free(fn);
     return status;
 }
@@ -434,9 +441,11 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_builds),         cmocka_unit_test(test_misuse),      cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_parse_errors),   cmocka_unit_test(test_parse_garbage), cmocka_unit_test(test_ops_as_cpython),
-        cmocka_unit_test(test_float_edges),    cmocka_unit_test(test_rows),        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_builds),        cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_parse_errors),
+        cmocka_unit_test(test_parse_garbage), cmocka_unit_test(test_ops_as_cpython),
+        cmocka_unit_test(test_float_edges),   cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

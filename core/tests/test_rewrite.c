@@ -1,5 +1,5 @@
-/* rewrite: each rule's before and after (ir/<rule>.txt), all rules against the evaluator on random programs, range_stride
- * against the filter it replaces, memory. */
+/* rewrite: each rule's before and after (ir/<rule>.txt), all rules against the evaluator on random programs,
+ * range_stride against the filter it replaces, memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -141,8 +141,8 @@ static void test_kinds_stay_checked(void **state)
 
 enum { NKINDS = 5, MAX_VALUES = 400, NCOLUMNS = 6, NPARAMS = 3, NOUTPUTS = 3 };
 static const pf_kinds single[NKINDS] = {PF_K_I64, PF_K_F64, PF_K_BOOL, PF_K_STR, PF_K_NONE};
-static const pf_kinds column_kinds[NCOLUMNS] = {PF_K_I64,            PF_K_F64, PF_K_BOOL, PF_K_I64 | PF_K_NONE,
-                                                PF_K_I64 | PF_K_F64, PF_K_STR};
+static const pf_kinds column_kinds[NCOLUMNS] = {
+    PF_K_I64, PF_K_F64, PF_K_BOOL, PF_K_I64 | PF_K_NONE, PF_K_I64 | PF_K_F64, PF_K_STR};
 static const pf_kinds param_kinds[NPARAMS] = {PF_K_I64, PF_K_F64, PF_K_BOOL};
 
 /* Values in scope, by kind: leaving a scope cuts the lists. */
@@ -209,12 +209,16 @@ static void define(scope *s, pf_ref ref)
     }
 }
 
-static const pf_op on_i64[] = {PF_OP_add, PF_OP_sub, PF_OP_mul, PF_OP_fdiv, PF_OP_mod, PF_OP_pow, PF_OP_neg, PF_OP_abs, PF_OP_and,
-    PF_OP_or, PF_OP_xor, PF_OP_invert, PF_OP_shl, PF_OP_shr, PF_OP_lt, PF_OP_le, PF_OP_eq, PF_OP_ne, PF_OP_gt, PF_OP_ge, PF_OP_truth,
-    PF_OP_float, PF_OP_fexact, PF_OP_isqrt, PF_OP_and, PF_OP_eq, PF_OP_lt};
-static const pf_op on_f64[] = {PF_OP_add, PF_OP_sub, PF_OP_mul, PF_OP_div, PF_OP_mod, PF_OP_neg, PF_OP_abs, PF_OP_lt, PF_OP_eq, PF_OP_ne,
-    PF_OP_gt, PF_OP_truth, PF_OP_int, PF_OP_floor, PF_OP_sqrt, PF_OP_isnan, PF_OP_copysign, PF_OP_hypot, PF_OP_sin};
-static const pf_op on_bool[] = {PF_OP_and, PF_OP_or, PF_OP_xor, PF_OP_eq, PF_OP_ne, PF_OP_not, PF_OP_not, PF_OP_truth, PF_OP_toint};
+static const pf_op on_i64[] = {PF_OP_add,   PF_OP_sub,    PF_OP_mul,   PF_OP_fdiv, PF_OP_mod,    PF_OP_pow, PF_OP_neg,
+                               PF_OP_abs,   PF_OP_and,    PF_OP_or,    PF_OP_xor,  PF_OP_invert, PF_OP_shl, PF_OP_shr,
+                               PF_OP_lt,    PF_OP_le,     PF_OP_eq,    PF_OP_ne,   PF_OP_gt,     PF_OP_ge,  PF_OP_truth,
+                               PF_OP_float, PF_OP_fexact, PF_OP_isqrt, PF_OP_and,  PF_OP_eq,     PF_OP_lt};
+static const pf_op on_f64[] = {PF_OP_add,   PF_OP_sub,      PF_OP_mul,   PF_OP_div,   PF_OP_mod,
+                               PF_OP_neg,   PF_OP_abs,      PF_OP_lt,    PF_OP_eq,    PF_OP_ne,
+                               PF_OP_gt,    PF_OP_truth,    PF_OP_int,   PF_OP_floor, PF_OP_sqrt,
+                               PF_OP_isnan, PF_OP_copysign, PF_OP_hypot, PF_OP_sin};
+static const pf_op on_bool[] = {PF_OP_and, PF_OP_or,  PF_OP_xor,   PF_OP_eq,   PF_OP_ne,
+                                PF_OP_not, PF_OP_not, PF_OP_truth, PF_OP_toint};
 static const pf_op on_str[] = {PF_OP_eq, PF_OP_ne, PF_OP_truth};
 
 static pf_ref random_op(scope *s)
@@ -282,10 +286,11 @@ static void random_jump(scope *s, pf_block to, const int *kinds, uint32_t n)
 /* branch, two arms (one may be missing, or go on to `end`), and a block where they meet. */
 static void random_diamond(scope *s, int depth, pf_block end)
 {
-    int kinds[3] = {(int)pick(4), (int)pick(3), 2};
+    int kinds[3] = {(int)pick(NKINDS), (int)pick(3), 2};
     pf_kinds arg_kinds[3] = {single[kinds[0]], single[kinds[1]], single[kinds[2]]};
     uint32_t n = pick(4);
-    pf_block yes = pf_ir_block(s->fn, 0, NULL), no = pf_ir_block(s->fn, 0, NULL), join = pf_ir_block(s->fn, n, arg_kinds);
+    pf_block yes = pf_ir_block(s->fn, 0, NULL), no = pf_ir_block(s->fn, 0, NULL),
+             join = pf_ir_block(s->fn, n, arg_kinds);
     pf_ref cond = value(s, 2);
     pf_ir_branch(s->fn, cond, yes, 0, NULL, no, 0, NULL);
     int before[NKINDS];
@@ -509,8 +514,8 @@ static const char *const filters[] = {
     "  %t = truth.i64 %m\n  branch %t, keep, out\n",
 };
 
-static void check_stride(const char *filter, bool by_param, int64_t modulus, int64_t residue, int64_t start, int64_t step,
-                         int64_t n)
+static void check_stride(const char *filter, bool by_param, int64_t modulus, int64_t residue, int64_t start,
+                         int64_t step, int64_t n)
 {
     char text[1000];
     int used = by_param ? snprintf(text, sizeof text, "param 0: i64\nparam 1: i64\n") : 0;
@@ -526,7 +531,8 @@ static void check_stride(const char *filter, bool by_param, int64_t modulus, int
         if (at == NULL) {
             (void)snprintf(with, sizeof with, "%s", filter);
         }
-        used += snprintf(text + used, sizeof text - (size_t)used, "  %%m = mod.i64 %%x, %lld\n%s", (long long)modulus, with);
+        used += snprintf(text + used, sizeof text - (size_t)used, "  %%m = mod.i64 %%x, %lld\n%s", (long long)modulus,
+                         with);
     }
     (void)snprintf(text + used, sizeof text - (size_t)used,
                    "keep:\n  %%y = sub.i64 %%x, 3\n  yield %%y, %%m\nout:\n  end\n");
@@ -584,18 +590,19 @@ static void test_no_stride(void **state)
 {
     (void)state;
     static const char *const refused[] = {
-        "  %y = row\n  %m = mod.i64 %x, 3\n  %t = eq.i64 %m, 0\n  branch %t, keep(%y), out\n",           /* row number */
+        "  %y = row\n  %m = mod.i64 %x, 3\n  %t = eq.i64 %m, 0\n  branch %t, keep(%y), out\n", /* row number */
         "  %y = mul.i64 %x, %x\n  %m = mod.i64 %x, 3\n  %t = eq.i64 %m, 0\n  branch %t, keep(%y), out\n", /* may bail */
-        "  %y = column 1\n  %m = mod.i64 %x, 3\n  %t = eq.i64 %m, 0\n  branch %t, keep(%y), out\n",      /* other column */
-        "  %m = mod.i64 %x, 3\n  %t = ne.i64 %m, 0\n  branch %t, keep(%x), out\n",                       /* the others */
-        "  %m = mod.i64 %x, 3\n  %t = truth.i64 %m\n  branch %t, keep(%x), out\n",                       /* two of three */
+        "  %y = column 1\n  %m = mod.i64 %x, 3\n  %t = eq.i64 %m, 0\n  branch %t, keep(%y), out\n", /* other column */
+        "  %m = mod.i64 %x, 3\n  %t = ne.i64 %m, 0\n  branch %t, keep(%x), out\n",                  /* the others */
+        "  %m = mod.i64 %x, 3\n  %t = truth.i64 %m\n  branch %t, keep(%x), out\n",                  /* two of three */
         "  jump keep(%x)\n",
     };
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         char text[600];
         (void)snprintf(text, sizeof text,
                        "column 0: i64 from source 0\ncolumn 1: i64 from source 1\nb0:\n  %%x = column 0\n%s"
-                       "keep(%%z: i64):\n  yield %%z\nout:\n  end\n", refused[i]);
+                       "keep(%%z: i64):\n  yield %%z\nout:\n  end\n",
+                       refused[i]);
         pf_fn *fn = parse(text);
         pf_stride stride;
         assert_false(pf_rewrite_find_stride(fn, 0, &stride));
@@ -632,10 +639,14 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_rule),       cmocka_unit_test(test_names_and_patterns),
-        cmocka_unit_test(test_kinds_stay_checked), cmocka_unit_test(test_random_programs),
-        cmocka_unit_test(test_settles),         cmocka_unit_test(test_range_stride),
-        cmocka_unit_test(test_no_stride),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_each_rule),
+        cmocka_unit_test(test_names_and_patterns),
+        cmocka_unit_test(test_kinds_stay_checked),
+        cmocka_unit_test(test_random_programs),
+        cmocka_unit_test(test_settles),
+        cmocka_unit_test(test_range_stride),
+        cmocka_unit_test(test_no_stride),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
