@@ -157,8 +157,8 @@ static PyObject *purity_prove_pending(PyObject *module, PyObject *function)
 
 PyDoc_STRVAR(effects_doc,
              "_effects(callable, /)\n--\n\n"
-             "The verdict on a callable: a dict of pure, reason, sentence, hint, function, file, line, col, "
-             "name, unresolved.");
+             "The verdict on a callable, or on a code object in the caller's globals: a dict of pure, reason, "
+             "sentence, hint, function, file, line, col, name, unresolved.");
 
 static PyObject *or_none(PyObject *object)
 {
@@ -169,7 +169,9 @@ static PyObject *purity_effects(PyObject *module, PyObject *callable)
 {
     (void)module;
     pf_effects e;
-    if (pf_effects_function(callable, &e) < 0) {
+    bool bare = PyCode_Check(callable);
+    pf_effects_scope scope = {.code = (PyCodeObject *)callable, .globals = PyEval_GetGlobals()};
+    if ((bare ? pf_effects_code(&scope, &e) : pf_effects_function(callable, &e)) < 0) {
         return NULL;
     }
     PyObject *dict =

@@ -816,6 +816,16 @@ def test_captured_cells():
     assert reason(writes) == ("mutates-captured", "numbers")
 
 
+def test_generator_expressions_by_their_code():
+    numbers = [1]
+    plain = (x * LIMIT + abs(x) for x in numbers if x)
+    noisy = (print(x) for x in numbers)
+    closing = (x + numbers[0] for x in numbers)
+    assert verdict(plain.gi_code)["pure"]
+    assert reason(noisy.gi_code) == ("impure-call", "print")
+    assert reason(closing.gi_code) == ("unknown-call", None)  # its cells are not known here
+
+
 def test_names_not_defined_yet():
     namespace = {}
     exec("def f(x): return g(x) + h\ndef k(x): return print(x) + g(x)", namespace)
