@@ -452,7 +452,7 @@ static pf_ref no_handle(pf_builder *b)
 static void shape_scalar(yields *y, pf_shape *shape, const pf_av *const *avs)
 {
     pf_ref handles[MAX_FINALS], payloads[MAX_FINALS];
-    int with = 0;
+    int with = 0, whole = 0; /* ways that have an object; ways on which every row has one */
     for (int s = 0; s < y->k; s++) {
         if (avs[s]->tag != PF_AV_SCALAR && avs[s]->tag != PF_AV_PY) {
             pf_b_refuse(y->b, avs[s]->tag == PF_AV_TUPLE ? PF_REASON_MIXED_RESULTS : PF_REASON_UNBOUND);
@@ -460,10 +460,11 @@ static void shape_scalar(yields *y, pf_shape *shape, const pf_av *const *avs)
         }
         handles[s] = pf_b_handle(y->b, avs[s]);
         with += handles[s] != PF_NOREF;
+        whole += handles[s] != PF_NOREF && !avs[s]->partial;
         payloads[s] = avs[s]->tag == PF_AV_SCALAR && avs[s]->kinds != PF_K_OBJ ? avs[s]->ref : pf_ir_const_none(y->b->fn);
     }
     shape->ntuple = -1;
-    shape->payload = with == y->k ? -1 : (int16_t)add_output(y, payloads);
+    shape->payload = whole == y->k ? -1 : (int16_t)add_output(y, payloads);
     shape->handle = -1;
     if (with > 0) {
         for (int s = 0; s < y->k; s++) {

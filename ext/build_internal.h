@@ -32,9 +32,10 @@ typedef enum pf_av_tag {
 
 typedef struct pf_av {
     uint8_t tag;
+    bool partial;    /* SCALAR: `handle` is 0 in lanes that have no object */
     pf_kinds kinds;  /* SCALAR */
     pf_ref ref;      /* SCALAR: the value */
-    pf_ref handle;   /* SCALAR: the object it came as (kind obj, 0 in a lane: none), or PF_NOREF */
+    pf_ref handle;   /* SCALAR: the object it came as (kind obj), or PF_NOREF */
     int32_t path;    /* SCALAR: where in the source's items it was read, index into b->paths, or -1 */
     int32_t watch;   /* PY, SCALAR: the watch that gives it, or -1 */
     int32_t n;       /* TUPLE, RANGE, ITERATOR: number of items */
@@ -145,6 +146,9 @@ pf_ref pf_b_presence(pf_builder *b, int path);                 /* kind obj where
 pf_ref pf_b_handle(pf_builder *b, const pf_av *av);            /* object of a value, PF_NOREF: box afresh */
 int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value); /* deduplicated; -1: refused. watch.name borrowed */
 pf_av pf_b_watched(pf_builder *b, pf_watch watch);             /* reads it now and classifies it */
+/* The items of a PY list or tuple whose values are used: a tuple, borrowed, kept by the plan; they are compared at each call. NULL:
+ * refused. */
+PyObject *pf_b_elements(pf_builder *b, const pf_av *av);
 /* *av, which must also stand in a slot of st (a local, the stack, carry, value), as a scalar of one kind. False: nothing more to do
  * in this state: it went into b->split in two, or the work is dead. */
 bool pf_b_mono(pf_builder *b, pf_state *st, pf_av *av);

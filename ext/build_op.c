@@ -352,8 +352,9 @@ bool pf_b_contains(pf_builder *b, pf_state *st, pf_av *item, pf_av *container, p
         }
     } else if (container->tag != PF_AV_PY) {
         return kind_of(container) & (NUMBERS | PF_K_NONE) ? bail(b, st) : refuse(b, PF_REASON_OPERAND_TYPE);
-    } else if (PyTuple_CheckExact(container->py)) {
-        if (!in_elements(b, item, container->py, &result)) {
+    } else if (PyTuple_CheckExact(container->py) || PyList_CheckExact(container->py)) {
+        PyObject *elements = pf_b_elements(b, container);
+        if (elements == NULL || !in_elements(b, item, elements, &result)) {
             return false;
         }
     } else if (PyFrozenSet_CheckExact(container->py)) {
@@ -507,13 +508,14 @@ bool pf_b_subscript(pf_builder *b, pf_state *st, pf_av *container, pf_av *index,
         b->plan->caller_only = true;
         return row_step(b, container, &step, out);
     }
-    if (container->tag == PF_AV_PY && container->watch < 0 && known && PyTuple_CheckExact(container->py)) {
-        Py_ssize_t n = PyTuple_GET_SIZE(container->py);
+    if (container->tag == PF_AV_PY && known && (PyTuple_CheckExact(container->py) || PyList_CheckExact(container->py))) {
+        PyObject *elements = pf_b_elements(b, container);
+        Py_ssize_t n = elements != NULL ? PyTuple_GET_SIZE(elements) : 0;
         i += i < 0 ? n : 0;
-        if (i < 0 || i >= n) {
-            return bail(b, st);
+        if (elements == NULL || i < 0 || i >= n) {
+            return elements == NULL ? false : bail(b, st);
         }
-        *out = pf_av_const(b, PyTuple_GET_ITEM(container->py, i));
+        *out = pf_av_const(b, PyTuple_GET_ITEM(elements, i));
         return true;
     }
     return refuse(b, PF_REASON_SUBSCRIPT);

@@ -107,6 +107,14 @@ static int new_param(pf_builder *b, pf_kinds kind)
     return b->nparams++;
 }
 
+/* Things a plan may keep: they live as long as the code that names them, or cannot change. */
+static bool is_fixture(PyObject *value)
+{
+    return PyType_Check(value) || PyModule_CheckExact(value) || PyCFunction_CheckExact(value) || PyRange_Check(value) ||
+           PyFrozenSet_CheckExact(value) || pf_is_itemgetter(value) || pf_is_attrgetter(value) ||
+           pf_intrinsic_of(value) != NULL;
+}
+
 static void expect(pf_watch *watch, PyObject *value)
 {
     pf_kinds kind = pf_scalar_of(value, NULL);
@@ -128,10 +136,43 @@ static void expect(pf_watch *watch, PyObject *value)
         watch->size = (int32_t)PyTuple_GET_SIZE(pf_partial_args(value));
         PyObject *keywords = pf_partial_keywords(value);
         watch->expected = keywords != NULL && PyDict_CheckExact(keywords) ? PySequence_Tuple(keywords) : PyTuple_New(0);
-    } else {
+    } else if (is_fixture(value)) {
         watch->expect = PF_EXPECT_SAME;
         watch->expected = Py_NewRef(value);
+    } else {
+        watch->expect = PF_EXPECT_TYPE;
+        watch->expected = Py_NewRef((PyObject *)Py_TYPE(value));
     }
+}
+
+PyObject *pf_b_elements(pf_builder *b, const pf_av *av)
+{
+    enum { MOST = 16 };
+    if (av->watch < 0) {
+        return av->py;
+    }
+    pf_watch *watch = &b->watches[av->watch];
+    if (watch->expect == PF_EXPECT_ITEMS) {
+        return watch->expected;
+    }
+    Py_ssize_t n = Py_SIZE(av->py);
+    bool list = PyList_CheckExact(av->py);
+    if (n > MOST) {
+        pf_b_refuse(b, PF_REASON_MUTABLE_CAPTURE);
+        return NULL;
+    }
+    PyObject *items = PyTuple_New(n); /* a copy: the container itself is not kept alive */
+    if (items == NULL) {
+        b->error = true;
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyTuple_SET_ITEM(items, i, Py_NewRef(list ? PyList_GET_ITEM(av->py, i) : PyTuple_GET_ITEM(av->py, i)));
+    }
+    watch->expect = PF_EXPECT_ITEMS;
+    watch->container = Py_TYPE(av->py);
+    Py_SETREF(watch->expected, items);
+    return items;
 }
 
 int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value)
@@ -417,8 +458,10 @@ static void replace_in(pf_builder *b, pf_av *av, pf_ref old, const pf_av *with)
 {
     if (av->tag == PF_AV_SCALAR && av->ref == old) {
         pf_ref handle = av->handle;
+        bool partial = av->partial;
         *av = *with;
         av->handle = handle;
+        av->partial = partial;
     } else if (av->n > 0) {
         pf_av copy = pf_av_tuple(b, av->n);
         for (int i = 0; copy.items != NULL && i < av->n; i++) {
@@ -595,11 +638,12 @@ static void join_scalar(join *j, pf_av *target, const pf_av *const *avs)
         return;
     }
     pf_ref refs[MAX_JOIN], handles[MAX_JOIN];
-    bool any_handle = false, handles_differ = false, refs_differ = false;
+    bool any_handle = false, partial = false, handles_differ = false, refs_differ = false;
     for (int s = 0; s < j->k; s++) {
         refs[s] = avs[s]->ref;
         handles[s] = same_origin ? PF_NOREF : pf_b_handle(j->b, avs[s]);
         any_handle |= handles[s] != PF_NOREF;
+        partial |= handles[s] == PF_NOREF || avs[s]->partial;
         refs_differ |= refs[s] != refs[0];
     }
     for (int s = 0; any_handle && s < j->k; s++) {
@@ -616,6 +660,7 @@ static void join_scalar(join *j, pf_av *target, const pf_av *const *avs)
         target->py = NULL;
         target->watch = -1;
         target->handle = any_handle ? handles[0] : PF_NOREF;
+        target->partial = any_handle && partial;
         if (handles_differ) {
             add_phi(j, target, handles, PF_K_OBJ, true);
         }

@@ -230,6 +230,7 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
 {
     pf_settings settings;
     pf_settings_now(&settings);
+    memset(params, 0, sizeof(pf_scalar) * PF_MAX_PARAMS);
     uint64_t key = request_key(request);
     int variants = 0;
     entry *last = NULL;

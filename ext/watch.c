@@ -130,11 +130,29 @@ static bool same_keywords(PyObject *keywords, PyObject *names)
     return true;
 }
 
+static bool same_items(PyObject *value, const pf_watch *watch)
+{
+    if (Py_TYPE(value) != watch->container || Py_SIZE(value) != Py_SIZE(watch->expected)) {
+        return false;
+    }
+    PyObject **items = watch->container == &PyList_Type ? ((PyListObject *)value)->ob_item : ((PyTupleObject *)value)->ob_item;
+    for (Py_ssize_t i = 0; i < Py_SIZE(value); i++) {
+        if (items[i] != PyTuple_GET_ITEM(watch->expected, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool holds(const pf_watch *watch, PyObject *value, pf_scalar *params)
 {
     switch ((pf_watch_expect)watch->expect) {
     case PF_EXPECT_SAME:
         return value == watch->expected;
+    case PF_EXPECT_TYPE:
+        return (PyObject *)Py_TYPE(value) == watch->expected;
+    case PF_EXPECT_ITEMS:
+        return same_items(value, watch);
     case PF_EXPECT_CODE:
         return PyFunction_Check(value) && ((PyFunctionObject *)value)->func_code == watch->expected &&
                tuple_size(((PyFunctionObject *)value)->func_defaults) == watch->size;
@@ -175,6 +193,8 @@ bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_
     for (int p = 0; p < watches->nparams; p++) {
         if (watches->constants[p] != NULL) {
             params[p].u.handle = (uint64_t)(uintptr_t)watches->constants[p];
+        }
+        if (params[p].kind == 0) { /* a constant, or the handle of no object */
             params[p].kind = PF_K_OBJ;
         }
     }

@@ -27,7 +27,9 @@ typedef enum pf_watch_how {
 } pf_watch_how;
 
 typedef enum pf_watch_expect {
-    PF_EXPECT_SAME,   /* this very object */
+    PF_EXPECT_SAME,   /* this very object: a class, a module, a builtin */
+    PF_EXPECT_TYPE,   /* any object of this type; it only passes through, so the plan need not know (or keep) it */
+    PF_EXPECT_ITEMS,  /* an exact list or tuple with these very items, whose values the plan has used */
     PF_EXPECT_CODE,   /* a plain function with this code object, as many defaults and no other shape */
     PF_EXPECT_GENEXPR, /* a generator with this code object */
     PF_EXPECT_PARTIAL, /* an exact functools.partial with as many arguments and the same keywords */
@@ -43,7 +45,8 @@ typedef struct pf_watch {
     int32_t handle_param; /* >= 0: parameter that carries the object itself */
     int32_t size;       /* CODE: number of positional defaults; PARTIAL: number of arguments */
     PyObject *name;     /* owned */
-    PyObject *expected; /* owned: object, code object, or tuple of keyword names */
+    PyObject *expected; /* owned: object, type, code object, tuple of items or of keyword names */
+    PyTypeObject *container; /* ITEMS: list or tuple */
 } pf_watch;
 
 enum { PF_MAX_WATCHES = 48, PF_MAX_PARAMS = 64 };
@@ -64,7 +67,7 @@ typedef struct pf_watch_roots {
 /* Reads one watch's value. Borrowed; NULL without an exception when it is not there. */
 PyObject *pf_watch_read(const pf_watch *watch, PyObject *parent, const pf_watch_roots *roots);
 
-/* Walks all watches: true when each is what it must be. Fills params[0, nparams). */
+/* Walks all watches: true when each is what it must be. Fills params[0, nparams), which are zero before the first time. */
 bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_scalar *params);
 
 /* The kind of a Python object as a scalar: exact types only. PF_K_OTHER for exact builtins that are no scalars here
