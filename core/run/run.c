@@ -439,18 +439,20 @@ static bool is_saturated(const pf_run *run)
     return atomic_load_explicit(&run->saturated, memory_order_relaxed);
 }
 
-/* One step forward, after merge_head had nothing to merge. */
-static void work(pf_run *run, window *w, bool ring_is_empty)
+/* One step forward, after merge_head had nothing to merge. The ring that looked empty may have had its last slot taken by a
+ * worker meanwhile: only a closed phase is known to have used up its rows, and is merged again before anything new starts. */
+static void work(pf_run *run, window *w, bool ring_looked_empty)
 {
     if (run->phase) {
         if (!is_saturated(run) && claim_and_compute(run)) {
             return;
         }
-        if (!ring_is_empty) {
+        if (ring_looked_empty) {
+            phase_close(run);
+        } else {
             wait_for_head(run);
-            return;
         }
-        phase_close(run); /* its rows are used up */
+        return;
     }
     if (!is_worth_a_phase(run) || !phase_open(run)) {
         compute_alone(run, w);
@@ -477,14 +479,15 @@ static void compute_ahead(pf_run *run, window *w)
     }
 }
 
-/* A pf_event, or MERGE_DONE to go on. */
+/* A pf_event, or MERGE_DONE to go on. Workers may be quick enough that there is always something to merge, so in a phase every
+ * step looks at the clock. */
 static int merge_or_work(pf_run *run, pf_event_info *info, window *w, bool first)
 {
     int event = merge_head(run, info);
     if (event == PF_EVENT_FAILED && !info->barrier) {
         compute_ahead(run, w);
     }
-    if (event >= 0 || event == MERGE_DONE) {
+    if (event >= 0 || (event == MERGE_DONE && !run->phase)) {
         return event;
     }
     if (event == MERGE_EMPTY && run->frontier >= run->rows) {
@@ -494,7 +497,9 @@ static int merge_or_work(pf_run *run, pf_event_info *info, window *w, bool first
         run->ticks++;
         return PF_EVENT_TICK;
     }
-    work(run, w, event == MERGE_EMPTY);
+    if (event != MERGE_DONE) {
+        work(run, w, event == MERGE_EMPTY);
+    }
     return MERGE_DONE;
 }
 

@@ -1,0 +1,851 @@
+/* Runs against a model.
+ *
+ * The program yields (x, row) for rows with x % 3 != 1, drops the others, stops at STOPPER and fails where the gather says that the
+ * lane is no int. The model walks the same rows one by one. A driver advances the run to its end and holds every event to the model:
+ * all outputs before the event's row are merged, none beyond, each failed row is handed out once and in order.
+ * Everything is run with many window lengths, thread counts and ways of dropping what was computed ahead. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../base/clock.h"
+#include "../base/mem.h"
+#include "../prim/thread.h"
+#include "../run/fsum.h"
+#include "../run/run.h"
+
+enum { MAX_ROWS = 200000 };
+static const int64_t STOPPER = (int64_t)1 << 40;
+
+/* ---- the source ---- */
+
+typedef struct source {
+    int64_t *x;     /* i64, or the bits of an f64 */
+    uint8_t *kind;  /* PF_K_I64, PF_K_OTHER, PF_K_FOREIGN; NULL: all as the program wants them */
+    pf_kinds good;
+    int64_t rows;
+    int64_t error_row; /* gather fails on a vector that holds it; -1: never */
+    _Atomic int64_t gathered;
+    int nap; /* microseconds per gather */
+} source;
+
+static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory);
+
+typedef struct ask {
+    const char *text;
+    pf_sink_kind sink;
+    int threads;
+    int64_t min_rows, window_ns, limit;
+    bool want_rows, drop;
+    int flavour;
+} ask;
+
+/* ---- the sink ---- */
+
+typedef struct sink {
+    source *src;
+    const ask *how;
+    int64_t count;
+    __int128 isum;
+    int64_t *values, *rows; /* COLLECT */
+    uint8_t *kinds;
+    pf_fsum fsum;
+    bool has;
+    pf_scalar best, best_row;
+    int64_t pieces, fail_at; /* the piece whose absorb fails once; -1 */
+    int64_t last_row;
+    pf_run *run;
+} sink;
+
+static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory)
+{
+    source *s = ((sink *)ctx)->src;
+    assert_true(row0 >= 0 && row0 + n <= s->rows && n >= 1 && n <= PF_LANES);
+    if (s->error_row >= row0 && s->error_row < row0 + n) {
+        return PF_CALLBACK;
+    }
+    if (s->nap > 0) {
+        usleep((useconds_t)s->nap);
+    }
+    memcpy(columns[0].data, s->x + row0, (size_t)n * 8);
+    columns[0].seen = s->good;
+    columns[0].kind = NULL;
+    columns[0].lo = INT64_MIN;
+    columns[0].hi = INT64_MAX;
+    if (s->kind != NULL) {
+        columns[0].seen = 0;
+        for (int32_t i = 0; i < n; i++) {
+            columns[0].seen |= s->kind[row0 + i];
+        }
+        memcpy(kind_memory[0], s->kind + row0, (size_t)n);
+        columns[0].kind = pf_kinds_single(columns[0].seen) ? NULL : kind_memory[0];
+    }
+    atomic_fetch_add(&s->gathered, n);
+    return PF_OK;
+}
+
+static void absorb_best(sink *k, const pf_piece *p)
+{
+    if (!k->has && p->nan_first) {
+        k->has = true;
+        k->best = p->first[0];
+        k->best_row = p->first[1];
+        return;
+    }
+    if (!p->has_best) {
+        return;
+    }
+    bool better = p->best[0].kind == PF_K_F64 ? (k->how->sink == PF_SINK_MIN ? p->best[0].u.f < k->best.u.f
+                                                                              : p->best[0].u.f > k->best.u.f)
+                                              : (k->how->sink == PF_SINK_MIN ? p->best[0].u.i < k->best.u.i
+                                                                             : p->best[0].u.i > k->best.u.i);
+    if (!k->has || better) {
+        k->has = true;
+        k->best = p->best[0];
+        k->best_row = p->best[1];
+        assert_int_equal(p->best_row, p->best[1].u.i);
+    }
+}
+
+static pf_status absorb(void *ctx, const pf_piece *p)
+{
+    sink *k = ctx;
+    if (k->pieces == k->fail_at) {
+        k->fail_at = -1;
+        return PF_CALLBACK;
+    }
+    k->pieces++;
+    assert_true(p->count > 0 && p->row_begin >= k->last_row && p->row_end > p->row_begin);
+    k->last_row = p->row_end;
+    switch (k->how->sink) {
+    case PF_SINK_ISUM:
+        k->isum += p->isum;
+        break;
+    case PF_SINK_MIN:
+    case PF_SINK_MAX:
+        absorb_best(k, p);
+        break;
+    case PF_SINK_COLLECT:
+    case PF_SINK_FOLD:
+        assert_int_equal(p->rows != NULL, k->how->want_rows && k->how->sink == PF_SINK_COLLECT);
+        memcpy(k->values + k->count, p->columns[0].data, (size_t)p->count * 8);
+        memcpy(k->rows + k->count, p->columns[1].data, (size_t)p->count * 8);
+        for (int64_t i = 0; i < p->count; i++) {
+            k->kinds[k->count + i] = p->columns[0].kind != NULL ? p->columns[0].kind[i] : p->columns[0].seen;
+            assert_true(p->rows == NULL || p->rows[i] == k->rows[k->count + i]);
+        }
+        break;
+    case PF_SINK_FSUM: {
+        int guess;
+        pf_fsum_apply(&k->fsum, p->columns[0].data, p->count, p->fblocks, &guess);
+        pf_run_set_guess(k->run, guess);
+        break;
+    }
+    default:
+        break;
+    }
+    k->count += p->count;
+    return PF_OK;
+}
+
+/* ---- programs ---- */
+
+static const char *const ints = "column 0: i64 from source 0\n"
+                                "b0:\n"
+                                "  %x:i64 = column 0\n"
+                                "  %s = eq.i64 %x, 1099511627776\n"
+                                "  branch %s, stopping, going\n"
+                                "stopping:\n"
+                                "  stop\n"
+                                "going:\n"
+                                "  %m = mod.i64 %x, 3\n"
+                                "  %d = eq.i64 %m, 1\n"
+                                "  branch %d, dropped, kept\n"
+                                "dropped:\n"
+                                "  end\n"
+                                "kept:\n"
+                                "  %r = row\n"
+                                "  yield %x, %r\n";
+
+static const char *const floats = "column 0: f64 from source 0\n"
+                                  "b0:\n"
+                                  "  %x:f64 = column 0\n"
+                                  "  %r = row\n"
+                                  "  yield %x, %r\n";
+
+static pf_plan *plan_new(const char *text, pf_sink_kind kind)
+{
+    pf_plan *plan = calloc(1, sizeof(*plan));
+    char error[200] = "";
+    pf_status status = pf_ir_parse(text, &plan->stages[0].fn, error, sizeof(error));
+    assert_string_equal(error, "");
+    assert_int_equal(status, PF_OK);
+    plan->nstages = 1;
+    plan->sink = kind;
+    plan->fold_block = 100;
+    assert_int_equal(pf_plan_compile(plan), PF_OK);
+    return plan;
+}
+
+static void plan_free(pf_plan *plan)
+{
+    pf_plan_clear(plan);
+    free(plan);
+}
+
+static void sink_init(sink *k, source *src, const ask *how)
+{
+    *k = (sink){.src = src, .how = how, .fail_at = -1, .fsum = {.flavour = (pf_fsum_flavour)how->flavour}};
+    k->values = calloc(MAX_ROWS + 1, 8);
+    k->rows = calloc(MAX_ROWS + 1, 8);
+    k->kinds = calloc(MAX_ROWS + 1, 1);
+}
+
+static void sink_clear(sink *k)
+{
+    free(k->values);
+    free(k->rows);
+    free(k->kinds);
+}
+
+static pf_status start(pf_plan *plan, sink *k)
+{
+    pf_run_config config = {.threads = k->how->threads,
+                            .min_rows = k->how->min_rows,
+                            .window_ns = k->how->window_ns,
+                            .rows = k->src->rows,
+                            .want_rows = k->how->want_rows,
+                            .fsum_flavour = k->how->flavour,
+                            .fsum_guess = PF_FSUM_NO_GUESS,
+                            .limit = k->how->limit};
+    pf_hooks hooks = {.ctx = k, .gather = gather, .absorb = absorb};
+    return pf_run_new(plan, &config, &hooks, &k->run);
+}
+
+/* ---- the model ---- */
+
+static bool is_good(const source *s, int64_t row)
+{
+    return s->kind == NULL || s->kind[row] == s->good;
+}
+
+static bool is_kept(const source *s, int64_t row)
+{
+    return s->good == PF_K_F64 || ((s->x[row] % 3) + 3) % 3 != 1;
+}
+
+/* What the sink must hold when the rows before `row` are merged. */
+typedef struct model {
+    int64_t row, count;
+    __int128 isum;
+    sink *k;
+    pf_fsum fsum;
+    bool has;
+    double fbest;
+    int64_t ibest, best_row;
+} model;
+
+static void model_best(model *m, const source *s)
+{
+    bool least = m->k->how->sink == PF_SINK_MIN;
+    if (s->good == PF_K_F64) {
+        double x;
+        memcpy(&x, &s->x[m->row], 8);
+        if (!m->has || (least ? x < m->fbest : x > m->fbest)) {
+            m->fbest = x;
+            m->best_row = m->row;
+        }
+    } else if (!m->has || (least ? s->x[m->row] < m->ibest : s->x[m->row] > m->ibest)) {
+        m->ibest = s->x[m->row];
+        m->best_row = m->row;
+    }
+    m->has = true;
+}
+
+static void model_row(model *m, const source *s)
+{
+    if (is_kept(s, m->row)) {
+        if (m->k->how->sink == PF_SINK_COLLECT || m->k->how->sink == PF_SINK_FOLD) {
+            assert_int_equal(m->k->values[m->count], s->x[m->row]);
+            assert_int_equal(m->k->rows[m->count], m->row);
+            assert_int_equal(m->k->kinds[m->count], s->good);
+        }
+        m->isum += s->x[m->row];
+        double x;
+        memcpy(&x, &s->x[m->row], 8);
+        if (m->k->how->sink == PF_SINK_FSUM) {
+            pf_fsum_apply(&m->fsum, &x, 1, NULL, NULL);
+        }
+        model_best(m, s);
+        m->count++;
+    }
+    m->row++;
+}
+
+/* All good rows before `row`, which the model has not been to yet; then compares. */
+static void model_to(model *m, const source *s, int64_t row)
+{
+    while (m->row < row) {
+        assert_true(is_good(s, m->row)); /* every failed row is an event */
+        model_row(m, s);
+    }
+    const sink *k = m->k;
+    assert_int_equal(m->count, k->count);
+    assert_true(k->how->sink != PF_SINK_ISUM || m->isum == k->isum);
+    if (k->how->sink == PF_SINK_FSUM) {
+        assert_memory_equal(&m->fsum.sum, &k->fsum.sum, 8);
+        assert_memory_equal(&m->fsum.c, &k->fsum.c, 8);
+    }
+    if ((k->how->sink == PF_SINK_MIN || k->how->sink == PF_SINK_MAX) && m->has) {
+        assert_true(k->has);
+        assert_int_equal(k->best_row.u.i, m->best_row);
+        assert_int_equal(k->best.u.i, s->x[m->best_row]);
+    }
+}
+
+/* Advances to the end, checking at every event. Returns the number of ticks. */
+static int64_t drive(const ask *how, source *s)
+{
+    pf_plan *plan = plan_new(how->text, how->sink);
+    sink k;
+    sink_init(&k, s, how);
+    assert_int_equal(start(plan, &k), PF_OK);
+    model m = {.k = &k, .fsum = {.flavour = (pf_fsum_flavour)how->flavour}};
+    int64_t ticks = 0;
+    for (bool going = true; going;) {
+        pf_event_info info;
+        pf_event event = pf_run_advance(k.run, &info);
+        switch (event) {
+        case PF_EVENT_FAILED:
+            model_to(&m, s, info.row);
+            assert_false(is_good(s, info.row));
+            assert_int_equal(info.barrier, s->kind[info.row] == PF_K_FOREIGN);
+            m.row = info.row + 1;
+            assert_int_equal(pf_run_frontier(k.run), m.row);
+            if (how->drop || info.barrier) {
+                pf_run_drop(k.run);
+            }
+            break;
+        case PF_EVENT_TICK:
+            model_to(&m, s, pf_run_frontier(k.run));
+            ticks++;
+            break;
+        case PF_EVENT_STOP:
+            model_to(&m, s, info.row);
+            assert_true(s->x[info.row] == STOPPER || (how->limit > 0 && m.count == how->limit - 1 && is_kept(s, info.row)));
+            going = false;
+            break;
+        case PF_EVENT_END:
+            model_to(&m, s, s->rows);
+            assert_int_equal(pf_run_frontier(k.run), s->rows);
+            going = false;
+            break;
+        default:
+            fail_msg("error %s", pf_status_text(info.status));
+        }
+    }
+    pf_run_stats stats;
+    pf_run_get_stats(k.run, &stats);
+    assert_true(stats.rows_native + stats.rows_failed <= s->rows);
+    assert_true(stats.workers_used <= how->threads);
+    pf_run_free(k.run);
+    plan_free(plan);
+    sink_clear(&k);
+    return ticks;
+}
+
+/* ---- sources ---- */
+
+static uint64_t seed = 88172645463325252u;
+
+static uint64_t next_random(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed;
+}
+
+static source source_of_ints(int64_t rows)
+{
+    source s = {.good = PF_K_I64, .rows = rows, .error_row = -1};
+    s.x = calloc((size_t)rows + 1, 8);
+    for (int64_t i = 0; i < rows; i++) {
+        s.x[i] = (int64_t)(next_random() % 2000) - 1000;
+    }
+    return s;
+}
+
+static void give_kinds(source *s)
+{
+    s->kind = malloc((size_t)s->rows + 1);
+    memset(s->kind, s->good, (size_t)s->rows + 1);
+}
+
+static void source_free(source *s)
+{
+    free(s->x);
+    free(s->kind);
+}
+
+static const pf_sink_kind all_sinks[] = {PF_SINK_NONE, PF_SINK_COUNT, PF_SINK_COLLECT, PF_SINK_ISUM,
+                                         PF_SINK_MIN,  PF_SINK_MAX,   PF_SINK_FOLD};
+enum { NSINKS = sizeof(all_sinks) / sizeof(all_sinks[0]) };
+
+/* In every way that matters: alone and together, in long and in tiny windows, keeping and dropping what is ahead. */
+static void drive_in_all_ways(source *s, pf_sink_kind kind)
+{
+    for (int way = 0; way < 8; way++) {
+        ask how = {.text = s->good == PF_K_F64 ? floats : ints,
+                   .sink = kind,
+                   .threads = way & 1 ? 3 : 1,
+                   .min_rows = way & 1,
+                   .window_ns = way & 2 ? 1 : 5000000,
+                   .drop = way & 4,
+                   .want_rows = way & 2,
+                   .flavour = way & 2 ? PF_FSUM_NEUMAIER : PF_FSUM_PLAIN};
+        drive(&how, s);
+    }
+}
+
+/* ---- tests ---- */
+
+static void sizes(void **state)
+{
+    (void)state;
+    static const int64_t rows[] = {0, 1, 2, 63, 64, 65, 319, 320, 321, 1024, 5443, 30001};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        source s = source_of_ints(rows[i]);
+        for (int k = 0; k < NSINKS; k++) {
+            drive_in_all_ways(&s, all_sinks[k]);
+        }
+        source_free(&s);
+    }
+}
+
+static void a_failed_row_anywhere(void **state)
+{
+    (void)state;
+    for (int64_t at = 0; at < 400; at += at < 70 || at > 310 ? 1 : 17) {
+        source s = source_of_ints(400);
+        give_kinds(&s);
+        s.kind[at] = at % 5 == 0 ? PF_K_FOREIGN : PF_K_OTHER;
+        for (int k = 0; k < NSINKS; k++) {
+            drive_in_all_ways(&s, all_sinks[k]);
+        }
+        source_free(&s);
+    }
+}
+
+static void many_failed_rows(void **state)
+{
+    (void)state;
+    for (int one_in = 1; one_in <= 1000; one_in *= 3) {
+        source s = source_of_ints(6000);
+        give_kinds(&s);
+        for (int64_t i = 0; i < s.rows; i++) {
+            s.kind[i] = next_random() % (uint64_t)one_in == 0 ? next_random() % 50 == 0 ? PF_K_FOREIGN : PF_K_OTHER : s.good;
+        }
+        for (int k = 0; k < NSINKS; k++) {
+            drive_in_all_ways(&s, all_sinks[k]);
+        }
+        source_free(&s);
+    }
+}
+
+static void stopping_rows(void **state)
+{
+    (void)state;
+    for (int64_t at = 0; at < 5000; at += 1 + at) {
+        for (int before = 0; before < 3; before++) {
+            source s = source_of_ints(5000);
+            give_kinds(&s);
+            s.x[at] = STOPPER;
+            if (before > 0 && at > before * 3) {
+                s.kind[at - before * 3] = PF_K_OTHER;
+            }
+            for (int k = 0; k < NSINKS; k++) {
+                drive_in_all_ways(&s, all_sinks[k]);
+            }
+            source_free(&s);
+        }
+    }
+}
+
+static void limits(void **state)
+{
+    (void)state;
+    source s = source_of_ints(9000);
+    give_kinds(&s);
+    for (int64_t i = 100; i < s.rows; i += 700) {
+        s.kind[i] = PF_K_OTHER;
+    }
+    for (int64_t limit = 1; limit < 7000; limit = limit * 2 + 1) {
+        for (int way = 0; way < 4; way++) {
+            ask how = {.text = ints, .sink = PF_SINK_COLLECT, .threads = way & 1 ? 3 : 1, .min_rows = way & 1,
+                       .window_ns = way & 2 ? 1 : 5000000, .limit = limit, .want_rows = way & 2};
+            drive(&how, &s);
+        }
+    }
+    source_free(&s);
+}
+
+static void float_columns(void **state)
+{
+    (void)state;
+    for (int shape = 0; shape < 4; shape++) {
+        source s = {.good = PF_K_F64, .rows = 40000, .error_row = -1};
+        s.x = calloc((size_t)s.rows, 8);
+        give_kinds(&s);
+        for (int64_t i = 0; i < s.rows; i++) {
+            double x = (double)(next_random() >> 11) * 0x1p-53 - (shape == 1 ? 0.5 : 0.0);
+            x = shape == 2 ? floor(x * 100) : x;
+            x = shape == 3 && next_random() % 1000 == 0 ? NAN : x;
+            memcpy(&s.x[i], &x, 8);
+            if (i % 9000 == 8000) {
+                s.kind[i] = PF_K_OTHER;
+            }
+        }
+        drive_in_all_ways(&s, PF_SINK_FSUM);
+        drive_in_all_ways(&s, PF_SINK_MIN);
+        drive_in_all_ways(&s, PF_SINK_MAX);
+        double nan = NAN;
+        memcpy(&s.x[0], &nan, 8); /* from here on nothing is smaller */
+        drive_in_all_ways(&s, PF_SINK_MIN);
+        s.kind[0] = PF_K_OTHER;
+        drive_in_all_ways(&s, PF_SINK_MIN);
+        source_free(&s);
+    }
+}
+
+static void wide_sums(void **state)
+{
+    (void)state;
+    source s = source_of_ints(20000);
+    for (int64_t i = 0; i < s.rows; i++) {
+        s.x[i] = (int64_t)next_random();
+        s.x[i] -= s.x[i] == STOPPER;
+    }
+    drive_in_all_ways(&s, PF_SINK_ISUM);
+    for (int64_t i = 0; i < s.rows; i++) {
+        s.x[i] = i % 2 ? INT64_MAX - 1 : INT64_MAX;
+    }
+    drive_in_all_ways(&s, PF_SINK_ISUM);
+    for (int64_t i = 0; i < s.rows; i++) {
+        s.x[i] = INT64_MIN;
+    }
+    drive_in_all_ways(&s, PF_SINK_ISUM);
+    source_free(&s);
+}
+
+/* Real sizes and real phases: predicted work decides, not min_rows. */
+static void big_inputs(void **state)
+{
+    (void)state;
+    source s = source_of_ints(MAX_ROWS);
+    give_kinds(&s);
+    s.kind[150000] = s.kind[150001] = PF_K_OTHER;
+    s.nap = 20;
+    for (int k = 0; k < NSINKS; k++) {
+        ask how = {.text = ints, .sink = all_sinks[k], .threads = 3, .window_ns = 1000000};
+        int64_t ticks = drive(&how, &s);
+        assert_true(ticks > 0);
+    }
+    source_free(&s);
+}
+
+static void errors_come_in_order(void **state)
+{
+    (void)state;
+    source s = source_of_ints(20000);
+    give_kinds(&s);
+    s.kind[500] = PF_K_OTHER;
+    for (int way = 0; way < 4; way++) {
+        s.error_row = 9999;
+        ask how = {.text = ints, .sink = PF_SINK_ISUM, .threads = way & 1 ? 3 : 1, .min_rows = way & 1,
+                   .window_ns = way & 2 ? 1 : 5000000};
+        pf_plan *plan = plan_new(how.text, how.sink);
+        sink k;
+        sink_init(&k, &s, &how);
+        k.fail_at = way;
+        assert_int_equal(start(plan, &k), PF_OK);
+        model m = {.k = &k};
+        int errors = 0;
+        pf_event_info info;
+        for (pf_event event; (event = pf_run_advance(k.run, &info)) != PF_EVENT_END;) {
+            model_to(&m, &s, event == PF_EVENT_FAILED ? info.row : pf_run_frontier(k.run));
+            m.row += event == PF_EVENT_FAILED;
+            if (event == PF_EVENT_ERROR) {
+                assert_int_equal(info.status, PF_CALLBACK);
+                assert_true(pf_run_frontier(k.run) <= 9999);
+                errors++;
+                s.error_row = errors >= 3 ? -1 : s.error_row; /* trying again works */
+            }
+        }
+        model_to(&m, &s, s.rows);
+        assert_true(errors >= 3);
+        pf_run_free(k.run);
+        plan_free(plan);
+        sink_clear(&k);
+    }
+    source_free(&s);
+}
+
+static void rows_come_and_go(void **state)
+{
+    (void)state;
+    source s = source_of_ints(30000);
+    for (int way = 0; way < 2; way++) {
+        ask how = {.text = ints, .sink = PF_SINK_COLLECT, .threads = way ? 3 : 1, .min_rows = way, .window_ns = 1};
+        pf_plan *plan = plan_new(how.text, how.sink);
+        sink k;
+        sink_init(&k, &s, &how);
+        s.rows = 10000;
+        assert_int_equal(start(plan, &k), PF_OK);
+        model m = {.k = &k};
+        pf_event_info info;
+        assert_int_equal(pf_run_advance(k.run, &info), PF_EVENT_TICK);
+        s.rows = 20000;
+        pf_run_set_rows(k.run, 20000);
+        for (pf_event event; (event = pf_run_advance(k.run, &info)) != PF_EVENT_END;) {
+            assert_int_equal(event, PF_EVENT_TICK);
+            model_to(&m, &s, pf_run_frontier(k.run));
+            if (s.rows == 20000 && pf_run_frontier(k.run) > 3000) {
+                s.rows = pf_run_frontier(k.run) + 1; /* shrinks below what is computed */
+                pf_run_set_rows(k.run, s.rows);
+            }
+        }
+        model_to(&m, &s, s.rows);
+        s.rows += 5; /* the source grew after its end */
+        pf_run_set_rows(k.run, s.rows);
+        while (pf_run_advance(k.run, &info) != PF_EVENT_END) {
+        }
+        model_to(&m, &s, s.rows);
+        pf_run_set_rows(k.run, 7); /* shorter than what was taken */
+        assert_int_equal(pf_run_advance(k.run, &info), PF_EVENT_END);
+        pf_run_free(k.run);
+        plan_free(plan);
+        sink_clear(&k);
+    }
+    source_free(&s);
+}
+
+static void *cancel_soon(void *run)
+{
+    usleep(3000);
+    pf_run_cancel(run);
+    return NULL;
+}
+
+static void cancelled_from_outside(void **state)
+{
+    (void)state;
+    source s = source_of_ints(MAX_ROWS);
+    s.nap = 1000; /* 200 vectors: far longer than the patience below */
+    for (int threads = 1; threads <= 3; threads += 2) {
+        ask how = {.text = ints, .sink = PF_SINK_ISUM, .threads = threads, .window_ns = 1000000000};
+        pf_plan *plan = plan_new(how.text, how.sink);
+        sink k;
+        sink_init(&k, &s, &how);
+        assert_int_equal(start(plan, &k), PF_OK);
+        pthread_t other;
+        assert_int_equal(pthread_create(&other, NULL, cancel_soon, k.run), 0);
+        pf_event_info info;
+        assert_int_equal(pf_run_advance(k.run, &info), PF_EVENT_ERROR);
+        assert_int_equal(info.status, PF_CANCELLED);
+        pthread_join(other, NULL);
+        model m = {.k = &k};
+        model_to(&m, &s, pf_run_frontier(k.run)); /* what is merged is exact */
+        assert_int_equal(pf_run_advance(k.run, &info), PF_EVENT_ERROR);
+        pf_run_free(k.run);
+        plan_free(plan);
+        sink_clear(&k);
+    }
+    source_free(&s);
+}
+
+/* A run that starts while another has results waiting, on the same plan and on a thread that already is in a run. */
+static void nested_runs(void **state)
+{
+    (void)state;
+    source s = source_of_ints(5000);
+    give_kinds(&s);
+    for (int64_t i = 10; i < s.rows; i += 600) {
+        s.kind[i] = PF_K_OTHER;
+    }
+    ask how = {.text = ints, .sink = PF_SINK_ISUM, .threads = 3, .min_rows = 1, .window_ns = 5000000};
+    pf_plan *plan = plan_new(how.text, how.sink);
+    sink outer;
+    sink_init(&outer, &s, &how);
+    assert_int_equal(start(plan, &outer), PF_OK);
+    model m = {.k = &outer};
+    pf_event_info info;
+    for (pf_event event; (event = pf_run_advance(outer.run, &info)) != PF_EVENT_END;) {
+        assert_int_equal(event, PF_EVENT_FAILED);
+        model_to(&m, &s, info.row);
+        m.row++;
+        sink inner;
+        sink_init(&inner, &s, &how);
+        assert_int_equal(start(plan, &inner), PF_OK);
+        model n = {.k = &inner};
+        while ((event = pf_run_advance(inner.run, &info)) != PF_EVENT_END) {
+            model_to(&n, &s, info.row);
+            n.row++;
+        }
+        model_to(&n, &s, s.rows);
+        pf_run_free(inner.run);
+        sink_clear(&inner);
+    }
+    model_to(&m, &s, s.rows);
+    pf_run_free(outer.run);
+    plan_free(plan);
+    sink_clear(&outer);
+    source_free(&s);
+}
+
+static void *own_runs(void *arg)
+{
+    (void)arg;
+    source s = {.good = PF_K_I64, .rows = 3000, .error_row = -1};
+    s.x = calloc((size_t)s.rows, 8);
+    for (int64_t i = 0; i < s.rows; i++) {
+        s.x[i] = i * i;
+    }
+    ask how = {.text = ints, .sink = PF_SINK_COLLECT, .threads = 3, .min_rows = 1, .window_ns = 100000};
+    for (int i = 0; i < 5; i++) {
+        drive(&how, &s);
+    }
+    source_free(&s);
+    return NULL;
+}
+
+static void runs_on_many_threads(void **state)
+{
+    (void)state;
+    pthread_t others[3];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&others[i], NULL, own_runs, NULL), 0);
+    }
+    pf_run_quiesce(); /* in the middle of it */
+    own_runs(NULL);
+    for (int i = 0; i < 3; i++) {
+        pthread_join(others[i], NULL);
+    }
+}
+
+static void forked(void **state)
+{
+    (void)state;
+    own_runs(NULL);
+    pf_run_quiesce();
+    pid_t child = fork();
+    if (child == 0) {
+        pf_run_after_fork();
+        own_runs(NULL);
+        _exit(0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+    own_runs(NULL);
+}
+
+/* Every n-th allocation fails: the run reports it, what is merged stays exact, and trying again goes on. */
+static void without_memory(void **state)
+{
+    (void)state;
+    source s = source_of_ints(3000);
+    give_kinds(&s);
+    for (int64_t i = 0; i < s.rows; i += 37) {
+        s.kind[i] = PF_K_OTHER;
+    }
+    static const pf_sink_kind sinks[] = {PF_SINK_COLLECT, PF_SINK_ISUM, PF_SINK_MIN, PF_SINK_FOLD};
+    for (int way = 0; way < 8; way++) {
+        ask how = {.text = ints, .sink = sinks[way / 2], .threads = way & 1 ? 3 : 1, .min_rows = way & 1,
+                   .window_ns = 5000000, .want_rows = true};
+        pf_run_quiesce();
+        int64_t live = pf_mem_live();
+        for (int64_t nth = 0, failed = 1; failed > 0 && nth < 500; nth++) {
+            failed = 0;
+            pf_plan *plan = plan_new(how.text, how.sink);
+            sink k;
+            sink_init(&k, &s, &how);
+            pf_mem_fail_after(nth);
+            if (start(plan, &k) != PF_OK) {
+                failed++;
+                assert_int_equal(start(plan, &k), PF_OK);
+            }
+            model m = {.k = &k};
+            pf_event_info info;
+            for (pf_event event; (event = pf_run_advance(k.run, &info)) != PF_EVENT_END;) {
+                model_to(&m, &s, event == PF_EVENT_FAILED ? info.row : pf_run_frontier(k.run));
+                m.row += event == PF_EVENT_FAILED;
+                failed += event == PF_EVENT_ERROR;
+                assert_true(event != PF_EVENT_ERROR || info.status == PF_NOMEM);
+            }
+            pf_mem_fail_after(-1);
+            model_to(&m, &s, s.rows);
+            pf_run_free(k.run);
+            plan_free(plan);
+            sink_clear(&k);
+        }
+        pf_run_quiesce(); /* a thread that starts owns a block for a moment */
+        assert_int_equal(pf_mem_live(), live);
+    }
+    source_free(&s);
+}
+
+static void sinks_are_checked(void **state)
+{
+    (void)state;
+    pf_plan plan = {.nstages = 1, .sink = PF_SINK_FSUM};
+    char error[200];
+    assert_int_equal(pf_ir_parse(ints, &plan.stages[0].fn, error, sizeof(error)), PF_OK);
+    assert_int_equal(pf_plan_compile(&plan), PF_UNSUPPORTED);
+    plan.sink = PF_SINK_FOLD;
+    assert_int_equal(pf_plan_compile(&plan), PF_UNSUPPORTED);
+    plan.sink = PF_SINK_ISUM;
+    plan.stages[0].expand = PF_EXPAND_RANGE;
+    assert_int_equal(pf_plan_compile(&plan), PF_UNSUPPORTED);
+    plan.stages[0].expand = PF_EXPAND_LAST;
+    assert_int_equal(pf_plan_compile(&plan), PF_OK);
+    pf_plan_clear(&plan);
+    pf_run_free(NULL);
+}
+
+static int clean_up(void **state)
+{
+    (void)state;
+    pf_run_quiesce();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(a_failed_row_anywhere),
+        cmocka_unit_test(many_failed_rows),
+        cmocka_unit_test(stopping_rows),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(float_columns),
+        cmocka_unit_test(wide_sums),
+        cmocka_unit_test(big_inputs),
+        cmocka_unit_test(errors_come_in_order),
+        cmocka_unit_test(rows_come_and_go),
+        cmocka_unit_test(cancelled_from_outside),
+        cmocka_unit_test(nested_runs),
+        cmocka_unit_test(runs_on_many_threads),
+        cmocka_unit_test(forked),
+        cmocka_unit_test(without_memory),
+        cmocka_unit_test(sinks_are_checked),
+    };
+    return cmocka_run_group_tests(tests, NULL, clean_up);
+}
