@@ -55,22 +55,28 @@ static pf_kinds unwalkable(PyObject *row, const pf_column_spec *spec)
     return pf_scalar_of(row, NULL) == PF_K_FOREIGN && (spec->npath == 0 || Py_TYPE(row) != spec->path[0].type) ? PF_K_FOREIGN : PF_K_OTHER;
 }
 
-static inline pf_kinds read_object(PyObject *object, PyObject *row, const pf_column_spec *spec, uint64_t *payload)
+/* What a column wants of its objects, out of the way of stores that might alias it. */
+typedef struct wanted {
+    pf_kinds declared;
+    bool handles; /* the object itself, whatever it is */
+    bool bytes;   /* one byte per lane */
+} wanted;
+
+static wanted wanted_of(const pf_column_spec *spec)
 {
-    *payload = (uint64_t)(uintptr_t)object;
-    if (object == NULL) {
-        return unwalkable(row, spec);
-    }
-    return spec->presence || spec->kinds == PF_K_OBJ ? PF_K_OBJ : lane_of(object, spec->kinds, payload);
+    return (wanted){spec->kinds, spec->presence || spec->kinds == PF_K_OBJ, spec->kinds == PF_K_BOOL};
 }
 
-static inline void store(pf_vec *vec, const pf_column_spec *spec, int32_t lane, uint64_t payload)
+static inline pf_kinds read_object(PyObject *object, PyObject *row, const pf_column_spec *spec, wanted wanted, void *data, int32_t lane)
 {
-    if (spec->kinds == PF_K_BOOL) {
-        ((uint8_t *)vec->data)[lane] = (uint8_t)payload;
+    uint64_t payload = (uint64_t)(uintptr_t)object;
+    pf_kinds kind = object == NULL ? unwalkable(row, spec) : wanted.handles ? PF_K_OBJ : lane_of(object, wanted.declared, &payload);
+    if (wanted.bytes) {
+        ((uint8_t *)data)[lane] = (uint8_t)payload;
     } else {
-        ((uint64_t *)vec->data)[lane] = payload;
+        ((uint64_t *)data)[lane] = payload;
     }
+    return kind;
 }
 
 /* ---- asking ahead ---- */
@@ -177,30 +183,28 @@ static bool needs_caller(const pf_column_spec *spec)
 
 /* ---- decoding ---- */
 
-static pf_kinds decode(PyObject *const *objects, const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, pf_vec *vec,
+static pf_kinds decode(PyObject *const *objects, const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, void *data,
                        int32_t lane, uint8_t *kinds)
 {
+    const wanted wanted = wanted_of(spec);
     pf_kinds seen = 0;
-    for (int32_t i = 0; i < n; i++) {
-        uint64_t payload;
-        pf_kinds kind = read_object(objects[i], *(PyObject *const *)(from + i * stride), spec, &payload);
-        store(vec, spec, lane + i, payload);
+    for (int32_t i = 0; i < n; i++, from += stride) {
+        pf_kinds kind = read_object(objects[i], *(PyObject *const *)from, spec, wanted, data, lane + i);
         kinds[lane + i] = kind;
         seen |= kind;
     }
     return seen;
 }
 
-static pf_kinds walk_and_decode(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, pf_vec *vec, int32_t lane,
+static pf_kinds walk_and_decode(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, void *data, int32_t lane,
                                 uint8_t *kinds)
 {
+    const wanted wanted = wanted_of(spec);
     pf_kinds seen = 0;
     for (int32_t i = 0; i < n; i++, from += stride) {
         PyObject *row = *(PyObject *const *)from, *owned = NULL;
-        uint64_t payload;
-        pf_kinds kind = read_object(pf_path_walk(row, spec->path, spec->npath, &owned), row, spec, &payload);
+        pf_kinds kind = read_object(pf_path_walk(row, spec->path, spec->npath, &owned), row, spec, wanted, data, lane + i);
         Py_XDECREF(owned);
-        store(vec, spec, lane + i, payload);
         kinds[lane + i] = kind;
         seen |= kind;
     }
@@ -239,8 +243,8 @@ void pf_gather_objects(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t 
         }
         for (int c = 0; c < ncolumns; c++) {
             pf_kinds seen = needs_caller(specs[c])
-                                ? walk_and_decode(here, g->stride, m, specs[c], vecs[c], lane + at, kinds[c])
-                                : decode(objects[c], here, g->stride, m, specs[c], vecs[c], lane + at, kinds[c]);
+                                ? walk_and_decode(here, g->stride, m, specs[c], vecs[c]->data, lane + at, kinds[c])
+                                : decode(objects[c], here, g->stride, m, specs[c], vecs[c]->data, lane + at, kinds[c]);
             bound(specs[c], seen, vecs[c], lane + at, m);
             vecs[c]->seen |= seen;
         }
