@@ -176,7 +176,7 @@ static int drain(pf_feed *feed, PyObject *out, Py_ssize_t limit) {
 }
 
 PyDoc_STRVAR(feed_demo_doc,
-             "_feed_demo(iterator, plan, out, limit=-1, /)\n--\n\n"
+             "_feed_demo(iterator, plan, out, limit=-1, every_row=False, /)\n--\n\n"
              "Runs a chain with a feeder that answers as the plan says: ('row', r), ('transparent', r), ('last', r),\n"
              "('error', r, exception), ('suspend', r, callable). Appends what the chain yields to out, at most limit items.");
 
@@ -185,12 +185,13 @@ static PyObject *debug_feed_demo(PyObject *module, PyObject *args) {
     PyObject *iterator, *out;
     script s = {NULL, 0, NULL};
     Py_ssize_t limit = -1;
+    int every_row = 0;
     pf_chain chain;
-    if (!PyArg_ParseTuple(args, "OO!O!|n", &iterator, &PyList_Type, &s.plan, &PyList_Type, &out, &limit)) {
+    if (!PyArg_ParseTuple(args, "OO!O!|np", &iterator, &PyList_Type, &s.plan, &PyList_Type, &out, &limit, &every_row)) {
         return NULL;
     }
     int status = pf_chain_read(iterator, &chain);
-    int reason = status == 1 ? pf_feed_refuses(&chain) : chain.reason;
+    int reason = status != 1 ? chain.reason : every_row ? 0 : pf_feed_refuses(&chain);
     if (status != 1 || reason != 0) {
         return status < 0 ? NULL : PyUnicode_FromString(pf_reason_code(reason));
     }

@@ -21,7 +21,8 @@
  *
  * Several feeders (map or zip over computed values) advance in step: CPython pulls them from left to right, so the first
  * one asks for the next row and the others answer with the same. Each remembers how many rows were taken from it: after an
- * exception in between, the left ones have lost one item more, as in CPython. */
+ * exception in between, the left ones have lost one item more, as in CPython. As long as no row was computed natively
+ * they need not be in step: each gives its own next item, so any chain that can be read can be handed over row by row. */
 #include "feed_internal.h"
 
 #include "introspect_layout.h"
@@ -150,8 +151,21 @@ static void settle_slots(pf_feed *feed) {
     }
 }
 
+/* Has CPython computed every row before this one? Then all counters stand by themselves, and feeders need not even be in step. */
+static bool follows(pf_feed *feed, int64_t row) {
+    const feed_slot *first = &feed->slots[0];
+    if (!feed->skipped &&
+        feed_ordinal(&feed->chain, first->node, row) != feed_ordinal(&feed->chain, first->node, first->row)) {
+        feed->skipped = true;
+    }
+    return !feed->skipped;
+}
+
 /* All rows before `row` are done: what was taken from every feeder, and the steps that count. */
 static void advance_to(pf_feed *feed, int64_t row) {
+    if (follows(feed, row)) {
+        return;
+    }
     for (int i = 0; i < feed->nslots; i++) {
         feed->slots[i].row = row;
     }
@@ -184,15 +198,19 @@ static PyObject *forward_slot(pf_feed *feed, const feed_slot *slot) {
         put_real(feed);
         feed->restored = true;
     } else if (item == NULL && !PyErr_Occurred()) {
+#ifdef PF_PLANTED_BUG_ZIP_LEFTOVER_FIRST
+        settle_slots(feed);
+#endif
         swap_holder(feed, slot, real, (PyObject *)slot->feeder);
     }
     return item;
 }
 
 static PyObject *serve(pf_feed *feed, feed_slot *slot, int64_t row) {
-    PyObject *item = feed_item(&feed->chain, slot->node, feed_ordinal(&feed->chain, slot->node, row));
+    int64_t k = feed_ordinal(&feed->chain, slot->node, row);
+    PyObject *item = feed_item(&feed->chain, slot->node, k);
     if (item != NULL) {
-        slot->row = row + 1;
+        slot->row = feed_row_of(&feed->chain, slot->node, k) + 1;
     }
     return item;
 }
@@ -202,7 +220,7 @@ static PyObject *serve(pf_feed *feed, feed_slot *slot, int64_t row) {
  * If the row before was computed natively, g takes it now and its item is dropped: a pure function of a row that is
  * known to succeed. */
 static int catch_up(pf_feed *feed, int64_t row) {
-    if (feed->nlaggards == 0 || row == 0 || feed->seen == row - 1) {
+    if (feed->nlaggards == 0 || row == 0 || feed->seen == row - 1 || follows(feed, row)) {
         return 0;
     }
     advance_to(feed, row - 1);
@@ -248,8 +266,8 @@ static PyObject *serve_skipped(pf_feed *feed, feed_slot *slot, int64_t row, pf_f
 }
 
 /* Does this row come up in the skipping place, though it is not to be skipped? */
-static bool wrong_place(const pf_feed *feed, int64_t row) {
-    if (!feed->in_skip) {
+static bool wrong_place(pf_feed *feed, int64_t row) {
+    if (!feed->in_skip || follows(feed, row)) {
         return false;
     }
     const pf_node *node = &feed->chain.nodes[feed->skip_node];
@@ -258,8 +276,8 @@ static bool wrong_place(const pf_feed *feed, int64_t row) {
 }
 
 /* The rows an islice may still take are over, but the chain is inside its pull already: see pf_feed_must_last. */
-static bool past_stop(const pf_feed *feed, int64_t row) {
-    if (feed->skip_node < 0 || feed->in_skip) {
+static bool past_stop(pf_feed *feed, int64_t row) {
+    if (feed->skip_node < 0 || feed->in_skip || follows(feed, row)) {
         return false;
     }
     const pf_node *node = &feed->chain.nodes[feed->skip_node];
@@ -295,7 +313,23 @@ static PyObject *act_on(pf_feed *feed, feed_slot *slot, pf_feed_answer answer, i
         feed->transparent = true;
         return NULL;
     }
-    return go_transparent(feed, slot, row);
+    PyObject *item = go_transparent(feed, slot, row);
+#ifdef PF_PLANTED_BUG_LEFTOVER_OFF_BY_ONE
+    if (item != NULL && answer == PF_FEED_LAST_ROW) {
+        settle_at(feed, row + 2);
+    }
+#endif
+#ifdef PF_PLANTED_BUG_TAKEWHILE_NOT_CONSUMED
+    if (item != NULL && answer == PF_FEED_LAST_ROW && feed->chain.nodes[0].kind == PF_NODE_TAKEWHILE) {
+        settle_at(feed, row);
+    }
+#endif
+    return item;
+}
+
+/* Rows that a structural islice skips are nobody's business. */
+static bool gives(const pf_feed *feed, const feed_slot *slot, int64_t row) {
+    return feed_ordinal(&feed->chain, slot->node, row + 1) > feed_ordinal(&feed->chain, slot->node, row);
 }
 
 static PyObject *next_of_chain(pf_feed *feed, feed_slot *slot) {
@@ -312,9 +346,11 @@ static PyObject *next_of_chain(pf_feed *feed, feed_slot *slot) {
         feed->pending = -1;
         return act_on(feed, slot, answer, row);
     }
-    feed->busy = true;
-    answer = feed->ops.next_row(feed->ops.ctx, &row);
-    feed->busy = false;
+    do {
+        feed->busy = true;
+        answer = feed->ops.next_row(feed->ops.ctx, &row);
+        feed->busy = false;
+    } while (answer == PF_FEED_ROW && !gives(feed, slot, row));
     if (feed->suspended && answer != PF_FEED_ERROR && !feed->transparent) {
         (void)pf_feed_resume(feed);
     }
@@ -344,8 +380,8 @@ static PyObject *feeder_next(PyObject *self) {
     if (f->slot == 0) {
         return next_of_chain(feed, slot);
     }
-    if (feed->row >= 0 && slot->row <= feed->row) {
-        PyObject *item = serve(feed, slot, feed->row);
+    if (!feed->skipped || slot->row <= feed->row) {
+        PyObject *item = serve(feed, slot, feed->skipped ? feed->row : slot->row);
         if (item != NULL || PyErr_Occurred()) {
             return item;
         }
@@ -552,7 +588,7 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     }
     feed->ops = *ops;
     feed->thread = PyThreadState_Get();
-    feed->busy = feed->transparent = feed->restored = feed->suspended = feed->foreign = feed->in_skip = false;
+    feed->busy = feed->transparent = feed->restored = feed->suspended = feed->foreign = feed->in_skip = feed->skipped = false;
     feed->row = feed->pending = feed->seen = -1;
     feed->skip_node = -1;
     feed->nsteps = feed->nlaggards = feed->nslots = feed->nborn = 0;

@@ -12,7 +12,8 @@
  * the engine likes: they are taken by the islice when it is pulled next. An islice over computed values has step 1 (see
  * pf_feed_refuses); rows it skips are rows like others that the chain computes and drops, and may be answered with
  * PF_FEED_ROW. Rows at or after its stop must not be named, and pf_feed_must_last tells the row that must be the last.
- * enumerate over computed values wants one item per row below it (no filter, no `if`).
+ * enumerate over computed values wants one item per row below it (no filter, no `if`). None of these limits holds as long as
+ * every row from 0 on is answered with PF_FEED_ROW: then CPython keeps its own counts, and rows are those of the first leaf.
  *
  * Needs the GIL. Nothing here decides what runs natively. */
 #ifndef PF_FEED_H

@@ -35,6 +35,7 @@ struct pf_feed {
     bool transparent; /* everything is settled; pulls are forwarded */
     bool restored;    /* transparent, and the real iterators are back in their holders */
     bool suspended;
+    bool skipped;     /* some row was computed natively: CPython's own counters have been left behind */
     bool foreign;     /* another thread has pulled a feeder and may still be inside of that pull */
     int64_t row;      /* the row being handed over, -1: none */
     int64_t seen;     /* the last row that CPython has computed, -1: none */

@@ -150,7 +150,11 @@ static int64_t islice_state(const pf_node *node, int64_t k, Py_ssize_t *cnt, Py_
     int64_t after = (int64_t)((uint64_t)last + (uint64_t)node->islice_step);
     *cnt = last + 1;
     *next = after < last || (node->stop >= 0 && after > node->stop) ? node->stop : after;
+#ifdef PF_PLANTED_BUG_ISLICE_OFF_BY_ONE
+    return last + 1 - node->count + (node->islice_step > 1);
+#else
     return last + 1 - node->count;
+#endif
 }
 
 static void settle_islice(pf_chain *chain, const pf_node *node, int64_t k) {

@@ -133,7 +133,9 @@ static int read_enumerate(reader *r, PyObject *object) {
     }
     int node = read_over(r, PF_NODE_ENUMERATE, object, NULL, e->it);
     if (node >= 0) {
+#ifndef PF_PLANTED_BUG_ENUMERATE_START_LOST
         r->out->nodes[node].count = e->index;
+#endif
     }
     return node;
 }

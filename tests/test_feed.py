@@ -572,6 +572,53 @@ def test_strict_zip_raises_by_itself():
         assert str(fed.value) == str(reference.value) and [list(it) for it in watched] == rest
 
 
+def filter_in_zip():
+    a, b = xs(), ys()
+    f = filter(odd, b)
+    return zip(map(triple, a), f), [a, b, f]
+
+
+def enumerate_over_filter():
+    it = xs()
+    f = (x for x in it if x % 3 == 0)
+    return enumerate(f, 5), [it, f]
+
+
+def skip_in_map():
+    a, b = xs(), ys()
+    g = (y + 1 for y in b)
+    return map(add, itertools.islice(a, 3, 18, 4), g), [a, b, g]
+
+
+def step_over_computed():
+    it = xs()
+    g = (x * 2 for x in it)
+    return itertools.islice(g, 1, None, 3), [it, g]
+
+
+def slices_of_computed():
+    it = xs()
+    g = (x * 2 for x in it)
+    return itertools.islice(map(triple, itertools.islice(g, 2, 15)), 3, 9), [it, g]
+
+
+@pytest.mark.parametrize(
+    "make", [filter_in_zip, enumerate_over_filter, skip_in_map, step_over_computed, slices_of_computed, *[c.make for c in CASES]]
+)
+def test_every_row_by_row(make):
+    """Where no row is computed natively, any chain can be handed over."""
+    chain, watched = make()
+    want = list(chain)
+    where = observe(chain, watched)
+    for end in (0, 3, 10, 20):
+        chain, watched = make()
+        got = []
+        plan = [("row", r) for r in range(end)] + [("transparent", end)]
+        assert _engine._feed_demo(chain, plan, got, -1, True) is None
+        assert got == want
+        assert observe(chain, watched) == where
+
+
 def test_refused():
     it = iter(XS)
     assert _engine._feed_demo(enumerate(filter(odd, it)), [], [], 0) == "step-state"
