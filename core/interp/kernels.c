@@ -7,12 +7,11 @@
 
 #include <string.h>
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 #include "../base/isa.h"
 #include "scalar.h"
+#if defined(__AVX2__)
+#include "simd.h"
+#endif
 
 /* ---- one op, all lanes ---- */
 
@@ -82,22 +81,42 @@ BINARY(and_bool, uint8_t, uint8_t)
 BINARY(or_bool, uint8_t, uint8_t)
 BINARY(xor_bool, uint8_t, uint8_t)
 
-#define COMPARE(name, T) BINARY(name, T, uint8_t)
-COMPARE(eq_i64, int64_t)
-COMPARE(ne_i64, int64_t)
-COMPARE(lt_i64, int64_t)
-COMPARE(le_i64, int64_t)
-COMPARE(gt_i64, int64_t)
-COMPARE(ge_i64, int64_t)
-COMPARE(eq_f64, double)
-COMPARE(ne_f64, double)
-COMPARE(lt_f64, double)
-COMPARE(le_f64, double)
-COMPARE(gt_f64, double)
-COMPARE(ge_f64, double)
-COMPARE(eq_bool, uint8_t)
-COMPARE(ne_bool, uint8_t)
-#undef COMPARE
+/* Comparisons write a byte for every 8-byte lane; the compiler's own narrowing is slow. */
+#if defined(__AVX2__)
+#define COMPARE_LOOP(name, form, A, B, test, flip)                                                                     \
+    static unsigned name##_##form(void *d, const void *a, const void *b, const uint8_t *mask, int n)                   \
+    {                                                                                                                  \
+        (void)mask;                                                                                                    \
+        for (int i = 0; i < n; i += 32) {                                                                              \
+            __m256i m[8];                                                                                              \
+            for (int k = 0; k < 8; k++) {                                                                              \
+                m[k] = test(A(a, i + 4 * k), B(b, i + 4 * k));                                                         \
+            }                                                                                                          \
+            store_bools((uint8_t *)d + i, m, flip);                                                                    \
+        }                                                                                                              \
+        return 0;                                                                                                      \
+    }
+#define COMPARE(name, T, test, flip)                                                                                   \
+    COMPARE_LOOP(name, vv, load4, load4, test, flip)                                                                   \
+    COMPARE_LOOP(name, vs, load4, same4, test, flip)                                                                   \
+    COMPARE_LOOP(name, sv, same4, load4, test, flip)
+#else
+#define COMPARE(name, T, test, flip) BINARY(name, T, uint8_t)
+#endif
+COMPARE(eq_i64, int64_t, equal_i64, 0)
+COMPARE(ne_i64, int64_t, equal_i64, 1)
+COMPARE(gt_i64, int64_t, greater_i64, 0)
+COMPARE(le_i64, int64_t, greater_i64, 1)
+COMPARE(lt_i64, int64_t, less_i64, 0)
+COMPARE(ge_i64, int64_t, less_i64, 1)
+COMPARE(eq_f64, double, equal_f64, 0)
+COMPARE(ne_f64, double, equal_f64, 1)
+COMPARE(lt_f64, double, less_f64, 0)
+COMPARE(le_f64, double, less_equal_f64, 0)
+COMPARE(gt_f64, double, greater_f64, 0)
+COMPARE(ge_f64, double, greater_equal_f64, 0)
+BINARY(eq_bool, uint8_t, uint8_t)
+BINARY(ne_bool, uint8_t, uint8_t)
 UNARY(truth_i64, int64_t, uint8_t)
 UNARY(truth_f64, double, uint8_t)
 UNARY(truth_bool, uint8_t, uint8_t)
@@ -116,10 +135,6 @@ BINARY_LIVE(pow_f64, double, double)
 UNARY(float_i64, int64_t, double)
 UNARY(fexact_i64, int64_t, double)
 BINARY(div_i64, int64_t, double)
-UNARY(int_f64, double, int64_t)
-UNARY(round_f64, double, int64_t)
-UNARY(floor_f64, double, int64_t)
-UNARY(ceil_f64, double, int64_t)
 UNARY(toint_bool, uint8_t, int64_t)
 
 UNARY(sqrt_f64, double, double)
@@ -180,22 +195,18 @@ BINARY(wrap_sub, int64_t, int64_t)
 BINARY(wrap_mul, int64_t, int64_t)
 BINARY(wrap_shl, int64_t, int64_t)
 #if defined(__AVX2__)
-#define MUL32(suffix, A, B)                                                                                            \
-    static unsigned mul32_##suffix(void *d, const void *a, const void *b, const uint8_t *mask, int n)                  \
+#define MUL32(form, A, B)                                                                                              \
+    static unsigned mul32_##form(void *d, const void *a, const void *b, const uint8_t *mask, int n)                    \
     {                                                                                                                  \
         (void)mask;                                                                                                    \
         for (int i = 0; i < n; i += 4) {                                                                               \
-            __m256i product = _mm256_mul_epi32(A, B);                                                                  \
-            _mm256_store_si256((__m256i *)((int64_t *)d + i), product);                                                \
+            store4(d, i, _mm256_mul_epi32(A(a, i), B(b, i)));                                                          \
         }                                                                                                              \
         return 0;                                                                                                      \
     }
-#define LOAD4(p) _mm256_load_si256((const __m256i *)((const int64_t *)(p) + i))
-#define BROADCAST4(p) _mm256_set1_epi64x(*(const int64_t *)(p))
-MUL32(vv, LOAD4(a), LOAD4(b))
-MUL32(vs, LOAD4(a), BROADCAST4(b))
-#undef MUL32
-#define mul32_sv NULL
+MUL32(vv, load4, load4)
+MUL32(vs, load4, same4)
+MUL32(sv, same4, load4)
 #else
 static inline uint64_t op_mul32(int64_t a, int64_t b, int64_t *r)
 {
@@ -231,6 +242,39 @@ static inline uint64_t op_float_small(int64_t a, double *r)
     return 0;
 }
 UNARY(float_small, int64_t, double)
+
+/* To i64: where every lane is small it takes the way of the mantissa too, after one look at all lanes. */
+static bool all_small(const double *x, int n)
+{
+    int large = 0;
+    for (int i = 0; i < n; i++) {
+        large |= !(__builtin_fabs(x[i]) < 0x1p50);
+    }
+    return large == 0;
+}
+
+#define TO_INT(name, round)                                                                                            \
+    static unsigned name##_v(void *d, const void *a, const void *b, const uint8_t *mask, int n)                        \
+    {                                                                                                                  \
+        int64_t *restrict r = d;                                                                                       \
+        const double *x = a;                                                                                           \
+        (void)b;                                                                                                       \
+        if (all_small(x, n)) {                                                                                         \
+            for (int i = 0; i < n; i++) {                                                                              \
+                r[i] = small_i64(round(x[i]));                                                                         \
+            }                                                                                                          \
+            return 0;                                                                                                  \
+        }                                                                                                              \
+        LOOP(true, op_##name(x[i], &r[i]))                                                                             \
+    }
+TO_INT(int_f64, __builtin_trunc)
+#ifdef PF_PLANTED_BUG_ROUND_HALF_UP
+TO_INT(round_f64, __builtin_round)
+#else
+TO_INT(round_f64, __builtin_rint)
+#endif
+TO_INT(floor_f64, __builtin_floor)
+TO_INT(ceil_f64, __builtin_ceil)
 
 /* a = q * m + rest with q = a / m rounded to an integer: below 2**50 the product's error is far less than a half, so
  * |rest| < m, and one correction by the sign makes it the floored remainder. All of it is exact but the rounding of q. */
@@ -283,8 +327,76 @@ static unsigned fdiv_pow2(void *d, const void *a, const void *b, const uint8_t *
     return 0;
 }
 
+/* ---- remainders that are only compared ---- */
+
+static void mod_test(uint8_t *restrict d, const int64_t *a, const pf_mod_test *test, int n)
+{
+    for (int i = 0; i < n; i++) {
+        int64_t rest;
+        op_mod_i64(a[i], test->m, &rest);
+        d[i] = (rest == test->c) ^ test->flip;
+    }
+}
+
+#if defined(__AVX2__)
+#define MOD_TEST(name, prepared, prepare, equal)                                                                       \
+    static void name(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n)                                     \
+    {                                                                                                                  \
+        const prepared by = prepare(test->m, test->c);                                                                 \
+        for (int i = 0; i < n; i += 32) {                                                                              \
+            __m256i m[8];                                                                                              \
+            for (int k = 0; k < 8; k++) {                                                                              \
+                m[k] = equal(load4(a, i + 4 * k), &by);                                                                \
+            }                                                                                                          \
+            store_bools(d + i, m, test->flip);                                                                         \
+        }                                                                                                              \
+    }
+MOD_TEST(mod_test_pow2, low_bits, bits_of, has_bits)
+MOD_TEST(mod_test_small, small_divisor, divisor_of, divides)
+#undef MOD_TEST
+#else
+static void mod_test_pow2(uint8_t *restrict d, const int64_t *a, const pf_mod_test *test, int n)
+{
+    for (int i = 0; i < n; i++) {
+        d[i] = ((a[i] & (test->m - 1)) == test->c) ^ test->flip;
+    }
+}
+
+/* a % m == c just when m divides a - c. */
+static void mod_test_small(uint8_t *restrict d, const int64_t *a, const pf_mod_test *test, int n)
+{
+    const double m = (double)test->m, inverse = 1.0 / m;
+    for (int i = 0; i < n; i++) {
+        double v = small_f64(a[i] - test->c);
+        double q = v * inverse + 0x1.8p52 - 0x1.8p52;
+        d[i] = (q * m == v) ^ test->flip;
+    }
+}
+#endif
+
+/* The remainders of a sequence repeat: one period is worked out, the rest copied. */
+static void mod_test_iota(uint8_t *d, int64_t start, int64_t step, const pf_mod_test *test, int n)
+{
+    int64_t first, stride;
+    op_mod_i64(start, test->m, &first);
+    op_mod_i64(step, test->m, &stride);
+    uint64_t rest = (uint64_t)first;
+    int done = 0;
+    do {
+        d[done++] = (rest == (uint64_t)test->c) ^ test->flip;
+        rest += (uint64_t)stride;
+        rest -= rest >= (uint64_t)test->m ? (uint64_t)test->m : 0;
+    } while (done < n && rest != (uint64_t)first);
+    while (done < n) {
+        int more = done < n - done ? done : n - done;
+        memcpy(d + done, d, (size_t)more);
+        done += more;
+    }
+}
+
 /* ---- choosing, copying, kinds ---- */
 
+#if !defined(__AVX2__)
 #define SELECT(name, T, A, B)                                                                                          \
     static void name(void *d, const uint8_t *c, const void *a, const void *b, int n)                                   \
     {                                                                                                                  \
@@ -320,6 +432,30 @@ static unsigned fdiv_pow2(void *d, const void *a, const void *b, const uint8_t *
     }
 SELECTS(select8, uint64_t)
 SELECTS(select1, uint8_t)
+#else
+#define SELECT(name, A, B, step, choose, store)                                                                        \
+    static void name(void *d, const uint8_t *c, const void *a, const void *b, int n)                                   \
+    {                                                                                                                  \
+        for (int i = 0; i < n; i += step) {                                                                            \
+            store(d, i, choose(c, i, A(a, i), B(b, i)));                                                               \
+        }                                                                                                              \
+    }
+#define SELECTS(name, step, load, same, choose, store)                                                                 \
+    SELECT(name##_vv, load, load, step, choose, store)                                                                 \
+    SELECT(name##_vs, load, same, step, choose, store)                                                                 \
+    SELECT(name##_sv, same, load, step, choose, store)                                                                 \
+    SELECT(name##_ss, same, same, step, choose, store)                                                                 \
+    static void name##_into(void *d, const uint8_t *m, const void *a, int n)                                           \
+    {                                                                                                                  \
+        name##_vv(d, m, a, d, n);                                                                                      \
+    }                                                                                                                  \
+    static void name##_into_s(void *d, const uint8_t *m, const void *a, int n)                                         \
+    {                                                                                                                  \
+        name##_sv(d, m, a, d, n);                                                                                      \
+    }
+SELECTS(select8, 4, load4, same4, choose4, store4)
+SELECTS(select1, 32, load32, same32, choose32, store32)
+#endif
 
 static void fill(void *d, uint64_t value, int n)
 {
@@ -476,19 +612,21 @@ static const int32_t moves[16][8] __attribute__((aligned(64))) = {
 };
 #undef H
 
-/* Each store writes 4 lanes, of which the next one overwrites what was not wanted; it never reaches lanes unread yet. */
+/* Each store writes 4 lanes, of which the next one overwrites what was not wanted; it never reaches lanes unread yet.
+ * Where few of 64 stay, they are fetched one by one. */
 static void compress8(uint64_t *d, const uint64_t *a, const uint64_t *bits, int n)
 {
     for (int i = 0; i < n; i += 64) {
         uint64_t word = bits[i / 64];
-        if (word == 0) {
+        if (__builtin_popcountll(word) <= 10) {
+            for (; word != 0; word &= word - 1) {
+                *d++ = a[i + __builtin_ctzll(word)];
+            }
             continue;
         }
-        int end = n - i < 64 ? n : i + 64;
-        for (int k = i; k < end; k += 4, word >>= 4) {
-            __m256i lanes = _mm256_load_si256((const __m256i *)(a + k));
+        for (int k = i; k < i + 64; k += 4, word >>= 4) {
             __m256i move = _mm256_load_si256((const __m256i *)moves[word & 15]);
-            _mm256_storeu_si256((__m256i *)d, _mm256_permutevar8x32_epi32(lanes, move));
+            _mm256_storeu_si256((__m256i *)d, _mm256_permutevar8x32_epi32(load4(a, k), move));
             d += __builtin_popcountll(word & 15);
         }
     }
@@ -499,6 +637,38 @@ static void compress8(uint64_t *d, const uint64_t *a, const uint64_t *bits, int 
     for (int i = 0; i < n; i++) {
         *d = a[i];
         d += bits[i / 64] >> (i & 63) & 1;
+    }
+}
+#endif
+
+/* The sequence's lanes whose bit is set, without the others ever being written. */
+#if defined(__AVX2__)
+static void compress_iota(int64_t *d, int64_t start, int64_t step, const uint64_t *bits, int n)
+{
+    const __m256i by = _mm256_set1_epi64x(step), skip = _mm256_set1_epi64x(8 * step);
+    __m256i base = _mm256_set1_epi64x(start);
+    for (int i = 0; i < n; i += 64) {
+        uint64_t word = bits[i / 64];
+        for (int k = 0; k < 8; k++, word >>= 8) {
+            /* the numbers of the bits that are set, packed by pext */
+            uint64_t set = _pdep_u64(word, UINT64_C(0x0101010101010101)) * 255;
+            __m128i lane = _mm_cvtsi64_si128((long long)_pext_u64(UINT64_C(0x0706050403020100), set));
+            __m256i low = _mm256_mul_epi32(_mm256_cvtepu8_epi64(lane), by);
+            __m256i high = _mm256_mul_epi32(_mm256_cvtepu8_epi64(_mm_srli_si128(lane, 4)), by);
+            _mm256_storeu_si256((__m256i *)d, _mm256_add_epi64(base, low));
+            _mm256_storeu_si256((__m256i *)(d + 4), _mm256_add_epi64(base, high));
+            base = _mm256_add_epi64(base, skip);
+            d += __builtin_popcountll(word & 255);
+        }
+    }
+}
+#else
+static void compress_iota(int64_t *d, int64_t start, int64_t step, const uint64_t *bits, int n)
+{
+    for (int i = 0; i < n; i += 64) {
+        for (uint64_t word = bits[i / 64]; word != 0; word &= word - 1) {
+            *d++ = (int64_t)((uint64_t)start + (uint64_t)(i + __builtin_ctzll(word)) * (uint64_t)step);
+        }
     }
 }
 #endif
@@ -579,6 +749,10 @@ const pf_kernels PF_ISA_FN(pf_kernels) = {
     .fdiv_pow2 = fdiv_pow2,
     .fdiv_small = fdiv_small,
     .float_small = float_small_v,
+    .mod_test = mod_test,
+    .mod_test_pow2 = mod_test_pow2,
+    .mod_test_small = mod_test_small,
+    .mod_test_iota = mod_test_iota,
     .select = {{select8_vv, select8_vs, select8_sv, select8_ss}, {select1_vv, select1_vs, select1_sv, select1_ss}},
     .blend = {{select8_into, select8_into_s}, {select1_into, select1_into_s}},
     .fill = fill,
@@ -591,5 +765,6 @@ const pf_kernels PF_ISA_FN(pf_kernels) = {
     .merge = merge,
     .bits = to_bits,
     .compress8 = compress8,
+    .compress_iota = compress_iota,
     .compress1 = compress1,
 };

@@ -2,7 +2,7 @@
  *
  * kernels.c is one text compiled once per instruction set; each compilation ends in one table, and pf_kernels_for picks
  * among them. A kernel reads lanes [0, n) of its operands and writes lanes [0, n) of its result, which overlaps none
- * of them; it may go on to the next multiple of 8 lanes unless it reports bails. It returns nonzero when some lane in
+ * of them (select and compress may work in place); it may go on to the next multiple of 64 lanes unless it reports bails. It returns nonzero when some lane in
  * [0, n) bails: perhaps a dead one, so the caller then asks lane by lane. `mask` (NULL: all live) lets an expensive kernel skip
  * dead lanes; cheap ones ignore it. */
 #ifndef PF_INTERP_KERNELS_H
@@ -19,6 +19,12 @@ enum { PF_T_I64, PF_T_F64, PF_T_BOOL, PF_T_COUNT };          /* operand type */
 enum { PF_F_VV, PF_F_VS, PF_F_SV, PF_F_SS, PF_F_COUNT };     /* which operands are vectors and which one scalar lane */
 enum { PF_LANE_WORD, PF_LANE_BYTE, PF_LANE_COUNT };          /* payload width */
 
+/* a % m == c, or != where `flip` is 1. m > 0, and c is a remainder of m. */
+typedef struct pf_mod_test {
+    int64_t m, c;
+    uint8_t flip;
+} pf_mod_test;
+
 typedef struct pf_kernels {
     const char *name;
     /* Every op of ops.def that computes; VV only for one operand. */
@@ -29,6 +35,10 @@ typedef struct pf_kernels {
     /* i64 by a positive scalar: a power of two; or |a| < 2**50, b < 2**31 */
     pf_kernel mod_pow2, mod_small, fdiv_pow2, fdiv_small;
     pf_kernel float_small; /* |a| < 2**51 */
+    void (*mod_test)(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n);
+    void (*mod_test_pow2)(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n);
+    void (*mod_test_small)(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n); /* |a| < 2**50, m < 2**31 */
+    void (*mod_test_iota)(uint8_t *d, int64_t start, int64_t step, const pf_mod_test *test, int n);
     /* d = c ? a : b */
     void (*select[PF_LANE_COUNT][PF_F_COUNT])(void *d, const uint8_t *c, const void *a, const void *b, int n);
     /* d = m ? a : d, a being a vector or one lane */
@@ -48,6 +58,7 @@ typedef struct pf_kernels {
     int (*bits)(uint64_t *bits, const uint8_t *c, unsigned negate, const uint8_t *alive, int n);
     /* Moves the lanes whose bit is set to the front; d may be a. */
     void (*compress8)(uint64_t *d, const uint64_t *a, const uint64_t *bits, int n);
+    void (*compress_iota)(int64_t *d, int64_t start, int64_t step, const uint64_t *bits, int n); /* |step| < 2**31 */
     void (*compress1)(uint8_t *d, const uint8_t *a, const uint64_t *bits, int n);
 } pf_kernels;
 

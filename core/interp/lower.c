@@ -217,8 +217,35 @@ static bool has_interval(uint8_t op)
     }
 }
 
+/* Turns `x % m` followed by `== c`, `!= c` or truth, where nobody else wants the remainder, into one step. */
+static bool fuse_mod_test(lowering *l, const pf_inst *inst, pf_ref ref)
+{
+    const bool truth = inst->op == PF_OP_truth;
+    pf_program *p = l->program;
+    if ((inst->op != PF_OP_eq && inst->op != PF_OP_ne && !truth) || p->nsteps == 0 || l->status != PF_OK) {
+        return false;
+    }
+    pf_step *mod = &p->steps[p->nsteps - 1];
+    const operand a = use(l, inst->a);
+    if (mod->d != a.value || mod->code != PF_STEP_INT || mod->op != PF_OP_mod || mod->form != PF_F_VS ||
+        l->uses[inst->a] != 1 || (!truth && !is_scalar(l, use(l, inst->b)))) {
+        return false;
+    }
+    const operand c = truth ? add_constant(l, 0, PF_K_I64) : use(l, inst->b);
+    mod->code = PF_STEP_MOD_IS;
+    mod->negate = inst->op != PF_OP_eq;
+    mod->c = c.value;
+    mod->kd = PF_K_BOOL;
+    mod->d = add_value(l, PF_VALUE_COMPUTED, PF_K_BOOL, false, 0);
+    define(l, ref, (operand){mod->d, PF_K_BOOL});
+    return true;
+}
+
 static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
 {
+    if (fuse_mod_test(l, inst, ref)) {
+        return;
+    }
     const pf_op_info *info = &pf_ops[inst->op];
     operand a = use(l, inst->a), b = info->arity > 1 ? use(l, inst->b) : a;
     const pf_kinds kind = l->fn->insts[inst->a].kinds;

@@ -123,6 +123,7 @@ static void run_op(run *r, const pf_step *s, pf_kernel kernel)
     const bool scalar = r->p->values[s->d].scalar;
     const uint8_t *mask = scalar ? NULL : mask_bytes(r, s->mask);
     d->seen = s->kd;
+    d->iota = false;
     d->range = s->op == PF_OP_toint ? (pf_interval){0, 1} : PF_INTERVAL_ALL;
     if (kernel(d->data, a, b, mask, scalar ? 1 : r->m->n) != 0) {
         fail_lanes(r, s, kernel);
@@ -185,6 +186,26 @@ static pf_kernel int_kernel(const run *r, const pf_step *s, pf_interval a, pf_in
     }
 }
 
+/* A sequence plus, minus or times a scalar is a sequence, if nothing overflows. Returns whether it was one. */
+static bool run_sequence(run *r, const pf_step *s, pf_interval out)
+{
+    const pf_state *a = &r->st[s->a];
+    pf_state *d = &r->st[s->d];
+    const int64_t b = r->st[s->b].range.lo;
+    const bool times = s->op == PF_OP_mul;
+    if (!a->iota || s->form != PF_F_VS || (s->op != PF_OP_add && s->op != PF_OP_sub && !times)) {
+        return false;
+    }
+    d->start = times ? a->start * b : s->op == PF_OP_add ? a->start + b : a->start - b;
+    if (__builtin_mul_overflow(a->step, times ? b : 1, &d->step)) { /* one lane only: its step means nothing */
+        d->step = 0;
+    }
+    d->iota = true;
+    d->seen = PF_K_I64;
+    d->range = out;
+    return true;
+}
+
 static void run_int(run *r, const pf_step *s)
 {
     if (r->p->values[s->d].scalar) {
@@ -193,8 +214,33 @@ static void run_int(run *r, const pf_step *s)
     }
     pf_interval out = PF_INTERVAL_ALL;
     pf_kernel kernel = int_kernel(r, s, r->st[s->a].range, r->st[s->b].range, &out);
+    if (kernel != s->kernel && run_sequence(r, s, out)) {
+        return;
+    }
     run_op(r, s, kernel);
     r->st[s->d].range = out;
+}
+
+static void run_mod_is(run *r, const pf_step *s)
+{
+    pf_state *a = &r->st[s->a], *d = &r->st[s->d];
+    const pf_mod_test test = {r->st[s->b].range.lo, r->st[s->c].range.lo, s->negate};
+    const int n = r->m->n;
+    d->seen = PF_K_BOOL;
+    if (test.m == 0) {
+        fail_all(r, s, false);
+    } else if (test.m > 0 && (test.c < 0 || test.c >= test.m)) {
+        memset(d->data, test.flip, (size_t)n);
+    } else if (test.m > 0 && a->iota) {
+        r->k->mod_test_iota(d->data, a->start, a->step, &test, n);
+    } else if (test.m > 0 && (test.m & (test.m - 1)) == 0) {
+        r->k->mod_test_pow2(d->data, lanes(r, s->a), &test, n);
+    } else if (test.m > 0 && test.m < INT64_C(1) << 31 &&
+               pf_interval_within(a->range, -(INT64_C(1) << 49), INT64_C(1) << 49)) {
+        r->k->mod_test_small(d->data, lanes(r, s->a), &test, n);
+    } else {
+        r->k->mod_test(d->data, lanes(r, s->a), &test, n);
+    }
 }
 
 static bool str_equal(const pf_str_view *a, const pf_str_view *b)
@@ -270,6 +316,7 @@ static void assign(run *r, pf_val to, pf_val from, pf_kinds seen)
         memcpy(d->kind, r->st[from].kind, n);
     }
     d->seen = seen;
+    d->iota = false;
     d->range = range_of(&r->st[from], seen);
 }
 
@@ -288,7 +335,7 @@ static void run_blend(run *r, const pf_step *s)
     }
     const uint8_t *mask = r->st[s->mask].data;
     const pf_kinds both = seen | d->seen;
-    r->k->blend[r->p->values[s->d].lane][s->form == PF_F_VS](d->data, mask, lanes(r, s->a), r->m->n);
+    r->k->blend[r->p->values[s->d].lane][s->form == PF_F_VS](lanes(r, s->d), mask, lanes(r, s->a), r->m->n);
     if (several(both)) {
         const bool uniform = pf_kinds_single(seen);
         if (pf_kinds_single(d->seen)) {
@@ -325,6 +372,7 @@ static void run_select(run *r, const pf_step *s)
         r->k->select[PF_LANE_BYTE][form](d->kind, c, ua ? &sa : a->kind, ub ? &sb : b->kind, r->m->n);
     }
     d->seen = both;
+    d->iota = false;
     d->range = pf_interval_union(range_of(a, sa), range_of(b, sb));
 }
 
@@ -407,6 +455,9 @@ static void compact(run *r, int32_t count, const pf_item *items, uint32_t nitems
         void *home = m->registers + value->slot;
         if (value->lane == PF_LANE_BYTE) {
             r->k->compress1(home, s->data, bits, m->n);
+        } else if (s->iota && s->step == (int32_t)s->step) {
+            r->k->compress_iota(home, s->start, s->step, bits, m->n);
+            s->iota = false;
         } else {
             r->k->compress8(home, lanes(r, items[i].value), bits, m->n);
         }
@@ -534,6 +585,9 @@ static void run_step(run *r, const pf_step *s)
         break;
     case PF_STEP_INT:
         run_int(r, s);
+        break;
+    case PF_STEP_MOD_IS:
+        run_mod_is(r, s);
         break;
     case PF_STEP_STR:
         run_str(r, s);

@@ -300,7 +300,7 @@ static void random_rows(bench *b, const pf_fn *fn, int wildness)
         b->iota[c] = fn->columns[c].kinds == PF_K_I64 && pick(3) == 0;
         if (b->iota[c]) {
             b->start[c] = random_i64(0) * 1000;
-            b->step[c] = random_i64(0);
+            b->step[c] = random_i64(pick(4) ? 0 : 1);
             for (int32_t i = 0; i < b->n; i++) {
                 b->rows[c][i].u.i = b->start[c] + i * b->step[c];
             }
@@ -396,6 +396,55 @@ static void test_ops(void **state)
                 }
             }
         }
+    }
+}
+
+/* ---- filters by remainder, and arithmetic on sequences: they have kernels of their own ---- */
+
+static void test_remainders(void **state)
+{
+    (void)state;
+    static const int64_t divisors[] = {0, 1, 2, 3, 4, 7, 8, 10, 64, 100, 1000, 1023, 1024, 1000003, INT32_MAX,
+        INT64_C(1) << 31, INT64_C(1) << 40, (INT64_C(1) << 40) + 1, INT64_MAX, -1, -3, INT64_MIN};
+    static bench b;
+    for (int round = 0; round < 2000; round++) {
+        const int64_t m = divisors[pick(sizeof divisors / 8)], c = pick(4) ? (int64_t)pick(5) - (m < 0 ? 3 : 0) : random_i64(3);
+        const int wildness = (int)pick(4);
+        pf_fn *fn = pf_ir_new();
+        pf_ref x = pf_ir_column(fn, pf_ir_add_column(fn, PF_K_I64, PF_FROM_SOURCE, 0));
+        uint16_t place = pf_ir_add_place(fn, "f", "f.py", 1, 1);
+        pf_ref rest = pf_ir_op2(fn, PF_OP_mod, x, pf_ir_const_i64(fn, m), place);
+        pf_ref test = pick(4) == 0 ? pf_ir_op1(fn, PF_OP_truth, rest, 0)
+                                   : pf_ir_op2(fn, pick(2) ? PF_OP_eq : PF_OP_ne, rest, pf_ir_const_i64(fn, c), 0);
+        pf_block yes = pf_ir_block(fn, 0, NULL), no = pf_ir_block(fn, 0, NULL);
+        pf_ir_branch(fn, test, yes, 0, NULL, no, 0, NULL);
+        pf_ir_start(fn, yes);
+        pf_ref k = pf_ir_const_i64(fn, random_i64((int)pick(4)));
+        static const pf_op affine[] = {PF_OP_add, PF_OP_sub, PF_OP_mul};
+        pf_ref y[2] = {pf_ir_op2(fn, affine[pick(3)], x, k, place), x};
+        y[0] = pf_ir_op2(fn, affine[pick(3)], y[0], k, place);
+        pf_ir_yield(fn, 2, y);
+        pf_ir_start(fn, no);
+        if (pick(2)) {
+            pf_ir_end(fn);
+        } else {
+            pf_ref z[2] = {pf_ir_op2(fn, PF_OP_add, x, k, place), k};
+            pf_ir_yield(fn, 2, z);
+        }
+        finish(fn);
+        for (int isa = 0; isa <= (int)pf_cpu_isa(); isa++) {
+            pf_program *program;
+            pf_frame *frame;
+            assert_int_equal(pf_interp_compile_for(fn, pf_kernels_for((pf_cpu_isa_level)isa), &program), PF_OK);
+            assert_int_equal(pf_frame_new(program, &frame), PF_OK);
+            b.n = pick(2) ? PF_LANES : 1 + (int32_t)pick(PF_LANES);
+            b.hide_bounds = pick(4) == 0;
+            random_rows(&b, fn, wildness);
+            run_and_compare(&b, fn, program, frame);
+            pf_frame_free(frame);
+            pf_interp_free(program);
+        }
+        pf_ir_free(fn);
     }
 }
 
@@ -669,6 +718,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ops),
+        cmocka_unit_test(test_remainders),
         cmocka_unit_test(test_programs),
         cmocka_unit_test(test_no_memory),
     };
