@@ -58,15 +58,20 @@ static PyObject *box_leaf(const pf_shape *shape, const outputs *from)
     return from->columns != NULL ? box_lane(&from->columns[shape->payload], from->i) : pf_box_scalar(&from->scalars[shape->payload]);
 }
 
-static PyObject *box_shape(const pf_shape **at, const outputs *from)
+/* The subtree at node *at, which moves behind it. made: the objects of earlier nodes, borrowed. */
+static PyObject *box_shape(const pf_shape *shapes, int *at, const outputs *from, PyObject **made)
 {
-    const pf_shape *shape = (*at)++;
-    if (shape->ntuple < 0) {
-        return box_leaf(shape, from);
+    int node = (*at)++;
+    const pf_shape *shape = &shapes[node];
+    if (shape->same >= 0) {
+        return Py_NewRef(made[shape->same]);
     }
-    PyObject *tuple = PyTuple_New(shape->ntuple);
+    if (shape->ntuple < 0) {
+        return made[node] = box_leaf(shape, from);
+    }
+    PyObject *tuple = made[node] = PyTuple_New(shape->ntuple);
     for (int i = 0; tuple != NULL && i < shape->ntuple; i++) {
-        PyObject *item = box_shape(at, from);
+        PyObject *item = box_shape(shapes, at, from, made);
         if (item == NULL) {
             Py_CLEAR(tuple);
         } else {
@@ -78,14 +83,16 @@ static PyObject *box_shape(const pf_shape **at, const outputs *from)
 
 PyObject *pf_box_output(const pf_pyplan *plan, const pf_column_out *columns, int64_t i)
 {
-    const pf_shape *at = plan->shape;
+    PyObject *made[PF_MAX_SHAPE];
+    int at = 0;
     outputs from = {columns, NULL, i};
-    return box_shape(&at, &from);
+    return box_shape(plan->shape, &at, &from, made);
 }
 
 PyObject *pf_box_scalars(const pf_pyplan *plan, const pf_scalar *scalars)
 {
-    const pf_shape *at = plan->shape;
+    PyObject *made[PF_MAX_SHAPE];
+    int at = 0;
     outputs from = {NULL, scalars, 0};
-    return box_shape(&at, &from);
+    return box_shape(plan->shape, &at, &from, made);
 }

@@ -425,6 +425,7 @@ typedef struct yields {
     pf_builder *b;
     pf_state *states[MAX_FINALS];
     pf_ref refs[MAX_FINALS][PF_MAX_OUTPUTS];
+    const pf_av *nodes[PF_MAX_SHAPE][MAX_FINALS]; /* what each node of the shape stands for */
     int k, noutputs;
 } yields;
 
@@ -460,18 +461,34 @@ static void shape_scalar(yields *y, pf_shape *shape, const pf_av *const *avs)
         }
         handles[s] = pf_b_handle(y->b, avs[s]);
         with += handles[s] != PF_NOREF;
-        whole += handles[s] != PF_NOREF && !avs[s]->partial;
+        whole += handles[s] != PF_NOREF && pf_b_always_object(y->b, avs[s]);
         payloads[s] = avs[s]->tag == PF_AV_SCALAR && avs[s]->kinds != PF_K_OBJ ? avs[s]->ref : pf_ir_const_none(y->b->fn);
     }
-    shape->ntuple = -1;
     shape->payload = whole == y->k ? -1 : (int16_t)add_output(y, payloads);
-    shape->handle = -1;
     if (with > 0) {
         for (int s = 0; s < y->k; s++) {
             handles[s] = handles[s] != PF_NOREF ? handles[s] : no_handle(y->b);
         }
         shape->handle = (int16_t)add_output(y, handles);
     }
+}
+
+/* One value used twice in a row is one object: an earlier node that stands for the same, or -1. */
+static int same_node(const yields *y, const pf_av *const *avs, int nodes)
+{
+    for (int i = 0; i < nodes; i++) {
+        bool same = true;
+        for (int s = 0; s < y->k && same; s++) {
+            const pf_av *a = avs[s], *other = y->nodes[i][s];
+            same = a->tag == other->tag && (a->tag == PF_AV_SCALAR ? a->ref == other->ref && a->handle == other->handle
+                                            : a->tag == PF_AV_TUPLE  ? a->n > 0 && a->items == other->items
+                                                                     : false);
+        }
+        if (same) {
+            return i;
+        }
+    }
+    return -1;
 }
 
 static void shape_value(yields *y, const pf_av *const *avs)
@@ -484,7 +501,16 @@ static void shape_value(yields *y, const pf_av *const *avs)
         pf_b_refuse(y->b, PF_REASON_TOO_LARGE);
         return;
     }
+    int same = same_node(y, avs, plan->nshape);
+    for (int s = 0; s < y->k; s++) {
+        y->nodes[plan->nshape][s] = avs[s];
+    }
     pf_shape *shape = &plan->shape[plan->nshape++];
+    shape->same = (int16_t)same;
+    shape->payload = shape->handle = shape->ntuple = -1;
+    if (same >= 0) {
+        return;
+    }
     bool tuples = true;
     for (int s = 0; s < y->k; s++) {
         tuples &= avs[s]->tag == PF_AV_TUPLE && avs[s]->n == avs[0]->n;
@@ -493,7 +519,6 @@ static void shape_value(yields *y, const pf_av *const *avs)
         shape_scalar(y, shape, avs);
         return;
     }
-    shape->payload = shape->handle = -1;
     shape->ntuple = (int16_t)avs[0]->n;
     for (int i = 0; i < avs[0]->n; i++) {
         const pf_av *parts[MAX_FINALS];

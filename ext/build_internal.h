@@ -143,6 +143,7 @@ int pf_b_leaf_path(pf_builder *b, int leaf);                   /* path of a leaf
 pf_av pf_b_item(pf_builder *b, int path);                      /* what is read there */
 int pf_b_path_step(pf_builder *b, int path, const pf_path_step *step); /* -1: refused */
 pf_ref pf_b_presence(pf_builder *b, int path);                 /* kind obj wherever the path can be walked */
+bool pf_b_always_object(const pf_builder *b, const pf_av *av);  /* whether its handle is an object in every lane */
 pf_ref pf_b_handle(pf_builder *b, const pf_av *av);            /* object of a value, PF_NOREF: box afresh */
 int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value); /* deduplicated; -1: refused. watch.name borrowed */
 pf_av pf_b_watched(pf_builder *b, pf_watch watch);             /* reads it now and classifies it */

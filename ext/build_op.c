@@ -264,45 +264,8 @@ static bool in_elements(pf_builder *b, const pf_av *item, PyObject *elements, pf
     return true;
 }
 
-static bool in_range(pf_builder *b, pf_state *st, const pf_av *item, PyObject *range, pf_ref *out)
-{
-    static const char *const fields[3] = {"start", "stop", "step"};
-    int64_t v[3];
-    for (int i = 0; i < 3; i++) {
-        PyObject *field = PyObject_GetAttrString(range, fields[i]);
-        bool fits = field != NULL && pf_scalar_of(field, NULL) == PF_K_I64;
-        v[i] = fits ? PyLong_AsLongLong(field) : 0;
-        Py_XDECREF(field);
-        if (!fits) {
-            PyErr_Clear();
-            return refuse(b, PF_REASON_LARGE_CONSTANT);
-        }
-    }
-    if (item->kinds == PF_K_F64 || v[0] < -(INT64_C(1) << 60) || v[0] > INT64_C(1) << 60 || v[2] == INT64_MIN) {
-        return bail(b, st); /* floats are compared one by one with the range's items */
-    }
-    if (!(item->kinds & (PF_K_I64 | PF_K_BOOL))) {
-        *out = constant_bool(b, false);
-        return true;
-    }
-    pf_fn *fn = b->fn;
-    pf_ref x = as_i64(b, item), start = pf_ir_const_i64(fn, v[0]), stop = pf_ir_const_i64(fn, v[1]);
-    pf_ref low = pf_ir_op2(fn, v[2] > 0 ? PF_OP_ge : PF_OP_le, x, start, 0);
-    pf_ref high = pf_ir_op2(fn, v[2] > 0 ? PF_OP_lt : PF_OP_gt, x, stop, 0);
-    *out = pf_ir_op2(fn, PF_OP_and, low, high, 0);
-    int64_t step = v[2] < 0 ? -v[2] : v[2];
-    if (step != 1) {
-        /* (x - start) % step == 0 without the subtraction's overflow: both modulo step */
-        int64_t want = v[0] % step;
-        pf_ref modulo = pf_ir_op2(fn, PF_OP_mod, x, pf_ir_const_i64(fn, step), 0);
-        pf_ref hit = pf_ir_op2(fn, PF_OP_eq, modulo, pf_ir_const_i64(fn, want < 0 ? want + step : want), 0);
-        *out = pf_ir_op2(fn, PF_OP_and, *out, hit, 0);
-    }
-    return true;
-}
-
-/* item in range(start, stop, step), of a range made on the spot; the step must be known */
-static bool in_made_range(pf_builder *b, pf_state *st, const pf_av *item, const pf_av *range, pf_ref *out)
+/* item in range(start, stop, step); the step must be known */
+static bool in_range(pf_builder *b, pf_state *st, const pf_av *item, const pf_av *range, pf_ref *out)
 {
     pf_fn *fn = b->fn;
     const pf_inst *step = &fn->insts[range->items[2].ref];
@@ -347,7 +310,7 @@ bool pf_b_contains(pf_builder *b, pf_state *st, pf_av *item, pf_av *container, p
             result = pf_ir_op2(b->fn, PF_OP_or, result, equal.ref, 0);
         }
     } else if (container->tag == PF_AV_RANGE) {
-        if (!in_made_range(b, st, item, container, &result)) {
+        if (!in_range(b, st, item, container, &result)) {
             return false;
         }
     } else if (container->tag != PF_AV_PY) {
@@ -363,10 +326,6 @@ bool pf_b_contains(pf_builder *b, pf_state *st, pf_av *item, pf_av *container, p
         b->error |= elements == NULL;
         Py_XDECREF(elements);
         if (!ok) {
-            return false;
-        }
-    } else if (PyRange_Check(container->py)) {
-        if (!in_range(b, st, item, container->py, &result)) {
             return false;
         }
     } else {

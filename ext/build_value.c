@@ -110,7 +110,7 @@ static int new_param(pf_builder *b, pf_kinds kind)
 /* Things a plan may keep: they live as long as the code that names them, or cannot change. */
 static bool is_fixture(PyObject *value)
 {
-    return PyType_Check(value) || PyModule_CheckExact(value) || PyCFunction_CheckExact(value) || PyRange_Check(value) ||
+    return PyType_Check(value) || PyModule_CheckExact(value) || PyCFunction_CheckExact(value) ||
            PyFrozenSet_CheckExact(value) || pf_is_itemgetter(value) || pf_is_attrgetter(value) ||
            pf_intrinsic_of(value) != NULL;
 }
@@ -205,6 +205,30 @@ static PyObject *watch_value(pf_builder *b, int index)
     return pf_watch_read(watch, watch->parent >= 0 ? watch_value(b, watch->parent) : NULL, &roots);
 }
 
+/* A captured range is its three numbers; the step, which decides the direction, has to stay what it is. */
+static pf_av watched_range(pf_builder *b, int index, PyObject *range)
+{
+    pf_av av = pf_av_tuple(b, 3);
+    av.py = range;
+    av.watch = index;
+    av.tag = PF_AV_RANGE;
+    for (int i = 0; i < 3 && av.items != NULL; i++) {
+        pf_watch field = {.how = PF_WATCH_RANGE, .parent = (int16_t)index, .index = i};
+        av.items[i] = pf_b_watched(b, field);
+        if (av.items[i].tag != PF_AV_SCALAR || av.items[i].kinds != PF_K_I64) {
+            pf_b_refuse(b, PF_REASON_RANGE_TOO_LARGE);
+        }
+    }
+    if (!pf_b_dead(b)) {
+        int step = av.items[2].watch;
+        PyObject *value = watch_value(b, step);
+        b->watches[step].expect = PF_EXPECT_EQUAL;
+        Py_XSETREF(b->watches[step].expected, Py_NewRef(value));
+        av.items[2] = pf_av_const(b, value);
+    }
+    return av;
+}
+
 pf_av pf_b_watched(pf_builder *b, pf_watch watch)
 {
     pf_av av = blank(PF_AV_UNBOUND);
@@ -218,6 +242,9 @@ pf_av pf_b_watched(pf_builder *b, pf_watch watch)
         return av;
     }
     pf_watch *made = &b->watches[index];
+    if (PyRange_Check(value) && made->expect == PF_EXPECT_TYPE) {
+        return watched_range(b, index, value);
+    }
     if (made->expect != PF_EXPECT_SCALAR) {
         av.tag = PF_AV_PY;
         av.py = value;
@@ -340,6 +367,20 @@ pf_ref pf_b_presence(pf_builder *b, int path)
     return column < 0 ? PF_NOREF : pf_ir_column(b->fn, (uint32_t)column);
 }
 
+static pf_objects leaf_objects(const pf_builder *b, const pf_av *av)
+{
+    const pf_chain *chain = b->request->chain;
+    return pf_leaf_objects(chain, &chain->leaves[b->paths[av->path].leaf]);
+}
+
+bool pf_b_always_object(const pf_builder *b, const pf_av *av)
+{
+    if (av->handle != PF_NOREF) {
+        return !av->partial;
+    }
+    return av->py != NULL || av->watch >= 0 || (av->tag == PF_AV_SCALAR && av->path >= 0 && leaf_objects(b, av) == PF_OBJECTS_ALL);
+}
+
 pf_ref pf_b_handle(pf_builder *b, const pf_av *av)
 {
     if (av->handle != PF_NOREF) {
@@ -367,8 +408,7 @@ pf_ref pf_b_handle(pf_builder *b, const pf_av *av)
         return watch->handle_param < 0 ? PF_NOREF : pf_ir_param(b->fn, (uint32_t)watch->handle_param);
     }
     if (av->tag == PF_AV_SCALAR && av->path >= 0) {
-        const pf_leaf *leaf = &b->request->chain->leaves[b->paths[av->path].leaf];
-        if (!pf_leaf_has_objects(b->request->chain, leaf)) {
+        if (leaf_objects(b, av) == PF_OBJECTS_NONE) {
             return PF_NOREF;
         }
         int column = pf_b_path_column(b, av->path, HANDLE);
@@ -643,7 +683,7 @@ static void join_scalar(join *j, pf_av *target, const pf_av *const *avs)
         refs[s] = avs[s]->ref;
         handles[s] = same_origin ? PF_NOREF : pf_b_handle(j->b, avs[s]);
         any_handle |= handles[s] != PF_NOREF;
-        partial |= handles[s] == PF_NOREF || avs[s]->partial;
+        partial |= !pf_b_always_object(j->b, avs[s]);
         refs_differ |= refs[s] != refs[0];
     }
     for (int s = 0; any_handle && s < j->k; s++) {

@@ -83,6 +83,9 @@ int pf_chain_read(PyObject *iterator, pf_chain *out);
  * words and decides nothing else. Containers are understood too. Needs the GIL. */
 bool pf_chain_is_short(PyObject *object, int64_t rows);
 
+/* start, stop or step (0, 1, 2) of a range: borrowed. NULL where this version's ranges are not read. */
+PyObject *pf_range_field(PyObject *range, int field);
+
 /* For a generator-expression node: what its code reads. All borrowed, no audit events. */
 PyCodeObject *pf_genexpr_code(PyObject *generator);
 PyObject *pf_genexpr_globals(PyObject *generator);

@@ -155,10 +155,10 @@ static pf_feed_answer last_row(pf_exec *ex, int64_t at, int64_t *row)
 /* Between windows other code may run: threads, signal handlers. Afterwards nothing is taken for granted. */
 static bool between_windows(pf_exec *ex, int *error)
 {
+    *error = pf_feed_suspend(ex->feed, frontier(ex)); /* first: other threads have to find true iterators */
     Py_BEGIN_ALLOW_THREADS
     Py_END_ALLOW_THREADS
-    *error = 0;
-    if (pf_feed_suspend(ex->feed, frontier(ex)) < 0 || PyErr_CheckSignals() < 0) {
+    if (*error < 0 || PyErr_CheckSignals() < 0) {
         *error = -1;
         return false;
     }

@@ -22,8 +22,9 @@ void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, i
  * the caller releases, for paths through instance dictionaries. Needs the GIL for those and for dict keys. */
 PyObject *pf_path_walk(PyObject *object, const pf_path_step *path, int npath, PyObject **owned);
 
-/* Whether items of this leaf are objects with an identity (list, tuple), in any segment. */
-bool pf_leaf_has_objects(const pf_chain *chain, const pf_leaf *leaf);
+/* Whether items of this leaf are objects with an identity (list, tuple): in no segment, some, or all. */
+typedef enum { PF_OBJECTS_NONE, PF_OBJECTS_SOME, PF_OBJECTS_ALL } pf_objects;
+pf_objects pf_leaf_objects(const pf_chain *chain, const pf_leaf *leaf);
 /* tuple, or a namedtuple class whose indexing and iteration are tuple's own. */
 bool pf_type_is_tuple(PyTypeObject *type);
 /* How attribute `name` of an instance of `type` is read without running code. False: not that way. step is zeroed before. */

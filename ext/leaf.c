@@ -285,3 +285,11 @@ PyObject *pf_leaf_item(const pf_leaf *leaf, int64_t row) {
         return PySequence_GetItem(container, index);
     }
 }
+
+PyObject *pf_range_field(PyObject *object, int field) {
+    if (!pf_types.range_ok || !PyRange_Check(object)) {
+        return NULL;
+    }
+    const pf_range *range = (const pf_range *)object;
+    return field == 0 ? range->start : field == 1 ? range->stop : range->step;
+}

@@ -63,6 +63,7 @@ typedef struct pf_shape {
     int16_t payload; /* output with the value, -1: none */
     int16_t handle;  /* output with the object, -1: none. Handle 0 in a lane means: box the payload */
     int16_t ntuple;  /* >= 0: a tuple of that many following subtrees */
+    int16_t same;    /* >= 0: the very object of that earlier node; nothing follows */
 } pf_shape;
 
 enum { PF_MAX_SHAPE = 16, PF_MAX_OUTPUTS = 8 };

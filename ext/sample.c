@@ -152,18 +152,17 @@ void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, i
     }
 }
 
-bool pf_leaf_has_objects(const pf_chain *chain, const pf_leaf *leaf)
+pf_objects pf_leaf_objects(const pf_chain *chain, const pf_leaf *leaf)
 {
     const pf_node *segments = segments_of(chain, (int)(leaf - chain->leaves));
     if (segments == NULL) {
-        return is_object_leaf(leaf);
+        return is_object_leaf(leaf) ? PF_OBJECTS_ALL : PF_OBJECTS_NONE;
     }
+    int with = 0;
     for (int c = 0; c < segments->nchildren; c++) {
-        if (is_object_leaf(&chain->leaves[chain->nodes[segments->children[c]].leaf])) {
-            return true;
-        }
+        with += is_object_leaf(&chain->leaves[chain->nodes[segments->children[c]].leaf]);
     }
-    return false;
+    return with == 0 ? PF_OBJECTS_NONE : with == segments->nchildren ? PF_OBJECTS_ALL : PF_OBJECTS_SOME;
 }
 
 /* ---- types ---- */

@@ -163,9 +163,9 @@ static int add_floats(pf_sum_sink *sink, const pf_piece *piece)
     return 0;
 }
 
-static int sum_piece(pf_sink *base, const pf_piece *piece)
+static int add_piece(pf_sum_sink *sink, const pf_piece *piece)
 {
-    pf_sum_sink *sink = (pf_sum_sink *)base;
+    pf_sink *base = &sink->base;
     switch (base->plan->core.sink) {
     case PF_SINK_FSUM:
         return add_floats(sink, piece);
@@ -188,6 +188,22 @@ static int sum_piece(pf_sink *base, const pf_piece *piece)
     }
     Py_XDECREF(sum);
     return status;
+}
+
+/* All of a piece or nothing: where an addition raises, the piece's rows are given again one by one, so that the chain stands at
+ * the right one when it raises anew. */
+static int sum_piece(pf_sink *base, const pf_piece *piece)
+{
+    pf_sum_sink *sink = (pf_sum_sink *)base, before = *sink;
+    Py_XINCREF(before.result);
+    if (add_piece(sink, piece) == 0) {
+        Py_XDECREF(before.result);
+        return 0;
+    }
+    Py_XDECREF(sink->result);
+    *sink = before;
+    base->row = piece->row_begin;
+    return PF_SINK_REDO;
 }
 
 static const pf_sink_type sum_type = {sum_piece, sum_object};

@@ -99,6 +99,8 @@ PyObject *pf_watch_read(const pf_watch *watch, PyObject *parent, const pf_watch_
         return read_tuple(((PyFunctionObject *)parent)->func_defaults, watch->index);
     case PF_WATCH_KWDEFAULT:
         return dict_get(((PyFunctionObject *)parent)->func_kwdefaults, watch->name);
+    case PF_WATCH_RANGE:
+        return pf_range_field(parent, watch->index);
     case PF_WATCH_MODULE:
         return dict_get(PyModule_GetDict(parent), watch->name);
     case PF_WATCH_PARTIAL_FUNC:
@@ -161,6 +163,10 @@ static bool holds(const pf_watch *watch, PyObject *value, pf_scalar *params)
     case PF_EXPECT_PARTIAL:
         return pf_is_partial(value) && tuple_size(pf_partial_args(value)) == watch->size &&
                same_keywords(pf_partial_keywords(value), watch->expected);
+    case PF_EXPECT_EQUAL: {
+        pf_scalar now, then;
+        return pf_scalar_of(value, &now) == PF_K_I64 && pf_scalar_of(watch->expected, &then) == PF_K_I64 && now.u.i == then.u.i;
+    }
     case PF_EXPECT_SCALAR: {
         pf_scalar scalar;
         if (pf_scalar_of(value, &scalar) != watch->kind) {

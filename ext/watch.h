@@ -20,6 +20,7 @@ typedef enum pf_watch_how {
     PF_WATCH_CELL,      /* parent generator: contents of the cell in local `index` */
     PF_WATCH_DEFAULT,   /* parent function: positional default `index` */
     PF_WATCH_KWDEFAULT, /* parent function: keyword default `name` */
+    PF_WATCH_RANGE,     /* parent range: start, stop or step, by `index` */
     PF_WATCH_MODULE,    /* parent module: attribute `name` */
     PF_WATCH_PARTIAL_FUNC,
     PF_WATCH_PARTIAL_ARG,    /* parent partial: argument `index` */
@@ -33,6 +34,7 @@ typedef enum pf_watch_expect {
     PF_EXPECT_CODE,   /* a plain function with this code object, as many defaults and no other shape */
     PF_EXPECT_GENEXPR, /* a generator with this code object */
     PF_EXPECT_PARTIAL, /* an exact functools.partial with as many arguments and the same keywords */
+    PF_EXPECT_EQUAL,   /* an exact int of this value, which the plan has used */
     PF_EXPECT_SCALAR  /* an exact scalar of this kind: parameter `param` */
 } pf_watch_expect;
 

@@ -104,7 +104,7 @@ static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks 
     run->eager = config->min_rows == 1;
     run->window_ns = config->window_ns;
     run->limit = run->plan->sink == PF_SINK_COLLECT ? config->limit : 0;
-    run->want_rows = config->want_rows && run->plan->sink == PF_SINK_COLLECT;
+    run->want_rows = config->want_rows && (run->plan->sink == PF_SINK_COLLECT || run->plan->sink == PF_SINK_FOLD);
     run->keep_rows = run->want_rows || run->limit > 0;
     run->flavour = config->fsum_flavour;
     run->str_view = config->str_view;

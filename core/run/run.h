@@ -80,7 +80,7 @@ typedef struct pf_piece {
     pf_scalar best[8], first[8];  /* the outputs of the first winner among the others, and of the first row with an output */
     int64_t best_row, first_row;
     const pf_column_out *columns; /* COLLECT, FSUM, FOLD: one per output */
-    const int64_t *rows;          /* COLLECT with want_rows: source row of each output */
+    const int64_t *rows;          /* COLLECT, FOLD with want_rows: source row of each output */
     const struct pf_fblocks *fblocks; /* FSUM: block sums over columns[0], to be applied with pf_fsum_apply */
 } pf_piece;
 
@@ -106,7 +106,7 @@ typedef struct pf_run_config {
     const pf_scalar *params;
     const uint64_t *strings; /* one array per plan; indices are shared by all stages */
     pf_str_view_fn str_view;
-    bool want_rows;      /* COLLECT: fill pf_piece.rows */
+    bool want_rows;      /* COLLECT, FOLD: fill pf_piece.rows */
     int fsum_flavour;    /* pf_fsum_flavour, PF_SINK_FSUM */
     int fsum_guess;      /* first guess; later ones come from pf_run_set_guess, which absorb calls */
     int64_t limit;       /* > 0: the row that holds output number `limit` (from 1) is a stopping row; COLLECT only */
