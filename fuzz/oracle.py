@@ -65,8 +65,9 @@ def position(code: types.CodeType, lasti: int) -> Any:
 class Watcher:
     """The hooks of one run, and what they saw."""
 
-    def __init__(self, lax: bool) -> None:
+    def __init__(self, lax: bool, constants: set[int] = frozenset()) -> None:
         self.lax = lax
+        self.constants = constants  # ids of objects that functions hold as constants: a plan may hold them too
         self.seen: list[tuple[str, Any]] = []
         self.log: list = []
         self.watched: list = []
@@ -93,7 +94,7 @@ class Watcher:
             return
         self.where[id(value)] = path
         self.keep.append(value)
-        if len(self.counted) < 40 and type(value) not in (str, bytes):  # constants are interned, hence shared
+        if len(self.counted) < 40 and type(value) not in (str, bytes) and id(value) not in self.constants:
             self.counted.append(value)
         if type(value) in (list, tuple):
             for i, item in enumerate(value):
@@ -250,13 +251,25 @@ def is_lax(tree: ast.AST) -> bool:
     return False
 
 
+def constants_of(code: types.CodeType, inner: bool) -> set[int]:
+    """Ids of the constants of the functions inside of a module."""
+    found = set()
+    for item in code.co_consts:
+        if isinstance(item, types.CodeType):
+            found |= constants_of(item, True)
+        elif inner:
+            found.add(id(item))
+            found |= {id(part) for part in item} if type(item) in (tuple, frozenset) else set()
+    return found
+
+
 class Timeout(BaseException):
     """The program ran too long (raised by run.py's alarm)."""
 
 
 def observe(code: types.CodeType, names: dict, lax: bool, settings: Any = None) -> list:
     """Run a compiled program once with these drop-ins; what it showed, as comparable data."""
-    watcher = Watcher(lax)
+    watcher = Watcher(lax, constants_of(code, inner=False))
     space: dict = {
         "__name__": "program", "__builtins__": builtins, "MARK": watcher.mark, "WATCH": watcher.watch, "OUT": watcher.out, "FAIL": watcher.fail,
         "LOG": watcher.log, "nan": NAN, "inf": INF, "OBJ0": Opaque("OBJ0"), "OBJ1": Opaque("OBJ1"), "OBJ2": Opaque("OBJ2"), **names,
