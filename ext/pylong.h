@@ -6,6 +6,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* An int of at most one digit, without a branch on its sign or on zero, since those come in any order. False: it is longer. */
+static inline bool pf_long_is_short(PyObject *object, int64_t *out)
+{
+    const PyLongObject *v = (const PyLongObject *)object;
+#if PY_VERSION_HEX >= 0x030c0000
+    uintptr_t tag = v->long_value.lv_tag;
+    *out = (1 - (int64_t)(tag & 3)) * (int64_t)v->long_value.ob_digit[0];
+    return tag < (2 << 3);
+#else
+    Py_ssize_t size = Py_SIZE(v);
+    const digit *first = v->ob_digit - (size == 0); /* zero has no digit to read: any other word will do */
+    *out = (int64_t)size * (int64_t)*first;
+    return (size_t)size + 1 <= 2;
+#endif
+}
+
 /* False when the value does not fit 64 bits. object must be an exact int. */
 static inline bool pf_long_as_i64(PyObject *object, int64_t *out)
 {
@@ -22,12 +38,13 @@ static inline bool pf_long_as_i64(PyObject *object, int64_t *out)
     bool negative = size < 0;
 #endif
     uint64_t magnitude;
-    if (ndigits <= 1) { /* no branch on zero or sign: small ints come in any order */
-        int64_t v = ndigits == 0 ? 0 : (int64_t)digits[0];
-        *out = negative ? -v : v;
-        return true;
-    }
     switch (ndigits) {
+    case 0:
+        *out = 0;
+        return true;
+    case 1:
+        *out = negative ? -(int64_t)digits[0] : (int64_t)digits[0];
+        return true;
     case 2:
         magnitude = (uint64_t)digits[0] | (uint64_t)digits[1] << PyLong_SHIFT;
         *out = negative ? -(int64_t)magnitude : (int64_t)magnitude;
