@@ -37,6 +37,15 @@ def capture(work, names):
     return kind, value, [(w.category.__name__, str(w.message), w.lineno) for w in caught]
 
 
+def first_difference(plain, ours, path="outcome"):
+    """Where two outcomes part, and what stands there."""
+    if type(plain) is type(ours) and isinstance(plain, (tuple, list)) and len(plain) == len(ours):
+        for i, (a, b) in enumerate(zip(plain, ours)):
+            if a != b:
+                return first_difference(a, b, f"{path}[{i}]")
+    return f"{path}\nbuiltins: {plain!r:.2000}\npurefold: {ours!r:.2000}"
+
+
 def same(work, native=None, **settings):
     """Assert equal outcomes; with `native`, also that purefold did (True) or did not (False) run it natively.
 
@@ -47,7 +56,8 @@ def same(work, native=None, **settings):
         before = pf.stats()
         ours = capture(work, OURS)
         after = pf.stats()
-    assert ours == plain
+    if ours != plain:
+        pytest.fail("purefold differs\n" + first_difference(plain, ours), pytrace=False)
     counts = {key: after[key] - before[key] for key in after if key != "fallback_reasons"}
     old = before["fallback_reasons"]
     counts["fallback_reasons"] = {k: n - old.get(k, 0) for k, n in after["fallback_reasons"].items() if n > old.get(k, 0)}
