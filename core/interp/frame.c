@@ -90,9 +90,9 @@ pf_status pf_frame_new(const pf_program *program, pf_frame **out)
     if (l.base == NULL) {
         return PF_NOMEM;
     }
-    memset(l.base, 0, l.at);
     l.at = 0;
     pf_frame *frame = lay_out(program, &l);
+    memset(frame->outputs, 0, program->noutputs * sizeof *frame->outputs);
     prepare(program, frame->private_);
     *out = frame;
     return PF_OK;
