@@ -10,16 +10,24 @@ static inline void pf_widen_interval(pf_vec *vec, int64_t lo, int64_t hi)
     vec->hi = hi > vec->hi ? hi : vec->hi;
 }
 
-/* The bounds of n int64 lanes just written, from the bits that are used: cheap, and within a factor of two. */
+/* Bounds of int64 values, within a factor of two, from their bits. The highest bit in which v and 2 v differ is the one
+ * above v's magnitude, whatever its sign; that takes no arithmetic shift, which baseline vectors do not have. */
+static inline uint64_t pf_used_bits(uint64_t v) { return v ^ (v << 1); }
+
+static inline void pf_widen_by_bits(pf_vec *vec, uint64_t used)
+{
+    int64_t bound = used == 0 ? 0 : (int64_t)((UINT64_C(1) << (63 - __builtin_clzll(used))) - 1);
+    pf_widen_interval(vec, -bound - 1, bound);
+}
+
 static inline void pf_measure(pf_vec *vec, int32_t lane, int32_t n)
 {
-    const int64_t *v = (const int64_t *)vec->data + lane;
-    uint64_t bits = 0;
+    const uint64_t *v = (const uint64_t *)vec->data + lane;
+    uint64_t used = 0;
     for (int32_t i = 0; i < n; i++) {
-        bits |= (uint64_t)(v[i] ^ (v[i] >> 63));
+        used |= pf_used_bits(v[i]);
     }
-    int64_t bound = bits == 0 ? 0 : (int64_t)(UINT64_MAX >> __builtin_clzll(bits));
-    pf_widen_interval(vec, -bound - 1, bound);
+    pf_widen_by_bits(vec, used);
 }
 
 /* ---- gather_objects.c ---- */
