@@ -345,6 +345,7 @@ static bool is_instance(pf_builder *b, pf_state *st, pf_av *args, pf_av *out)
     if (args[0].tag != PF_AV_SCALAR || (args[0].kinds & PF_K_OBJ)) {
         return refuse(b, PF_REASON_OPERAND_TYPE);
     }
+    pf_b_rely(b, &args[0]);
     pf_kinds both = args[0].kinds & kinds;
     pf_ref result = both == 0               ? pf_ir_const_bool(b->fn, false)
                     : both == args[0].kinds ? pf_ir_const_bool(b->fn, true)

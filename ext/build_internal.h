@@ -142,6 +142,7 @@ pf_av pf_av_tuple(pf_builder *b, int n);                       /* items to be fi
 int pf_b_leaf_path(pf_builder *b, int leaf);                   /* path of a leaf's item */
 pf_av pf_b_item(pf_builder *b, int path);                      /* what is read there */
 int pf_b_path_step(pf_builder *b, int path, const pf_path_step *step); /* -1: refused */
+pf_ref pf_b_none_or_object(pf_builder *b, int path);           /* of a path that no None was sampled from: none or obj */
 pf_ref pf_b_presence(pf_builder *b, int path);                 /* kind obj wherever the path can be walked */
 bool pf_b_always_object(const pf_builder *b, const pf_av *av);  /* whether its handle is an object in every lane */
 pf_ref pf_b_handle(pf_builder *b, const pf_av *av);            /* object of a value, PF_NOREF: box afresh */
@@ -153,6 +154,9 @@ PyObject *pf_b_elements(pf_builder *b, const pf_av *av);
 /* *av, which must also stand in a slot of st (a local, the stack, carry, value), as a scalar of one kind. False: nothing more to do
  * in this state: it went into b->split in two, or the work is dead. */
 bool pf_b_mono(pf_builder *b, pf_state *st, pf_av *av);
+/* What is built next holds only for values of the kinds that `av` was sampled with, even if its lanes are read by no op
+ * (`x is None` of a column without None is False): rows of other kinds have to bail. */
+void pf_b_rely(pf_builder *b, const pf_av *av);
 void pf_b_bail(pf_builder *b, pf_state *st);                   /* this way is CPython's */
 bool pf_av_same_shape(const pf_av *a, const pf_av *b);
 /* Merges states of equal shape: at most one state per shape remains. */

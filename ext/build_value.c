@@ -367,6 +367,15 @@ pf_ref pf_b_presence(pf_builder *b, int path)
     return column < 0 ? PF_NOREF : pf_ir_column(b->fn, (uint32_t)column);
 }
 
+pf_ref pf_b_none_or_object(pf_builder *b, int path)
+{
+    pf_kinds sampled = b->paths[path].kinds;
+    b->paths[path].kinds |= PF_K_NONE;
+    int column = pf_b_path_column(b, path, VALUE);
+    b->paths[path].kinds = sampled;
+    return column < 0 ? PF_NOREF : pf_ir_column(b->fn, (uint32_t)column);
+}
+
 static pf_objects leaf_objects(const pf_builder *b, const pf_av *av)
 {
     const pf_chain *chain = b->request->chain;
@@ -536,12 +545,28 @@ static void push_split(pf_builder *b, pf_state *st)
     }
 }
 
+void pf_b_rely(pf_builder *b, const pf_av *av)
+{
+    if (av->tag != PF_AV_SCALAR || av->ref == PF_NOREF || pf_b_dead(b)) {
+        return;
+    }
+    const pf_inst *inst = &b->fn->insts[av->ref];
+    if (inst->op == PF_OP_column) {
+        b->fn->columns[inst->imm.k].checked = true;
+    } else if (inst->op == PF_OP_arg || inst->op == PF_OP_narrow) { /* a value of several origins: all of them */
+        for (uint32_t c = 0; c < b->fn->ncolumns; c++) {
+            b->fn->columns[c].checked |= (b->fn->columns[c].kinds & PF_K_OBJ) == 0;
+        }
+    }
+}
+
 bool pf_b_mono(pf_builder *b, pf_state *st, pf_av *av)
 {
     if (pf_b_dead(b)) {
         return false;
     }
     if (av->tag != PF_AV_SCALAR || pf_kinds_single(av->kinds)) {
+        pf_b_rely(b, av);
         return true;
     }
     /* one kind, and the rest, which is split again when the op is tried again */
