@@ -15,6 +15,7 @@
 #include "consume.h"
 #include "debug.h"
 #include "debug_chain.h"
+#include "debug_ops.h"
 #include "decode.h"
 #include "effects.h"
 #include "explain.h"
@@ -93,7 +94,7 @@ static int engine_exec(PyObject *module)
     bool ok = PyModule_AddObjectRef(module, "_unsupported", Py_None) == 0 && pf_chain_init() == 0 && pf_feed_init() == 0 &&
               pf_intrinsics_init() == 0 && add_config(module) == 0 && pf_consume_add(module) == 0 &&
               pf_types_add(module) == 0 && pf_explain_add(module) == 0 && pf_debug_chain_add(module) == 0 &&
-              pf_debug_add(module) == 0 && pf_purity_add(module) == 0 && add_hooks(module) == 0;
+              pf_debug_add(module) == 0 && pf_debug_ops_add(module) == 0 && pf_purity_add(module) == 0 && add_hooks(module) == 0;
     return ok ? 0 : -1;
 }
 
