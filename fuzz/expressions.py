@@ -91,7 +91,7 @@ class Expressions(Values):
             fits = [t for t, ty in env if ty == want]
             return self.rnd.choice(fits) if fits else "None"
         want = want[0]
-        if self.chance(2):
+        if self.rarely(5):
             want = self.rnd.choice("ifnbso")
         if depth <= 0:
             return self.leaf(want, env)
@@ -273,7 +273,7 @@ class Expressions(Values):
             if self.chance(15):
                 lines.append(f"    u, t = t, {self.make('n', env, 1)}")
                 env = env + [("u", "n")]
-        if self.chance(10):
+        if self.chance(5):
             lines.append(f"    if {self.make('b', env, 1)}: raise {rnd.choice(('ValueError', 'KeyError', 'StopIteration', 'OverflowError'))}({self.any_leaf(env)})")
         if self.chance(45):
             lines.append(f"    if {self.make('b', env, 2)}:")

@@ -135,6 +135,7 @@ class Generator(Expressions):
         self.watch: list[str] = []
         self.counter = 0
         self.steps = 0
+        self.drops = False  # has a step dropped rows?
         self.used_functions = 0
         self.features: set[str] = set()
         self.cells: Env = []
@@ -159,13 +160,13 @@ class Generator(Expressions):
         elif roll < 87:
             text, typ = self.buffer()
             src = Chain(text, typ, sequence=True)
-        elif roll < 90:
+        elif roll < 91:
             src = Chain(self.column(rnd.choice(("o", "s", "o?")), self.size()), rnd.choice(("o", "s")), sequence=True)
-        elif roll < 93:
-            src = self.foreign_source()
         elif roll < 95:
+            src = self.foreign_source()
+        elif roll < 96:
             src = Chain(rnd.choice(("count(3)", "repeat(4)", "cycle([1, 2, 0])", "count(-2, 3)")), "i", finite=False, iterator=True)
-        elif roll < 97:
+        elif roll < 98:
             inner = ", ".join(self.column("i", rnd.randint(0, 4)) for _ in range(rnd.randint(0, 5)))
             src = Chain(f"[{inner}]", ("l", "i"), sequence=True)
         else:
@@ -211,13 +212,13 @@ class Generator(Expressions):
         return Chain(text, elem, sequence=True)
 
     def row_text(self, kind: str, cls: str, names: list, vals: list) -> str:
-        if self.chance(1):
+        if self.rarely(3):
             return self.rnd.choice(("None", "()", "(1,)", "5"))
         if kind == "tuple":
             return "(" + ", ".join(vals) + ",)"
         if kind == "dict":
             pairs = [f"'{n}': {v}" for n, v in zip(names, vals)]
-            if self.chance(1):
+            if self.rarely(3):
                 pairs = pairs[1:]
             return "{" + ", ".join(pairs) + "}"
         return f"{cls}({', '.join(vals)})"
@@ -257,10 +258,10 @@ class Generator(Expressions):
             it = self.fresh("it")
             make = "reversed" if self.chance(15) else "iter"
             self.data.append(f"{it} = {make}({src.text})")
-            for _ in range(rnd.choice((0, 0, 1, 1, 2, 3, 50))):
-                self.data.append(f"next({it}, None)")
-                if len(self.data) > 30:
-                    break
+            taken = rnd.choice((0, 0, 0, 0, 1, 1, 1, 2, 2, 3))
+            self.data += [f"next({it}, None)"] * taken
+            if self.chance(4):
+                self.data.append(f"for _ in range(50): next({it}, None)")
             self.watch.append(it)
             return Chain(it, src.elem, src.finite, iterator=True)
         if roll < 36:
@@ -397,6 +398,8 @@ class Generator(Expressions):
         roll = rnd.randint(0, 99)
         if not ch.finite:
             return self.bound(ch)
+        if self.drops and 62 <= roll < 83 and self.chance(70):  # steps that count rows mostly come before those that drop some
+            roll -= 62
         if roll < 38:
             return self.genexpr(ch)
         if roll < 52:
@@ -406,6 +409,7 @@ class Generator(Expressions):
                 return Chain(f"map({self.function_of([ch.elem, other.elem], out)}, {ch.text}, {other.text})", out, ch.finite or other.finite, iterator=True)
             return Chain(f"map({self.function_of([ch.elem], out)}, {ch.text})", out, ch.finite, iterator=True)
         if roll < 62:
+            self.drops = True
             if self.chance(20):
                 return Chain(f"filter(None, {ch.text})", ch.elem[0] if isinstance(ch.elem, str) else ch.elem, ch.finite, iterator=True)
             return Chain(f"filter({self.function_of([ch.elem], 'b')}, {ch.text})", ch.elem, ch.finite, iterator=True)
@@ -415,11 +419,12 @@ class Generator(Expressions):
             pair = [ch, other] if self.chance(70) else [other, ch]
             return Chain(f"zip({pair[0].text}, {pair[1].text}{strict})", ("t", [pair[0].elem, pair[1].elem]), ch.finite or other.finite, iterator=True)
         if roll < 77:
-            start = rnd.choice(("", "", ", 1", ", -5", f", {2**63 - 3}", f", start={rnd.randint(0, 9)}", f", {2**70}"))
+            start = rnd.choice(("", "", "", "", ", 1", ", 1", ", -5", f", {2**63 - 3}", f", start={rnd.randint(0, 9)}", f", start={rnd.randint(0, 9)}", f", {2**70}"))
             return Chain(f"enumerate({ch.text}{start})", ("t", ["i", ch.elem]), ch.finite, iterator=True)
         if roll < 83:
             return self.bound(ch)
         if roll < 88:
+            self.drops = True
             return Chain(f"takewhile({self.function_of([ch.elem], 'b')}, {ch.text})", ch.elem, ch.finite, iterator=True)
         if roll < 93:
             other = self.source()
@@ -460,6 +465,7 @@ class Generator(Expressions):
         self.walrus += 1 if self.chance(30) and not self.cells else 0
         for _ in range(rnd.choice((0, 0, 1, 1, 1, 2))):
             clauses.append(f"if {self.make('b', scope, 2)}")
+            self.drops = True
         finite = ch.finite
         if self.chance(14):
             walrus, self.walrus = self.walrus, 0  # no assignment expression in an iterable
@@ -473,6 +479,7 @@ class Generator(Expressions):
             if self.chance(40):
                 clauses.append(f"if {self.make('b', scope, 1)}")
             self.features.add("nested")
+            self.drops = True
         passes = [(t, ty) for t, ty in env]
         if self.chance(22) and passes:
             out_text, out = rnd.choice(passes)
@@ -536,8 +543,8 @@ class Generator(Expressions):
             self.body += [f"{name} = {ch.text}", f"WATCH({name})"]
             ch.text = name
         number = isinstance(ch.elem, str) and ch.elem[0] in "ifnb"
-        choices = ["list"] * 4 + ["tuple", "any", "all", "next", "next"]
-        choices += ["sum"] * 5 + ["min", "max"] * 2 + ["reduce"] * 2 if number else ["max", "min", "min", "sum"]
+        choices = ["list"] * 5 + ["tuple", "any", "any", "all", "all", "next"]
+        choices += ["sum"] * 5 + ["min", "max"] * 2 + ["reduce"] * 2 if number else ["max", "min", "min", "any"]
         if number and not self.long:  # within one block fold is reduce, whatever the operation
             choices.append("fold")
         name = rnd.choice(choices)

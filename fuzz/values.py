@@ -24,7 +24,7 @@ FLOAT_POOL = (
 )
 PLAIN_FLOATS = ("0.0", "1.0", "0.5", "1.5", "2.25", "-3.5", "10.0", "0.1", "0.7", "-12.125", "100.0", "3.0")
 WORDS = ("'a'", "'b'", "'UA'", "'SFO'", "''", "'é'", "'日本'", "'\U0001f600'", "'a'")
-SMALL_SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 10, 13, 16, 17, 20, 25, 33, 40)
+SMALL_SIZES = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 16, 17, 18, 20, 22, 25, 28, 30, 33, 36, 40)
 EDGE_SIZES = (63, 64, 65, 255, 257, 1023, 1024, 1025, 2047, 2049, 5000)
 ARRAY_CODES = "bBhHiIlLqQfd"
 
@@ -37,12 +37,17 @@ class Values:
     def chance(self, percent: int) -> bool:
         return self.rnd.randint(0, 99) < percent
 
+    def rarely(self, permille: int) -> bool:
+        return self.rnd.randint(0, 999) < permille
+
     def size(self) -> int:
         roll = self.rnd.randint(0, 999)
         if roll < 45:
             size = 40000 if roll < 2 else self.rnd.choice(EDGE_SIZES)
             self.long = self.long or size > 4096
             return size
+        if roll < 80:
+            return self.rnd.choice((0, 1))
         return self.rnd.choice(SMALL_SIZES)
 
     # ---- single values
