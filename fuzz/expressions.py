@@ -69,7 +69,7 @@ class Expressions(Values):
         rnd = self.rnd
         if want == "i":
             roll = rnd.randint(0, 19)
-            if roll < 14:
+            if roll < 17:
                 return str(rnd.randint(-9, 20))
             return f"({self.int_text(rnd.choice(('small', 'mid', 'e31', 'e53', 'e62', 'e63', 'e64')))})" if roll < 19 else "True"
         if want == "f":
