@@ -1,14 +1,15 @@
 /* Places for values: registers are reused as soon as the last step that looks at them is done, so that what a program
  * works on stays in the first-level cache.
  *
- * A result never shares its register with an operand of the same step: a kernel that reports bails is asked again lane by
- * lane, and then the operands must still be there. Jumps only go forward, so one pass over the steps sees
- * lives as they are: from the first step that writes a value to the last that touches it. */
+ * A result never shares its register with an operand of the same step: a kernel that reports bails is asked again lane
+ * by lane, and then the operands must still be there. Jumps only go forward, so one pass over the steps sees lives as
+ * they are: from the first step that writes a value to the last that touches it. */
 #include "program.h"
 
 #include "../base/mem.h"
 
-/* Registers are a little apart from powers of two, so that equal lanes of two registers do not fight for one cache set. */
+/* Registers are a little apart from powers of two, so that equal lanes of two registers do not fight for one cache set.
+ */
 enum { WORD_SLOT = PF_LANES * 8 + 192, BYTE_SLOT = PF_LANES + 64 };
 
 typedef struct free_list {
@@ -109,7 +110,8 @@ static void place_written(allocation *a, pf_val v)
     }
 }
 
-/* Gives back what nobody looks at after step `at`. The slot number stays; a second call for the same value does nothing. */
+/* Gives back what nobody looks at after step `at`. The slot number stays; a second call for the same value does
+ * nothing. */
 static void release(allocation *a, pf_val v, int32_t at)
 {
     pf_value *value = &a->program->values[v];

@@ -5,7 +5,8 @@
  * the operands' intervals prove it, else through a checked kernel whose flags are looked at once per vector, and
  * only then lane by lane. Kernels are chosen once per process for the CPU (kernels.h).
  *
- * Thread-safety: a pf_program is immutable after compile and shared by all workers; a pf_frame belongs to one thread. */
+ * Thread-safety: a pf_program is immutable after compile and shared by all workers; a pf_frame belongs to one thread.
+ */
 #ifndef PF_INTERP_H
 #define PF_INTERP_H
 
@@ -19,10 +20,10 @@ PF_MUST_CHECK pf_status pf_interp_compile(const pf_fn *fn, pf_program **out);
 void pf_interp_free(pf_program *program); /* NULL allowed */
 
 typedef struct pf_failed {
-    uint16_t row;     /* index within the vector's rows */
-    uint16_t place;   /* pf_inst.place of the op that bailed */
-    uint8_t op;       /* pf_op that bailed */
-    uint8_t barrier;  /* 1 when the lane's kind was PF_K_FOREIGN */
+    uint16_t row;    /* index within the vector's rows */
+    uint16_t place;  /* pf_inst.place of the op that bailed */
+    uint8_t op;      /* pf_op that bailed */
+    uint8_t barrier; /* 1 when the lane's kind was PF_K_FOREIGN */
 } pf_failed;
 
 typedef struct pf_frame {
@@ -34,15 +35,15 @@ typedef struct pf_frame {
     int64_t row0;            /* number of lane 0's row */
     int32_t n;               /* rows, 1..PF_LANES */
     /* out: rows that yielded and did not bail, in row order */
-    pf_vec *outputs;    /* one per pf_fn.outputs: data points at the frame's own memory, valid until the next run */
+    pf_vec *outputs; /* one per pf_fn.outputs: data points at the frame's own memory, valid until the next run */
     int32_t nout;
     uint16_t *out_rows; /* row index of each output lane; NULL unless want_rows */
     bool want_rows;     /* in: set it before running; failed rows switch it on for that vector, see out_rows */
     pf_failed *failed;  /* rows that bailed, ascending; none of them is in the outputs */
     int32_t nfailed;
-    int32_t stop;       /* index of the first row that reached `stop`, or -1; failed and output rows past it are cut off */
-    void *memory;       /* registers */
-    void *private_;     /* the interpreter's own */
+    int32_t stop;   /* index of the first row that reached `stop`, or -1; failed and output rows past it are cut off */
+    void *memory;   /* registers */
+    void *private_; /* the interpreter's own */
 } pf_frame;
 
 /* A frame for this program: allocates registers, column memory (columns[i].data and kind memory) and outputs. */

@@ -1,8 +1,8 @@
 /* What is known about the i64 lanes of a vector: all of them lie in [lo, hi]. lo > hi: no lane yet.
  *
- * Each function gives an interval that encloses every result that fits 64 bits, and returns whether all results fit, whatever the
- * operands are within theirs. So "true" selects an unchecked kernel, and a checked kernel that did not bail may use
- * the interval all the same. Lanes that failed earlier are outside all of this. */
+ * Each function gives an interval that encloses every result that fits 64 bits, and returns whether all results fit,
+ * whatever the operands are within theirs. So "true" selects an unchecked kernel, and a checked kernel that did not
+ * bail may use the interval all the same. Lanes that failed earlier are outside all of this. */
 #ifndef PF_INTERP_INTERVAL_H
 #define PF_INTERP_INTERVAL_H
 

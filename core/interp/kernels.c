@@ -277,7 +277,8 @@ TO_INT(floor_f64, __builtin_floor)
 TO_INT(ceil_f64, __builtin_ceil)
 
 /* a = q * m + rest with q = a / m rounded to an integer: below 2**50 the product's error is far less than a half, so
- * |rest| < m, and one correction by the sign makes it the floored remainder. All of it is exact but the rounding of q. */
+ * |rest| < m, and one correction by the sign makes it the floored remainder. All of it is exact but the rounding of q.
+ */
 #define SMALL_LOOP(name, result)                                                                                       \
     static unsigned name(void *d, const void *a, const void *b, const uint8_t *mask, int n)                            \
     {                                                                                                                  \
@@ -606,9 +607,22 @@ static void compress8(uint64_t *d, const uint64_t *a, const uint64_t *bits, int 
 /* Which 32-bit halves go where, for each set of 4 lanes. */
 #define H(lane) 2 * (lane), 2 * (lane) + 1
 static const int32_t moves[16][8] __attribute__((aligned(64))) = {
-    {0},          {H(0)},       {H(1)},       {H(0), H(1)},       {H(2)},       {H(0), H(2)},       {H(1), H(2)},
-    {H(0), H(1), H(2)},         {H(3)},       {H(0), H(3)},       {H(1), H(3)}, {H(0), H(1), H(3)}, {H(2), H(3)},
-    {H(0), H(2), H(3)},         {H(1), H(2), H(3)},               {H(0), H(1), H(2), H(3)},
+    {0},
+    {H(0)},
+    {H(1)},
+    {H(0), H(1)},
+    {H(2)},
+    {H(0), H(2)},
+    {H(1), H(2)},
+    {H(0), H(1), H(2)},
+    {H(3)},
+    {H(0), H(3)},
+    {H(1), H(3)},
+    {H(0), H(1), H(3)},
+    {H(2), H(3)},
+    {H(0), H(2), H(3)},
+    {H(1), H(2), H(3)},
+    {H(0), H(1), H(2), H(3)},
 };
 #undef H
 

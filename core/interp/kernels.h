@@ -2,9 +2,9 @@
  *
  * kernels.c is one text compiled once per instruction set; each compilation ends in one table, and pf_kernels_for picks
  * among them. A kernel reads lanes [0, n) of its operands and writes lanes [0, n) of its result, which overlaps none
- * of them (select and compress may work in place); it may go on to the next multiple of 64 lanes unless it reports bails. It returns nonzero when some lane in
- * [0, n) bails: perhaps a dead one, so the caller then asks lane by lane. `mask` (NULL: all live) lets an expensive kernel skip
- * dead lanes; cheap ones ignore it. */
+ * of them (select and compress may work in place); it may go on to the next multiple of 64 lanes unless it reports
+ * bails. It returns nonzero when some lane in [0, n) bails: perhaps a dead one, so the caller then asks lane by lane.
+ * `mask` (NULL: all live) lets an expensive kernel skip dead lanes; cheap ones ignore it. */
 #ifndef PF_INTERP_KERNELS_H
 #define PF_INTERP_KERNELS_H
 
@@ -15,9 +15,9 @@
 
 typedef unsigned (*pf_kernel)(void *d, const void *a, const void *b, const uint8_t *mask, int n);
 
-enum { PF_T_I64, PF_T_F64, PF_T_BOOL, PF_T_COUNT };          /* operand type */
-enum { PF_F_VV, PF_F_VS, PF_F_SV, PF_F_SS, PF_F_COUNT };     /* which operands are vectors and which one scalar lane */
-enum { PF_LANE_WORD, PF_LANE_BYTE, PF_LANE_COUNT };          /* payload width */
+enum { PF_T_I64, PF_T_F64, PF_T_BOOL, PF_T_COUNT };      /* operand type */
+enum { PF_F_VV, PF_F_VS, PF_F_SV, PF_F_SS, PF_F_COUNT }; /* which operands are vectors and which one scalar lane */
+enum { PF_LANE_WORD, PF_LANE_BYTE, PF_LANE_COUNT };      /* payload width */
 
 /* a % m == c, or != where `flip` is 1. m > 0, and c is a remainder of m. */
 typedef struct pf_mod_test {

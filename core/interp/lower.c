@@ -260,9 +260,9 @@ static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
                          : is_scalar(l, a)          ? PF_F_SV
                                                     : PF_F_VV;
     const int type = kind == PF_K_I64 ? PF_T_I64 : kind == PF_K_F64 ? PF_T_F64 : PF_T_BOOL;
-    const pf_step_code code = kind == PF_K_STR                                ? PF_STEP_STR
-                              : type == PF_T_I64 && has_interval(inst->op)    ? PF_STEP_INT
-                                                                              : PF_STEP_OP;
+    const pf_step_code code = kind == PF_K_STR                             ? PF_STEP_STR
+                              : type == PF_T_I64 && has_interval(inst->op) ? PF_STEP_INT
+                                                                           : PF_STEP_OP;
     pf_step *step = result_step(l, inst, ref, code, scalar);
     step->form = form;
     step->a = a.value;

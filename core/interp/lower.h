@@ -12,14 +12,14 @@ typedef struct operand {
 
 /* What survey.c finds out about a block, and what the edges to it leave there. The exit is block number nblocks. */
 typedef struct block_survey {
-    bool only_ends;  /* nothing but arguments and `end`: edges to it just drop lanes */
-    bool cut;        /* no edge passes it by */
-    bool lost;       /* cut: some rows may have ended since the cut before */
-    bool negate;     /* the mask is where `mask` is false */
-    pf_val mask;     /* lanes in it; 0: every lane */
-    uint32_t nin;    /* edges to it */
-    uint32_t idom;   /* immediate dominator */
-    pf_val known_value; /* the branch into this block says that this value ... */
+    bool only_ends;       /* nothing but arguments and `end`: edges to it just drop lanes */
+    bool cut;             /* no edge passes it by */
+    bool lost;            /* cut: some rows may have ended since the cut before */
+    bool negate;          /* the mask is where `mask` is false */
+    pf_val mask;          /* lanes in it; 0: every lane */
+    uint32_t nin;         /* edges to it */
+    uint32_t idom;        /* immediate dominator */
+    pf_val known_value;   /* the branch into this block says that this value ... */
     pf_kinds known_kinds; /* ... has one of these kinds */
 } block_survey;
 
@@ -33,9 +33,9 @@ typedef struct lowering {
     uint8_t *shared; /* per value: refs with other uses stand for it too */
     pf_val *column;  /* per column: its value, once used */
     pf_val row;
-    operand *out; /* per output: the exit's arguments */
-    uint32_t block; /* being lowered */
-    pf_val mask;    /* its mask */
+    operand *out;    /* per output: the exit's arguments */
+    uint32_t block;  /* being lowered */
+    pf_val mask;     /* its mask */
     pf_step nowhere; /* written to when there is no memory */
 } lowering;
 

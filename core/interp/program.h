@@ -89,7 +89,7 @@ typedef struct pf_value {
     bool scalar;    /* one lane in the scalar area, at slot */
     pf_kinds kinds; /* declared; several: needs a kind register */
     uint32_t index;
-    uint32_t slot, kind_slot; /* byte offsets into the frame's registers */
+    uint32_t slot, kind_slot;       /* byte offsets into the frame's registers */
     int32_t first, last, last_kind; /* steps that write it first, use it last, look at its kinds last; -1: none */
 } pf_value;
 
@@ -127,25 +127,25 @@ PF_MUST_CHECK pf_status pf_interp_allocate(pf_program *program);
 /* What is known of a value while a vector runs. */
 typedef struct pf_state {
     void *data;
-    uint8_t *kind;    /* bytes, valid when `seen` has several kinds */
-    pf_interval range; /* encloses all i64 lanes */
+    uint8_t *kind;       /* bytes, valid when `seen` has several kinds */
+    pf_interval range;   /* encloses all i64 lanes */
     int64_t start, step; /* iota */
-    int32_t count;    /* masks: lanes in it; when it is all of them the bytes may be unwritten */
-    pf_kinds seen;    /* kinds of the lanes; 0: no edge has written it yet */
-    bool iota;        /* the lanes are start + i * step, data is not filled yet */
+    int32_t count;       /* masks: lanes in it; when it is all of them the bytes may be unwritten */
+    pf_kinds seen;       /* kinds of the lanes; 0: no edge has written it yet */
+    bool iota;           /* the lanes are start + i * step, data is not filled yet */
 } pf_state;
 
 typedef struct pf_machine {
-    pf_state *states;   /* one per value */
-    uint8_t *alive;     /* PF_LANES bytes; 0: the lane failed */
-    bool deaths;        /* some byte of alive is 0 */
-    int32_t n;          /* lanes now */
-    int32_t rows_at;    /* rows[] holds for the lanes before compaction number rows_at; -1: not at all */
-    int32_t ncompacts;  /* done in this run */
-    int32_t *compact_n; /* lanes before each */
+    pf_state *states;       /* one per value */
+    uint8_t *alive;         /* PF_LANES bytes; 0: the lane failed */
+    bool deaths;            /* some byte of alive is 0 */
+    int32_t n;              /* lanes now */
+    int32_t rows_at;        /* rows[] holds for the lanes before compaction number rows_at; -1: not at all */
+    int32_t ncompacts;      /* done in this run */
+    int32_t *compact_n;     /* lanes before each */
     uint64_t *compact_bits; /* PF_LANES / 64 words each */
-    uint16_t *rows;     /* row of each lane */
-    pf_failed *failed;  /* by row */
+    uint16_t *rows;         /* row of each lane */
+    pf_failed *failed;      /* by row */
     uint64_t failed_rows[PF_LANES / 64];
     uint8_t **kind_memory; /* one per column */
     uint8_t *registers;
@@ -156,7 +156,7 @@ typedef struct pf_machine {
 void pf_machine_begin(pf_machine *m, int32_t n);
 uint64_t *pf_machine_bits(pf_machine *m); /* where the next compaction records who stays */
 void pf_machine_compacted(pf_machine *m, int32_t count);
-const uint16_t *pf_machine_rows(pf_machine *m); /* rows of the present lanes */
+const uint16_t *pf_machine_rows(pf_machine *m);                          /* rows of the present lanes */
 void pf_machine_fail(pf_machine *m, int32_t lane, const pf_failed *how); /* the row is filled in */
 void pf_machine_end(pf_machine *m, pf_frame *frame); /* failed rows, row numbers, and what a stop cuts off */
 

@@ -140,7 +140,8 @@ static pf_kernel int_kernel(const run *r, const pf_step *s, pf_interval a, pf_in
     const pf_kernels *k = r->k;
     const bool by_scalar = s->form == PF_F_VS && b.lo > 0 && b.lo == b.hi;
     const bool pow2 = by_scalar && (b.lo & (b.lo - 1)) == 0;
-    const bool small = by_scalar && b.lo < INT64_C(1) << 31 && pf_interval_within(a, -(INT64_C(1) << 50), INT64_C(1) << 50);
+    const bool small =
+        by_scalar && b.lo < INT64_C(1) << 31 && pf_interval_within(a, -(INT64_C(1) << 50), INT64_C(1) << 50);
     switch (s->op) {
     case PF_OP_add:
         return pf_interval_add(a, b, out) ? k->add[s->form] : s->kernel;
@@ -640,6 +641,9 @@ void pf_interp_run(const pf_program *program, pf_frame *frame)
     run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states};
     frame->stop = -1;
     frame->nout = 0;
+    for (uint32_t i = 0; i < program->noutputs; i++) {
+        frame->outputs[i].seen = 0; /* stays so when no row gets to the exit */
+    }
     begin(&r);
     for (uint32_t i = 0; i < program->nsteps && r.m->n > 0;) {
         const pf_step *s = &program->steps[i++];

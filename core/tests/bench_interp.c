@@ -8,7 +8,7 @@
 #include "../base/clock.h"
 #include "../interp/program.h"
 
-typedef enum { IOTA, INTS, FLOATS } source;
+typedef enum { IOTA, INTS, FLOATS, MAYBE } source;
 
 typedef struct workload {
     const char *name, *text;
@@ -58,6 +58,19 @@ static double plain_p4(const void *data, int n)
     return sum;
 }
 
+/* Beside ints that may be None: the C has no None, and a branch instead of a kind. */
+static double plain_positive(const void *data, int n)
+{
+    const int64_t *xs = data;
+    int64_t sum = 0;
+    for (int i = 0; i < n; i++) {
+        if (xs[i] % 33 != 0 && xs[i] > 500000) {
+            sum += xs[i];
+        }
+    }
+    return (double)sum;
+}
+
 static const workload workloads[] = {
     {"P1  x*2 if x%2==0, range",
      "column 0: i64 from source 0\noutput 0: i64\n"
@@ -90,9 +103,16 @@ static const workload workloads[] = {
      "  %9 = mul.f64 2.0, %1\n  %10 = sub.f64 %9, 1.0\n  %11 = select %6, %8, %10\n  %12 = select %2, %5, %11\n"
      "  yield %12\n",
      FLOATS, plain_p4},
+    {"    x if not None and x>500000",
+     "column 0: none|i64 from source 0\noutput 0: i64\n"
+     "b0:\n  %1:none|i64 = column 0\n  %2 = is_kind %1, none\n  branch %2, b3, b1\n"
+     "b1:\n  %3:i64 = narrow %1\n  %4 = gt.i64 %3, 500000\n  branch %4, b2, b3\n"
+     "b2:\n  yield %3\nb3:\n  end\n",
+     MAYBE, plain_positive},
     {"    x*x+1 checked, wild int64",
      "column 0: i64 from source 0\noutput 0: i64\n"
-     "b0:\n  %1:i64 = column 0\n  %2 = sub.i64 0, %1\n  %3 = add.i64 %2, %1\n  %4 = mul.i64 %1, %1\n  %5 = add.i64 %4, %3\n"
+     "b0:\n  %1:i64 = column 0\n  %2 = sub.i64 0, %1\n  %3 = add.i64 %2, %1\n  %4 = mul.i64 %1, %1\n  %5 = add.i64 %4, "
+     "%3\n"
      "  yield %5\n",
      INTS, plain_p2},
 };
@@ -133,6 +153,10 @@ static void fill(pf_frame *frame, source from)
     c->step = 1;
     c->lo = 0;
     c->hi = from == IOTA ? PF_LANES : 1000003;
+    for (int i = 0; from == MAYBE && i < PF_LANES; i++) {
+        c->kind = pf_frame_kind_memory(frame, 0);
+        c->kind[i] = ints[i] % 33 == 0 ? PF_K_NONE : PF_K_I64;
+    }
     frame->n = PF_LANES;
 }
 

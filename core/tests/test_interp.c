@@ -35,15 +35,96 @@ static uint32_t pick(uint32_t n)
 
 /* ---- values ---- */
 
-static const int64_t edge_i64[] = {0, 1, -1, 2, -2, 3, -3, 5, 7, -7, 10, -10, 31, 32, 62, 63, 64, 65, -63, -64, 100, 1000, -1000,
-    INT32_MAX, INT32_MIN, (int64_t)INT32_MAX + 1, (int64_t)INT32_MIN - 1, INT64_C(3037000499), INT64_C(3037000500), INT64_C(-3037000500),
-    INT64_C(1) << 50, -(INT64_C(1) << 50), (INT64_C(1) << 51) + 1, (INT64_C(1) << 53) - 1, INT64_C(1) << 53, (INT64_C(1) << 53) + 1,
-    -(INT64_C(1) << 53), -(INT64_C(1) << 53) - 1, INT64_C(1) << 62, INT64_MAX, INT64_MAX - 1, INT64_MIN, INT64_MIN + 1,
-    INT64_MAX / 2, INT64_MAX / 2 + 1, INT64_MIN / 2, INT64_MIN / 2 - 1};
-static const double edge_f64[] = {0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, -1.5, 2.0, 2.5, -2.5, 3.0, -3.0, 0.1, -0.1, 1e-300,
-    5e-324, -5e-324, 2.2250738585072014e-308, 1e16, 1e17, 4503599627370495.5, 4503599627370497.5, 9007199254740993.0,
-    9.2233720368547748e18, 9.223372036854775807e18, -9.223372036854775808e18, -9.2233720368547779e18, 1e19, -1e19, 1e300, 1e308, -1e308,
-    1.7976931348623157e308, 710.0, -746.0, 3.141592653589793, 1e5, 0.49999999999999994, INFINITY, -INFINITY, NAN, -NAN};
+static const int64_t edge_i64[] = {0,
+                                   1,
+                                   -1,
+                                   2,
+                                   -2,
+                                   3,
+                                   -3,
+                                   5,
+                                   7,
+                                   -7,
+                                   10,
+                                   -10,
+                                   31,
+                                   32,
+                                   62,
+                                   63,
+                                   64,
+                                   65,
+                                   -63,
+                                   -64,
+                                   100,
+                                   1000,
+                                   -1000,
+                                   INT32_MAX,
+                                   INT32_MIN,
+                                   (int64_t)INT32_MAX + 1,
+                                   (int64_t)INT32_MIN - 1,
+                                   INT64_C(3037000499),
+                                   INT64_C(3037000500),
+                                   INT64_C(-3037000500),
+                                   INT64_C(1) << 50,
+                                   -(INT64_C(1) << 50),
+                                   (INT64_C(1) << 51) + 1,
+                                   (INT64_C(1) << 53) - 1,
+                                   INT64_C(1) << 53,
+                                   (INT64_C(1) << 53) + 1,
+                                   -(INT64_C(1) << 53),
+                                   -(INT64_C(1) << 53) - 1,
+                                   INT64_C(1) << 62,
+                                   INT64_MAX,
+                                   INT64_MAX - 1,
+                                   INT64_MIN,
+                                   INT64_MIN + 1,
+                                   INT64_MAX / 2,
+                                   INT64_MAX / 2 + 1,
+                                   INT64_MIN / 2,
+                                   INT64_MIN / 2 - 1};
+static const double edge_f64[] = {0.0,
+                                  -0.0,
+                                  1.0,
+                                  -1.0,
+                                  0.5,
+                                  -0.5,
+                                  1.5,
+                                  -1.5,
+                                  2.0,
+                                  2.5,
+                                  -2.5,
+                                  3.0,
+                                  -3.0,
+                                  0.1,
+                                  -0.1,
+                                  1e-300,
+                                  5e-324,
+                                  -5e-324,
+                                  2.2250738585072014e-308,
+                                  1e16,
+                                  1e17,
+                                  4503599627370495.5,
+                                  4503599627370497.5,
+                                  9007199254740993.0,
+                                  9.2233720368547748e18,
+                                  9.223372036854775807e18,
+                                  -9.223372036854775808e18,
+                                  -9.2233720368547779e18,
+                                  1e19,
+                                  -1e19,
+                                  1e300,
+                                  1e308,
+                                  -1e308,
+                                  1.7976931348623157e308,
+                                  710.0,
+                                  -746.0,
+                                  3.141592653589793,
+                                  1e5,
+                                  0.49999999999999994,
+                                  INFINITY,
+                                  -INFINITY,
+                                  NAN,
+                                  -NAN};
 static const char *const texts[] = {"", "a", "b", "ab", "UA", "UA", "SFO", "ab"};
 enum { NTEXTS = 8, NKINDS = 6 };
 
@@ -191,7 +272,7 @@ static void say(const pf_fn *fn, const pf_program *program, const pf_frame *fram
 #define EXPECT(condition)                                                                                              \
     do {                                                                                                               \
         if (!(condition)) {                                                                                            \
-            say(fn, program, frame, #condition, row);                                                                         \
+            say(fn, program, frame, #condition, row);                                                                  \
             fail_msg("tier 1 and evaluator differ");                                                                   \
         }                                                                                                              \
     } while (0)
@@ -404,11 +485,32 @@ static void test_ops(void **state)
 static void test_remainders(void **state)
 {
     (void)state;
-    static const int64_t divisors[] = {0, 1, 2, 3, 4, 7, 8, 10, 64, 100, 1000, 1023, 1024, 1000003, INT32_MAX,
-        INT64_C(1) << 31, INT64_C(1) << 40, (INT64_C(1) << 40) + 1, INT64_MAX, -1, -3, INT64_MIN};
+    static const int64_t divisors[] = {0,
+                                       1,
+                                       2,
+                                       3,
+                                       4,
+                                       7,
+                                       8,
+                                       10,
+                                       64,
+                                       100,
+                                       1000,
+                                       1023,
+                                       1024,
+                                       1000003,
+                                       INT32_MAX,
+                                       INT64_C(1) << 31,
+                                       INT64_C(1) << 40,
+                                       (INT64_C(1) << 40) + 1,
+                                       INT64_MAX,
+                                       -1,
+                                       -3,
+                                       INT64_MIN};
     static bench b;
     for (int round = 0; round < 2000; round++) {
-        const int64_t m = divisors[pick(sizeof divisors / 8)], c = pick(4) ? (int64_t)pick(5) - (m < 0 ? 3 : 0) : random_i64(3);
+        const int64_t m = divisors[pick(sizeof divisors / 8)],
+                      c = pick(4) ? (int64_t)pick(5) - (m < 0 ? 3 : 0) : random_i64(3);
         const int wildness = (int)pick(4);
         pf_fn *fn = pf_ir_new();
         pf_ref x = pf_ir_column(fn, pf_ir_add_column(fn, PF_K_I64, PF_FROM_SOURCE, 0));
@@ -548,7 +650,8 @@ static void grow_branch(growing *g, int budget)
         grow_tail(g, budget - 1);
         return;
     }
-    pf_kinds kinds[2] = {kinds_of(g, g->refs[pick((uint32_t)g->nrefs)]), kinds_of(g, g->refs[pick((uint32_t)g->nrefs)])};
+    pf_kinds kinds[2] = {kinds_of(g, g->refs[pick((uint32_t)g->nrefs)]),
+                         kinds_of(g, g->refs[pick((uint32_t)g->nrefs)])};
     pf_block join = pf_ir_block(g->fn, 2, kinds);
     for (int side = 0; side < 2; side++) {
         g->nrefs = known;
@@ -602,8 +705,18 @@ static pf_fn *random_program(bench *b)
 {
     growing g = {.fn = pf_ir_new()};
     assert_non_null(g.fn);
-    static const pf_kinds column_kinds[] = {PF_K_I64, PF_K_I64, PF_K_F64, PF_K_BOOL, PF_K_I64 | PF_K_NONE, PF_K_STR,
-        PF_K_F64 | PF_K_NONE | PF_K_BOOL, PF_K_I64 | PF_K_F64, PF_K_ALL, PF_K_NONE, PF_K_OBJ | PF_K_STR, PF_K_BOOL | PF_K_NONE};
+    static const pf_kinds column_kinds[] = {PF_K_I64,
+                                            PF_K_I64,
+                                            PF_K_F64,
+                                            PF_K_BOOL,
+                                            PF_K_I64 | PF_K_NONE,
+                                            PF_K_STR,
+                                            PF_K_F64 | PF_K_NONE | PF_K_BOOL,
+                                            PF_K_I64 | PF_K_F64,
+                                            PF_K_ALL,
+                                            PF_K_NONE,
+                                            PF_K_OBJ | PF_K_STR,
+                                            PF_K_BOOL | PF_K_NONE};
     const uint32_t ncolumns = 1 + pick(MAX_COLUMNS);
     for (uint32_t c = 0; c < ncolumns; c++) {
         pf_kinds k = column_kinds[pick(sizeof column_kinds)];
