@@ -85,6 +85,7 @@ static int hand_out(pf_run *run, pf_event_info *info, const segment *seg)
     info->place = seg->place;
     info->barrier = seg->barrier != 0;
     run->frontier = seg->row_end + 1;
+    run->handed_out = true;
     run->rows_failed++;
     if (info->barrier) {
         /* relaxed: a hint; what lies beyond a barrier may be worth computing again */
@@ -194,4 +195,70 @@ int merge_head(pf_run *run, pf_event_info *info)
     run->head++;
     claims_extend(run);
     return MERGE_DONE;
+}
+
+/* ---- results that wait ---- */
+
+typedef struct visitor {
+    pf_status (*visit)(void *ctx, uint64_t handle);
+    void *ctx;
+} visitor;
+
+static const pf_kinds HANDLES = PF_K_STR | PF_K_OBJ;
+
+static pf_status visit_column(const column *c, int64_t from, int64_t to, const visitor *v)
+{
+    const uint64_t *data = (const uint64_t *)(const void *)c->data;
+    for (int64_t i = from; i < to; i++) {
+        pf_kinds kind = c->has_kinds ? c->kinds[i] : c->seen;
+        if ((kind & HANDLES) != 0 && data[i] != 0) {
+            PF_TRY(v->visit(v->ctx, data[i]));
+        }
+    }
+    return PF_OK;
+}
+
+static pf_status visit_scalars(const pf_scalar *scalars, uint32_t n, const visitor *v)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        if ((scalars[k].kind & HANDLES) != 0 && scalars[k].u.handle != 0) {
+            PF_TRY(v->visit(v->ctx, scalars[k].u.handle));
+        }
+    }
+    return PF_OK;
+}
+
+static pf_status visit_slot(const pf_run *run, const slot *s, const visitor *v)
+{
+    for (uint32_t k = 0; run->has_columns && s->next < s->nsegments && k < run->noutputs; k++) {
+        const column *c = &s->columns[k];
+        if ((run->last->outputs[k] & c->seen & HANDLES) != 0) { /* others may have lanes of one byte */
+            PF_TRY(visit_column(c, s->segments[s->next].first, s->filled, v));
+        }
+    }
+    for (int64_t i = s->next; run->is_extreme && i < s->nsegments; i++) {
+        const extreme *e = &s->extremes[i];
+        if (e->has_best) {
+            PF_TRY(visit_scalars(e->best, run->noutputs, v));
+        }
+        if (e->nan_first) {
+            PF_TRY(visit_scalars(e->first, run->noutputs, v));
+        }
+    }
+    return PF_OK;
+}
+
+pf_status pf_run_visit_ahead(pf_run *run, pf_status (*visit)(void *ctx, uint64_t handle), void *ctx)
+{
+    visitor v = {visit, ctx};
+    /* relaxed: no worker is inside */
+    int64_t end = atomic_load_explicit(&run->claims.next, memory_order_relaxed);
+    for (int64_t n = run->head; n < end; n++) {
+        slot *s = slot_of(run, n);
+        if (!s->visited) {
+            PF_TRY(visit_slot(run, s, &v));
+            s->visited = true;
+        }
+    }
+    return PF_OK;
 }

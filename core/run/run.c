@@ -96,6 +96,11 @@ static pf_status run_build(const pf_plan *plan, pf_run **out)
     return PF_OK;
 }
 
+static int64_t first_probe(const pf_run *run)
+{
+    return run->plan->nstages > 1 ? FIRST_PROBE_NESTED : FIRST_PROBE;
+}
+
 /* Everything of the config, and all state of a fresh run. */
 static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks *hooks)
 {
@@ -116,7 +121,8 @@ static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks 
     }
     run->rows = config->rows;
     run->frontier = run->next_row = run->head = run->emitted = 0;
-    run->probe = run->plan->nstages > 1 ? FIRST_PROBE_NESTED : FIRST_PROBE;
+    run->probe = first_probe(run);
+    run->handed_out = false;
     run->ns_per_row = 0.0;
     run->timed_rows = run->timed_ns = 0;
     run->rows_native = run->rows_failed = run->ticks = 0;
@@ -171,8 +177,12 @@ static int64_t claimed(const pf_run *run)
     return atomic_load_explicit(&run->claims.next, memory_order_relaxed);
 }
 
+/* Where failed rows make results be dropped, running ahead is probed anew: data full of barriers would else be computed over and over. */
 void pf_run_drop(pf_run *run)
 {
+    if (run->handed_out) {
+        run->probe = first_probe(run);
+    }
     run->head = 0;
     run->next_row = run->frontier;
     /* relaxed, all three: no worker is inside */
@@ -498,6 +508,7 @@ static int merge_or_work(pf_run *run, pf_event_info *info, window *w, bool first
         return PF_EVENT_TICK;
     }
     if (event != MERGE_DONE) {
+        run->handed_out = false;
         work(run, w, event == MERGE_EMPTY);
     }
     return MERGE_DONE;

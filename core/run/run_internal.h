@@ -70,6 +70,7 @@ typedef struct slot {
     pf_status status;         /* not PF_OK: rows from the end of the last segment on are missing */
     bool finished_early;      /* nothing after the last segment was or will be computed: a stop */
     bool has_barrier;
+    bool visited;             /* pf_run_visit_ahead has been here */
     segment *segments;        /* capacity is always one more than in use */
     extreme *extremes;        /* MIN, MAX: one per segment */
     int64_t nsegments, capacity;
@@ -166,6 +167,7 @@ struct pf_run {
     int64_t head;
     int64_t emitted;   /* outputs merged, for the limit */
     int64_t probe;     /* size of the next probe; 0: done probing */
+    bool handed_out;   /* nothing was computed since the last failed row */
     double ns_per_row; /* 0: not known */
     int64_t timed_rows, timed_ns; /* totals at the last estimate */
     pf_column_out *out;/* for pieces */

@@ -138,7 +138,7 @@ pf_status slot_begin(slot *s, const pf_run *run, int64_t row_begin, int64_t row_
     s->row_begin = row_begin;
     s->row_end = row_end;
     s->status = PF_OK;
-    s->finished_early = s->has_barrier = false;
+    s->finished_early = s->has_barrier = s->visited = false;
     s->nsegments = s->next = s->filled = s->nblocks = 0;
     open_segment(s, row_begin);
     return reserve_segments(s, run) ? PF_OK : PF_NOMEM;
