@@ -483,11 +483,7 @@ static bool call_known(pf_builder *b, pf_state *st, const pf_intrinsic *known, p
         ok = to_whole(b, st, args, known->op, &out);
         break;
     case PF_CALL_LEN:
-        if (args[0].tag != PF_AV_TUPLE) {
-            return refuse(b, PF_REASON_OPERAND_TYPE);
-        }
-        out = pf_av_of(PF_K_I64, pf_ir_const_i64(b->fn, args[0].n));
-        ok = true;
+        ok = pf_b_length(b, st, &args[0], &out);
         break;
     case PF_CALL_ISINSTANCE:
         ok = is_instance(b, st, args, &out);

@@ -186,6 +186,7 @@ bool pf_b_unary(pf_builder *b, pf_state *st, pf_bc op, pf_av *av, pf_av *out);
 bool pf_b_number(pf_builder *b, pf_state *st, pf_av *av, bool as_float, pf_ref *out, pf_kinds *kind);
 bool pf_b_subscript(pf_builder *b, pf_state *st, pf_av *container, pf_av *index, pf_av *out);
 bool pf_b_attribute(pf_builder *b, pf_state *st, pf_av *owner, PyObject *name, pf_av *out);
+bool pf_b_length(pf_builder *b, pf_state *st, pf_av *av, pf_av *out);
 bool pf_b_unpack(pf_builder *b, pf_state *st, pf_av *value, int n, pf_av *items);
 
 /* ---- build_call.c ---- */

@@ -512,6 +512,52 @@ bool pf_b_attribute(pf_builder *b, pf_state *st, pf_av *owner, PyObject *name, p
     return row_step(b, owner, &step, out);
 }
 
+/* Rows whose tuple has not the size that the path of its first item asks for are CPython's, even where no item is used. */
+static bool check_size(pf_builder *b, pf_state *st, int path)
+{
+    pf_ref check = pf_b_presence(b, path);
+    if (pf_b_dead(b)) {
+        return false;
+    }
+    pf_state *yes, *no;
+    pf_b_branch(b, st, pf_ir_is_kind(b->fn, check, PF_K_OBJ), &yes, &no);
+    if (yes == NULL || no == NULL) {
+        return false;
+    }
+    pf_b_open(b, no);
+    pf_b_bail(b, no);
+    st->block = yes->block;
+    st->open = false;
+    pf_b_open(b, st);
+    return true;
+}
+
+bool pf_b_length(pf_builder *b, pf_state *st, pf_av *av, pf_av *out)
+{
+    if (!pf_b_mono(b, st, av)) {
+        return false;
+    }
+    int n = av->n;
+    if (av->tag != PF_AV_TUPLE) {
+        const pf_path *path = row_path(b, av);
+        if (path == NULL || path->size < 1 || path->type != &PyTuple_Type) {
+            return refuse(b, PF_REASON_OPERAND_TYPE);
+        }
+        n = path->size;
+        pf_path_step step;
+        memset(&step, 0, sizeof step);
+        step.how = PF_PATH_INDEX;
+        step.size = n;
+        step.type = path->type;
+        int first = pf_b_path_step(b, av->path, &step);
+        if (first < 0 || !check_size(b, st, first)) {
+            return false;
+        }
+    }
+    *out = pf_av_of(PF_K_I64, pf_ir_const_i64(b->fn, n));
+    return true;
+}
+
 bool pf_b_unpack(pf_builder *b, pf_state *st, pf_av *value, int n, pf_av *items)
 {
     if (!pf_b_mono(b, st, value)) {
@@ -546,20 +592,8 @@ bool pf_b_unpack(pf_builder *b, pf_state *st, pf_av *value, int n, pf_av *items)
             return false;
         }
     }
-    /* rows of another length fail even where no item is used */
-    pf_ref check = pf_b_presence(b, items[0].path);
-    if (pf_b_dead(b)) {
+    if (!check_size(b, st, items[0].path)) {
         return false;
     }
-    pf_state *yes, *no;
-    pf_b_branch(b, st, pf_ir_is_kind(b->fn, check, PF_K_OBJ), &yes, &no);
-    if (yes == NULL || no == NULL) {
-        return false;
-    }
-    pf_b_open(b, no);
-    pf_b_bail(b, no);
-    st->block = yes->block;
-    st->open = false;
-    pf_b_open(b, st);
     return true;
 }

@@ -92,7 +92,7 @@ static int engine_exec(PyObject *module)
         return PyModule_AddStringConstant(module, "_unsupported", why);
     }
     bool ok = PyModule_AddObjectRef(module, "_unsupported", Py_None) == 0 && pf_chain_init() == 0 && pf_feed_init() == 0 &&
-              pf_intrinsics_init() == 0 && add_config(module) == 0 && pf_consume_add(module) == 0 &&
+              add_config(module) == 0 && pf_consume_add(module) == 0 && pf_intrinsics_init() == 0 &&
               pf_types_add(module) == 0 && pf_explain_add(module) == 0 && pf_debug_chain_add(module) == 0 &&
               pf_debug_add(module) == 0 && pf_debug_ops_add(module) == 0 && pf_purity_add(module) == 0 && add_hooks(module) == 0;
     return ok ? 0 : -1;

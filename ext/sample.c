@@ -214,6 +214,13 @@ static bool has_instance_dict(PyTypeObject *type)
         ;
 }
 
+/* A value of a class that is no descriptor and cannot become one: an instance's own attribute goes before it. */
+static bool is_plain(PyObject *value)
+{
+    PyTypeObject *type = Py_TYPE(value);
+    return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0 && type->tp_descr_get == NULL && type->tp_descr_set == NULL;
+}
+
 bool pf_attribute_step(PyTypeObject *type, PyObject *name, pf_path_step *step)
 {
     if (type->tp_getattro != PyObject_GenericGetAttr) {
@@ -226,10 +233,13 @@ bool pf_attribute_step(PyTypeObject *type, PyObject *name, pf_path_step *step)
     if (step->version == 0) { /* no tag, no way to notice that the class changes */
         return false;
     }
-    if (descriptor == NULL) {
-        step->how = PF_PATH_ATTR;
+    if (descriptor == NULL ? has_instance_dict(type) : is_plain(descriptor)) {
+        step->how = PF_PATH_ATTR; /* of the instance, or else the class's own value, which no descriptor computes */
         step->name = name;
-        return has_instance_dict(type);
+        return true;
+    }
+    if (descriptor == NULL) {
+        return false;
     }
     if (pf_type_is_tuple(type)) {
         step->how = PF_PATH_INDEX;

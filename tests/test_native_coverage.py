@@ -1,0 +1,454 @@
+"""Ordinary one-line functional programs: each has to give what CPython gives, and to run natively.
+
+A program is one expression over the names below, evaluated twice: with the builtins, and with purefold's consumers
+under the same names. What falls back here unexpectedly is a hole in the builder, not a wrong answer; a program that comes
+to run natively is moved from STILL_PLAIN to PROGRAMS.
+
+Asserts are left as they are (PYTEST_DONT_REWRITE): one stands in a program.
+"""
+
+from __future__ import annotations
+
+import array
+import builtins
+import enum
+import functools
+import math
+import operator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice, starmap, takewhile
+from operator import attrgetter, itemgetter
+from typing import Any, NamedTuple
+
+import pytest
+
+import purefold as pf
+from purefold import _engine
+
+if _engine._unsupported is not None:
+    pytest.skip(_engine._unsupported, allow_module_level=True)
+
+
+class Trip(NamedTuple):
+    carrier: str
+    distance: int
+    minutes: float | None
+    delay: int | None
+
+
+@dataclass
+class Point:
+    x: float
+    y: float
+    tag: str | None = None
+
+
+@dataclass(slots=True)
+class Slotted:
+    x: int
+    y: float
+
+
+@dataclass(frozen=True)
+class Frozen:
+    weight: float
+    count: int
+
+
+class Counter:
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.half = n / 2
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+ints = [(i * 7919) % 1013 - 500 for i in range(300)]
+positive = [i % 97 + 1 for i in range(300)]
+floats = [i / 7 - 20 for i in ints]
+bools = [i % 3 == 0 for i in ints]
+gaps = [None if i % 5 == 0 else i for i in ints]
+mixed = [i if i % 2 else float(i) for i in ints]
+words = ["UA", "AA", "", "DL", "UA", "B6"] * 40
+pairs = [(i, f) for i, f in zip(ints, floats)]
+triples = [(i, f, w) for i, f, w in zip(ints, floats, words * 2)]
+nested = [((i, i + 1), (f, w)) for i, f, w in triples]
+trips = [Trip(w, abs(i), None if i % 7 == 0 else abs(f) + 1, None if i % 5 == 0 else i) for i, f, w in triples]
+dicts: list[dict[str, Any]] = [{"n": i, "price": f, "name": w} for i, f, w in triples]
+points = [Point(f, f * i, w) for i, f, w in triples]
+slotted = [Slotted(i, f) for i, f in pairs]
+frozen = [Frozen(f, i) for i, f in pairs]
+counters = [Counter(i) for i in ints]
+doubles = array.array("d", floats)
+shorts = array.array("h", ints)
+octets = bytes(i % 256 for i in range(300))
+
+LIMIT = 100
+RATES = {"UA": 2}
+WEIGHTS = (2, 3, 5)
+ALLOWED = {1, 2, 3, 50}
+SMALL = frozenset({1, 2, 3, 50})
+CARRIERS = ("UA", "DL")
+
+
+def scaled(x, factor=3, *, shift=1):
+    return x * factor + shift
+
+
+def clamp(x, low=-50, high=50):
+    return low if x < low else high if x > high else x
+
+
+def sign(x):
+    if x < 0:
+        return -1
+    elif x > 0:
+        return 1
+    return 0
+
+
+def collatz(n):
+    if n % 2 == 0:
+        return n // 2
+    return 3 * n + 1
+
+
+def speed(trip):
+    if trip.minutes is None:
+        return None
+    return trip.distance / trip.minutes * 60
+
+
+def quadratic(a, b, c):
+    d = b * b - 4 * a * c
+    if d < 0:
+        return None
+    root = math.sqrt(d)
+    return (-b + root) / 2, (-b - root) / 2
+
+
+def adder(n):
+    return lambda x: x + n
+
+
+def add_and_clamp(x):
+    y = scaled(x)
+    return clamp(y, high=LIMIT)
+
+
+def swap(pair):
+    a, b = pair
+    a, b = b, a
+    return a, b
+
+
+def norm(p):
+    return math.sqrt(p.x * p.x + p.y * p.y)
+
+
+def typed(x):
+    if isinstance(x, float):
+        return x / 2
+    if isinstance(x, int):
+        return x * 2
+    return 0
+
+
+def leap(y):
+    return y % 4 == 0 and (y % 100 != 0 or y % 400 == 0)
+
+
+def grade(n):
+    return "A" if n > 300 else "B" if n > 0 else "C"
+
+
+def asserted(x):
+    assert x > -1000, "never"
+    return x + 1
+
+
+def augmented(x):
+    y = x
+    y += 2
+    y *= 3
+    y //= 2
+    return y
+
+
+def walrus(x):
+    return y if (y := x % 10) else -1
+
+
+ten = adder(10)
+halve = partial(operator.mul, 0.5)
+scaled_by_five = partial(scaled, factor=5)
+
+PROGRAMS = """
+sum(scaled(x) for x in ints)
+sum(scaled(x, 2, shift=5) for x in ints)
+sum(scaled(factor=4, x=x) for x in ints)
+sum(map(scaled, ints))
+list(map(clamp, ints))
+list(map(sign, floats))
+list(map(collatz, positive))
+list(map(speed, trips))
+max(s for s in map(speed, trips) if s is not None)
+list(map(ten, ints))
+sum(map(adder(3), ints))
+list(map(add_and_clamp, ints))
+list(map(swap, pairs))
+list(map(norm, points))
+list(map(typed, mixed))
+sum(1 for y in range(1900, 2100) if leap(y))
+list(map(grade, ints))
+list(map(asserted, ints))
+list(map(augmented, ints))
+list(map(halve, floats))
+list(map(scaled_by_five, ints))
+list(map(partial(pow, 2), range(40)))
+list(map(partial(max, 0), ints))
+list(map(operator.add, ints, floats))
+list(map(operator.mul, ints, ints))
+list(map(operator.neg, floats))
+list(map(operator.itemgetter(1), pairs))
+list(map(itemgetter(1, 0), pairs))
+list(map(itemgetter("price"), dicts))
+list(map(attrgetter("distance"), trips))
+list(map(attrgetter("x", "y"), points))
+max(trips, key=attrgetter("distance"))
+min(pairs, key=itemgetter(1))
+max(dicts, key=lambda d: d["price"])
+min(points, key=lambda p: abs(p.x - 3))
+list(map(lambda x: (y := x * x) + y % 7, ints))
+list(filter(lambda x: (y := x % 7) > 2 and y != 5, ints))
+list(map(walrus, ints))
+list(x in SMALL for x in ints)
+sum(x for x in ints if -50 <= x < 50)
+sum(x for x in ints if 0 < x % 10 < 5 != x)
+list(x or -1 for x in ints)
+list(x and x / 2 for x in ints)
+list(x or y for x, y in pairs)
+list(d or 0 for d in gaps)
+sum(d for d in gaps if d)
+sum(d for d in gaps if d is not None and d > 10)
+sum(0 if d is None else d for d in gaps)
+list(not x for x in ints)
+list(min(x, 10) for x in ints)
+list(max(x, y) for x, y in pairs)
+list(max(min(x, 10), -10) for x in ints)
+list(min(x, y, 3) for x, y in pairs)
+list(divmod(x, 7) for x in ints)
+list(divmod(x, 0.3) for x in floats)
+list(round(x) for x in floats)
+list(round(x) for x in mixed)
+list(x ** y for x, y in zip(positive, floats))
+list(abs(x) for x in mixed)
+list(math.sqrt(abs(x)) for x in floats)
+list(math.floor(x) + math.ceil(x) + math.trunc(x) for x in floats)
+list(math.sin(x) ** 2 + math.cos(x) ** 2 for x in floats)
+list(math.exp(-x * x) for x in floats)
+list(math.log(x) for x in positive)
+list(math.log(x, 2) for x in positive)
+list(math.atan2(y, x) for x, y in pairs)
+list(math.gcd(x, 12) for x in ints)
+list(math.isqrt(x) for x in positive)
+list(math.pow(x, 1.5) for x in positive)
+list(math.pi * r ** 2 for r in floats)
+list(math.copysign(1, x) for x in floats)
+list(math.fabs(x) for x in floats)
+list(math.degrees(x) for x in floats)
+all(math.isfinite(x) for x in floats)
+list(x ** 2 for x in ints)
+list(x ** 0.5 for x in positive)
+list(x ** -1 for x in positive)
+list(2 ** x for x in range(60))
+list(x / y for x, y in zip(ints, positive))
+list(x // y for x, y in zip(floats, positive))
+list(x % -y for x, y in zip(ints, positive))
+list(x << 3 | x >> 2 for x in ints)
+list(x & 0xFF ^ 3 for x in ints)
+list(~x for x in ints)
+list(-x for x in floats)
+list(+x for x in bools)
+list(x == y for x, y in zip(ints, floats))
+sum(bools)
+sum(x > 0 for x in ints)
+list(int(x) for x in floats)
+list(float(x) for x in ints)
+list(bool(x) for x in ints)
+list(int(b) for b in bools)
+list(x in (1, 2, 3) for x in ints)
+list(x in {1, 2, 3} for x in ints)
+list(x in range(0, 100, 5) for x in ints)
+list(w in CARRIERS for w in words)
+list(w not in ("UA", "AA") for w in words)
+sum(1 for w in words if w == "UA")
+sum(1 for w in words if w)
+list(w for w in words if w != "DL")
+list(w or "none" for w in words)
+list((x, x * x) for x in ints)
+list((x, (x, -x)) for x in ints)
+list(a * b for a, b in pairs)
+list(a + c for (a, b), (c, w) in nested)
+list(w for (a, b), (c, w) in nested)
+list(n[0][1] + n[1][0] for n in nested)
+sum(p[0] * p[-1] for p in pairs)
+list(t.distance * 2 for t in trips)
+list(t for t in trips if t.carrier == "UA" and t.distance > 50)
+sum(t.delay for t in trips if t.delay is not None and t.delay > 0)
+any(t.minutes is not None and t.distance / t.minutes * 60 > 650 for t in trips)
+all(t.delay is not None for t in trips if t.minutes is None)
+list(d["n"] * d["price"] for d in dicts)
+sum(d["n"] for d in dicts if d["name"] == "UA")
+list(d for d in dicts if d["n"] > 0)
+list(p.x + p.y for p in points)
+sum(p.x for p in points if p.tag == "UA")
+list(p for p in points if p.x > 0 and p.y > 0)
+sum(s.x for s in slotted)
+list(s.y / 2 for s in slotted if s.x)
+sum(f.weight * f.count for f in frozen)
+sum(c.n + c.half for c in counters)
+list(x for x in ints if x > LIMIT)
+sum(x * WEIGHTS[0] + WEIGHTS[1] for x in ints)
+list(a * b for a, b in zip(ints, floats))
+list(i * x for i, x in enumerate(ints))
+list(i for i, w in enumerate(words, 1) if w == "UA")
+sum(x * y for x, y in zip(doubles, shorts))
+sum(octets)
+max(octets)
+list(b ^ 0x55 for b in octets)
+sum(memoryview(doubles))
+list(x for x in reversed(ints) if x > 0)
+list(takewhile(lambda x: x != 13, positive))
+list(filter(None, ints))
+list(filter(lambda x: x % 2, ints))
+list(starmap(lambda a, b: a - b, pairs))
+list(starmap(operator.sub, pairs))
+list(chain(ints, range(5)))
+sum(chain.from_iterable(pairs)) if 0 else sum(chain(ints, floats))
+list(x * y for x in range(10) for y in range(x))
+sum(x * y for x in ints if x > 0 for y in range(3) if y != x)
+next(x for x in ints if x > 400)
+next((x for x in ints if x > 4000), None)
+tuple(x + 1 for x in ints)
+min(x * x for x in ints)
+max((x for x in ints if x > 9999), default=-1)
+max(floats, key=abs)
+min(ints, key=lambda x: (x - 3) ** 2)
+any(x == 13 for x in ints)
+reduce(lambda a, b: a + b, ints)
+reduce(lambda a, b: a if a > b else b, ints)
+reduce(operator.add, (x * x for x in ints), 0)
+reduce(max, ints)
+list(lambda_result for lambda_result in map(lambda x, k=2: x * k, ints))
+list(isinstance(x, int) for x in mixed)
+list(isinstance(x, (int, float)) for x in gaps)
+sum(len(p) for p in pairs)
+list(x if x > 0 else -x for x in ints)
+list((x > 0) - (x < 0) for x in ints)
+list(1.0 if x else 0 for x in ints)
+list(x * 1.5 if isinstance(x, float) else x for x in mixed)
+list(True if x > 0 else None for x in ints)
+list(x is None for x in gaps)
+list(None for x in ints)
+list("even" if x % 2 == 0 else "odd" for x in ints)
+"""
+
+STILL_PLAIN = """
+sum(y for x in ints if (y := x * x) > 100)
+list(x - y for x, y in zip(ints, islice(ints, 1, None)))
+list(x in ALLOWED for x in ints)
+list(math.hypot(x, y) for x, y in pairs)
+list(map(quadratic, ints, ints, positive))
+list(round(x, 2) for x in floats)
+list(x.real for x in floats)
+list((a, b) < (3, 4.0) for a, b in pairs)
+list((a, b) == (3, 4.0) for a, b in pairs)
+list(w < "DL" for w in words)
+list(len(w) for w in words)
+list(w[0] for w in words if w)
+list(w.lower() for w in words)
+list(str(x) for x in ints)
+list(f"{x}" for x in ints)
+list(RATES.get(w, 1) for w in words)
+list([x, x + 1] for x in ints)
+list(math.fsum(p) for p in pairs)
+list(math.dist(p, p) for p in pairs)
+list(abs(Level.HIGH - x) for x in ints)
+list((lambda y: y * 2)(x) for x in ints)
+list(max((a, b)) for a, b in pairs)
+list(complex(x, 1).imag for x in ints)
+list(x.bit_length() for x in ints)
+list(x.is_integer() for x in floats)
+list(d.get("n", 0) for d in dicts)
+list(math.factorial(x % 10) for x in positive)
+list(math.cbrt(x) for x in floats)
+list(int("7") + x for x in ints)
+list(math.lcm(x, 6) for x in ints)
+list(pow(x, 3, 7) for x in ints)
+list(math.isclose(x, y) for x, y in pairs)
+list(round(x, 0) for x in ints)
+list(math.prod(p) for p in pairs)
+list(scaled(*p) for p in pairs)
+list(t._replace(distance=0) for t in trips)
+list(Trip("UA", x, None, 1) for x in ints)
+list(p == (1, 2.0) for p in pairs)
+list(not p for p in pairs)
+list(t and 1 for t in trips)
+"""
+
+
+def lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line]
+
+
+CONSUMERS = ("sum", "min", "max", "any", "all", "list", "tuple", "next")
+PLAIN = {**globals(), **{name: getattr(builtins, name) for name in CONSUMERS}, "reduce": functools.reduce}
+OURS = {**globals(), **{name: getattr(pf, name) for name in CONSUMERS}, "reduce": pf.reduce}
+
+
+def outcome(program: str, names: dict[str, Any]) -> object:
+    try:
+        return eval(program, names)
+    except Exception as error:
+        return type(error), error.args
+
+
+def same(a: object, b: object) -> bool:
+    """Equal types and bits (repr of floats has both), inside of tuples and lists too."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(map(same, a, b))  # type: ignore[arg-type]
+    return a is b or repr(a) == repr(b)
+
+
+def run(program: str) -> dict[str, Any]:
+    """What purefold says of its last call, when the answer is CPython's."""
+    expected = outcome(program, PLAIN)
+    with pf.config(min_rows=1):
+        found = outcome(program, OURS)
+    assert same(expected, found), (program, expected, found)
+    last = pf.last()
+    return last.data if last is not None else {}
+
+
+@pytest.mark.parametrize("program", lines(PROGRAMS))
+def test_runs_natively(program: str) -> None:
+    said = run(program)
+    assert said.get("native"), said.get("reason") or [step.get("reason") for step in said.get("steps", [])]
+    rows = said.get("rows", {})
+    assert rows.get("replayed", 0) + rows.get("fallback", 0) <= rows.get("native", 0) / 4, (rows, said.get("bails"))
+
+
+@pytest.mark.parametrize("program", lines(STILL_PLAIN))
+def test_answers_in_cpython(program: str) -> None:
+    """Same answer, whoever computes it. Fails when it has become native: then it belongs above."""
+    said = run(program)
+    rows = said.get("rows", {})
+    native = said.get("native") and rows.get("native", 0) > rows.get("replayed", 0) + rows.get("fallback", 0)
+    assert not native, "native by now: move it to PROGRAMS"
