@@ -20,7 +20,10 @@ import unittest
 from pathlib import Path
 
 SUITES = ("test_builtin", "test_iter", "test_itertools", "test_functools", "test_generators", "test_genexps", "test_range", "test_enumerate")
-ALLOWED: dict[str, str] = {}
+# End of a test's name: the assertion that no replacement of a type can pass.
+ALLOWED: dict[str, str] = {
+    ".test_setstate_subclasses": "assertIs(type(s[1]), tuple)",
+}
 
 
 class Outcomes(unittest.TestResult):
@@ -61,7 +64,7 @@ class Outcomes(unittest.TestResult):
             self.note(test, "failure", self._exc_info_to_string(err, test))
 
 
-def with_name(module, name: str) -> unittest.TestSuite:
+def tests_of(module) -> unittest.TestSuite:
     """The module's tests as regrtest would load them, doctests included."""
     return unittest.defaultTestLoader.loadTestsFromModule(module)
 
@@ -69,16 +72,15 @@ def with_name(module, name: str) -> unittest.TestSuite:
 def run_here(suite: str, patched: bool) -> dict:
     """Run one suite in this process; meant for a process that does nothing else."""
     module = importlib.import_module(f"test.{suite}")
-    tests = with_name(module, suite)
     result = Outcomes()
     if not patched:
-        tests.run(result)
+        tests_of(module).run(result)
         return {"tests": result.table, "text": result.text}
     import purefold as pf
 
     before = pf.stats()
-    with pf.patch(module):
-        tests.run(result)
+    with pf.patch(module):  # around the loading too: doctests copy the module's names
+        tests_of(module).run(result)
     after = pf.stats()
     counts = {key: after[key] - before[key] for key in ("calls", "calls_native", "rows_native")}
     return {"tests": result.table, "text": result.text, **counts}
