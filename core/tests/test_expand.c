@@ -1,0 +1,405 @@
+/* Nested `for`s against three loops in C.
+ *
+ * sum and list of `f(x, j, k) for x in xs for j in range(x % 7) for k in range(0, j * 300 % 11, 1 + j % 2)`, with rows
+ * that fail or stop on any stage. Inner ranges are empty, short, and longer than a vector; a source row fails whole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/mem.h"
+#include "../run/run.h"
+
+/* FAIL_j makes a row overflow on stage j, STOP_j stops there, ZERO makes a range with step 0. LONG has long inner loops. */
+enum { PLAIN, FAIL_0, FAIL_1, FAIL_2, STOP_0, STOP_1, STOP_2, ZERO, LONG, KINDS };
+
+static const char *const outer = "column 0: i64 from source 0\n"
+                                 "column 1: i64 from source 1\n"
+                                 "b0:\n"
+                                 "  %x:i64 = column 0\n"
+                                 "  %what:i64 = column 1\n"
+                                 "  %f = eq.i64 %what, 1\n"
+                                 "  branch %f, failing, b1\n"
+                                 "failing:\n"
+                                 "  bail\n"
+                                 "b1:\n"
+                                 "  %s = eq.i64 %what, 4\n"
+                                 "  branch %s, stopping, b2\n"
+                                 "stopping:\n"
+                                 "  stop\n"
+                                 "b2:\n"
+                                 "  %n = mod.i64 %x, 7\n"
+                                 "  %long = eq.i64 %what, 8\n"
+                                 "  %m = select %long, 3000, %n\n"
+                                 "  yield 0, %m, 1, %x, %what\n";
+
+static const char *const middle = "column 0: i64 from inner 0\n"
+                                  "column 1: i64 from parent 3\n"
+                                  "column 2: i64 from parent 4\n"
+                                  "b0:\n"
+                                  "  %j:i64 = column 0\n"
+                                  "  %x:i64 = column 1\n"
+                                  "  %what:i64 = column 2\n"
+                                  "  %third = eq.i64 %j, 2\n"
+                                  "  branch %third, maybe, going\n"
+                                  "maybe:\n"
+                                  "  %f = eq.i64 %what, 2\n"
+                                  "  branch %f, failing, b1\n"
+                                  "failing:\n"
+                                  "  bail\n"
+                                  "b1:\n"
+                                  "  %s = eq.i64 %what, 5\n"
+                                  "  branch %s, stopping, going\n"
+                                  "stopping:\n"
+                                  "  stop\n"
+                                  "going:\n"
+                                  "  %z = eq.i64 %what, 7\n"
+                                  "  %a = mul.i64 %j, 300\n"
+                                  "  %b = mod.i64 %a, 11\n"
+                                  "  %c = mod.i64 %j, 2\n"
+                                  "  %d = add.i64 %c, 1\n"
+                                  "  %e = select %z, 0, %d\n"
+                                  "  yield 0, %b, %e, %x, %j, %what\n";
+
+static const char *const inner = "column 0: i64 from inner 0\n"
+                                 "column 1: i64 from parent 3\n"
+                                 "column 2: i64 from parent 4\n"
+                                 "column 3: i64 from parent 5\n"
+                                 "b0:\n"
+                                 "  %k:i64 = column 0\n"
+                                 "  %x:i64 = column 1\n"
+                                 "  %j:i64 = column 2\n"
+                                 "  %what:i64 = column 3\n"
+                                 "  %third = eq.i64 %k, 2\n"
+                                 "  branch %third, maybe, going\n"
+                                 "maybe:\n"
+                                 "  %f = eq.i64 %what, 3\n"
+                                 "  branch %f, failing, b1\n"
+                                 "failing:\n"
+                                 "  bail\n"
+                                 "b1:\n"
+                                 "  %s = eq.i64 %what, 6\n"
+                                 "  branch %s, stopping, going\n"
+                                 "stopping:\n"
+                                 "  stop\n"
+                                 "going:\n"
+                                 "  %even = mod.i64 %k, 4\n"
+                                 "  %drop = eq.i64 %even, 3\n"
+                                 "  branch %drop, dropped, kept\n"
+                                 "dropped:\n"
+                                 "  end\n"
+                                 "kept:\n"
+                                 "  %a = mul.i64 %x, 1000\n"
+                                 "  %b = mul.i64 %j, 10\n"
+                                 "  %c = add.i64 %a, %b\n"
+                                 "  %d = add.i64 %c, %k\n"
+                                 "  yield %d\n";
+
+typedef struct ask {
+    pf_sink_kind sink;
+    int threads;
+    int64_t min_rows, window_ns;
+    bool items; /* the last stage's items come from the expand hook */
+} ask;
+
+typedef struct sink {
+    const ask *how;
+    int64_t *x, *what, rows;
+    int64_t *values, *from, count, capacity;
+    __int128 isum;
+} sink;
+
+static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory)
+{
+    (void)kind_memory;
+    sink *k = ctx;
+    const int64_t *from[] = {k->x, k->what};
+    for (int c = 0; c < 2; c++) {
+        memcpy(columns[c].data, from[c] + row0, (size_t)n * 8);
+        columns[c].kind = NULL;
+        columns[c].seen = PF_K_I64;
+        columns[c].lo = INT64_MIN;
+        columns[c].hi = INT64_MAX;
+    }
+    return PF_OK;
+}
+
+/* The items of `item` are item * 10 + 0, 1, 2 ... as many as item % 5 says; 3 of them fail the row. */
+static pf_status expand(void *ctx, int stage, pf_scalar item, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
+                        uint8_t *const *kind_memory, int32_t *got)
+{
+    (void)ctx;
+    (void)kind_memory;
+    assert_int_equal(stage, 0);
+    int64_t count = ((item.u.i % 5) + 5) % 5, left = count - offset;
+    *got = count == 3 ? -1 : (int32_t)(left < want ? left : want);
+    for (int32_t i = 0; i < *got; i++) {
+        int64_t v = item.u.i * 10 + offset + i;
+        ((int64_t *)columns[0].data)[lane + i] = v;
+        columns[0].seen |= PF_K_I64;
+        columns[0].lo = v < columns[0].lo ? v : columns[0].lo;
+        columns[0].hi = v > columns[0].hi ? v : columns[0].hi;
+    }
+    return PF_OK;
+}
+
+static pf_status absorb(void *ctx, const pf_piece *p)
+{
+    sink *k = ctx;
+    k->isum += p->isum;
+    if (k->how->sink == PF_SINK_COLLECT) {
+        while (k->count + p->count > k->capacity) {
+            k->capacity = k->capacity * 2 + 1024;
+            k->values = realloc(k->values, (size_t)k->capacity * 8);
+            k->from = realloc(k->from, (size_t)k->capacity * 8);
+        }
+        memcpy(k->values + k->count, p->columns[0].data, (size_t)p->count * 8);
+        memcpy(k->from + k->count, p->rows, (size_t)p->count * 8);
+    }
+    k->count += p->count;
+    return PF_OK;
+}
+
+/* ---- the model ---- */
+
+typedef struct model {
+    int64_t row, count;
+    __int128 isum;
+} model;
+
+static void model_value(model *m, const sink *k, int64_t value)
+{
+    if (k->how->sink == PF_SINK_COLLECT) {
+        assert_true(m->count < k->count);
+        assert_int_equal(k->values[m->count], value);
+        assert_int_equal(k->from[m->count], m->row);
+    }
+    m->isum += value;
+    m->count++;
+}
+
+/* What becomes of row `row`: END_* of the event, or -1 when it is good; values go to the model when `m` is given. */
+static int model_row(model *m, const sink *k, int64_t row)
+{
+    int64_t x = k->x[row], what = k->what[row];
+    if (k->how->items) {
+        int64_t count = ((x % 5) + 5) % 5;
+        for (int64_t i = 0; m != NULL && count != 3 && i < count; i++) {
+            model_value(m, k, x * 10 + i - x);
+        }
+        return count == 3 ? PF_EVENT_FAILED : -1;
+    }
+    if (what == FAIL_0 || what == STOP_0) {
+        return what == FAIL_0 ? PF_EVENT_FAILED : PF_EVENT_STOP;
+    }
+    int64_t js = what == LONG ? 3000 : ((x % 7) + 7) % 7;
+    for (int64_t j = 0; j < js; j++) {
+        if (j == 2 && (what == FAIL_1 || what == STOP_1)) {
+            return what == FAIL_1 ? PF_EVENT_FAILED : PF_EVENT_STOP;
+        }
+        if (what == ZERO) {
+            return PF_EVENT_FAILED;
+        }
+        for (int64_t i = 0; i < j * 300 % 11; i += 1 + j % 2) {
+            if (i == 2 && (what == FAIL_2 || what == STOP_2)) {
+                return what == FAIL_2 ? PF_EVENT_FAILED : PF_EVENT_STOP;
+            }
+            if (i % 4 != 3 && m != NULL) {
+                model_value(m, k, x * 1000 + j * 10 + i);
+            }
+        }
+    }
+    return -1;
+}
+
+static void model_to(model *m, const sink *k, int64_t row)
+{
+    for (; m->row < row; m->row++) {
+        assert_int_equal(model_row(NULL, k, m->row), -1);
+        model_row(m, k, m->row);
+    }
+    assert_int_equal(m->count, k->count);
+    assert_true(k->how->sink != PF_SINK_ISUM || m->isum == k->isum);
+}
+
+/* ---- the driver ---- */
+
+static void plan_make(pf_plan *plan, const ask *how)
+{
+    static const char *const pairs = "column 0: i64 from source 0\n"
+                                     "column 1: i64 from source 1\n"
+                                     "b0:\n"
+                                     "  %x:i64 = column 0\n"
+                                     "  yield %x\n";
+    static const char *const differences = "column 0: i64 from inner 0\n"
+                                           "column 1: i64 from parent 0\n"
+                                           "b0:\n"
+                                           "  %i:i64 = column 0\n"
+                                           "  %x:i64 = column 1\n"
+                                           "  %d = sub.i64 %i, %x\n"
+                                           "  yield %d\n";
+    const char *texts[] = {how->items ? pairs : outer, how->items ? differences : middle, inner};
+    *plan = (pf_plan){.nstages = how->items ? 2 : 3, .sink = how->sink};
+    for (int s = 0; s < plan->nstages; s++) {
+        char error[200] = "";
+        pf_status status = pf_ir_parse(texts[s], &plan->stages[s].fn, error, sizeof(error));
+        assert_string_equal(error, "");
+        assert_int_equal(status, PF_OK);
+        plan->stages[s].expand = s == plan->nstages - 1 ? PF_EXPAND_LAST : how->items ? PF_EXPAND_ITEMS : PF_EXPAND_RANGE;
+    }
+    assert_int_equal(pf_plan_compile(plan), PF_OK);
+}
+
+/* Returns how many errors (memory) came on the way. */
+static int drive(const ask *how, int64_t *x, int64_t *what, int64_t rows, int64_t fail_after)
+{
+    pf_plan plan;
+    plan_make(&plan, how);
+    sink k = {.how = how, .x = x, .what = what, .rows = rows};
+    pf_run_config config = {.threads = how->threads, .min_rows = how->min_rows, .window_ns = how->window_ns, .rows = rows,
+                            .want_rows = true};
+    pf_hooks hooks = {.ctx = &k, .gather = gather, .expand = expand, .absorb = absorb};
+    pf_run *run;
+    int errors = 0;
+    pf_mem_fail_after(fail_after);
+    if (pf_run_new(&plan, &config, &hooks, &run) != PF_OK) {
+        errors++;
+        assert_int_equal(pf_run_new(&plan, &config, &hooks, &run), PF_OK);
+    }
+    model m = {0};
+    for (bool going = true; going;) {
+        pf_event_info info;
+        pf_event event = pf_run_advance(run, &info);
+        int64_t row = event == PF_EVENT_FAILED || event == PF_EVENT_STOP ? info.row : pf_run_frontier(run);
+        model_to(&m, &k, row);
+        if (event == PF_EVENT_FAILED || event == PF_EVENT_STOP) {
+            assert_int_equal(model_row(NULL, &k, row), event);
+            m.row++; /* going on after a stop is allowed too */
+        }
+        assert_true(event != PF_EVENT_ERROR || info.status == PF_NOMEM);
+        errors += event == PF_EVENT_ERROR;
+        going = event != PF_EVENT_END;
+    }
+    pf_mem_fail_after(-1);
+    model_to(&m, &k, rows);
+    pf_run_free(run);
+    pf_plan_clear(&plan);
+    free(k.values);
+    free(k.from);
+    return errors;
+}
+
+static void drive_in_all_ways(int64_t *x, int64_t *what, int64_t rows, bool items)
+{
+    static const pf_sink_kind sinks[] = {PF_SINK_COLLECT, PF_SINK_ISUM, PF_SINK_COUNT};
+    for (int way = 0; way < 12; way++) {
+        ask how = {.sink = sinks[way / 4], .threads = way & 1 ? 3 : 1, .min_rows = way & 1,
+                   .window_ns = way & 2 ? 1 : 5000000, .items = items};
+        drive(&how, x, what, rows, -1);
+    }
+}
+
+static void fill(int64_t *x, int64_t *what, int64_t rows)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        x[i] = (i * 7919) % 1000;
+        what[i] = PLAIN;
+    }
+}
+
+enum { ROWS = 3000 };
+static int64_t xs[ROWS], whats[ROWS];
+
+static void no_trouble(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {0, 1, 2, 100, 1023, 1024, 1025, ROWS};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        fill(xs, whats, sizes[i]);
+        drive_in_all_ways(xs, whats, sizes[i], false);
+    }
+}
+
+static void one_row_in_trouble(void **state)
+{
+    (void)state;
+    for (int kind = FAIL_0; kind < KINDS; kind++) {
+        for (int64_t at = 0; at < 1200; at += at < 10 ? 1 : 131) {
+            fill(xs, whats, 1200);
+            xs[at] = 6; /* so that all loops turn */
+            whats[at] = kind;
+            drive_in_all_ways(xs, whats, 1200, false);
+        }
+    }
+}
+
+static void many_rows_in_trouble(void **state)
+{
+    (void)state;
+    for (int every = 1; every < 300; every = every * 3 + 1) {
+        fill(xs, whats, ROWS);
+        for (int64_t i = 0; i < ROWS; i += every) {
+            whats[i] = (int64_t)((uint64_t)(i * 2654435761) >> 7) % (LONG + (i % 500 == 0));
+        }
+        drive_in_all_ways(xs, whats, ROWS, false);
+    }
+}
+
+static void only_long_rows(void **state)
+{
+    (void)state;
+    fill(xs, whats, 8);
+    for (int64_t i = 0; i < 8; i++) {
+        whats[i] = LONG;
+    }
+    drive_in_all_ways(xs, whats, 8, false);
+}
+
+static void items_of_the_binding(void **state)
+{
+    (void)state;
+    for (int64_t rows = 0; rows <= ROWS; rows += 1 + rows) {
+        fill(xs, whats, rows);
+        drive_in_all_ways(xs, whats, rows, true);
+        for (int64_t i = 0; i < rows; i++) {
+            xs[i] = i % 400 == 399 ? 3 : 4 + 5 * i; /* few failures */
+        }
+        drive_in_all_ways(xs, whats, rows, true);
+    }
+}
+
+static void without_memory(void **state)
+{
+    (void)state;
+    fill(xs, whats, 1500);
+    for (int64_t i = 0; i < 1500; i += 50) {
+        whats[i] = FAIL_2;
+    }
+    for (int way = 0; way < 2; way++) {
+        ask how = {.sink = PF_SINK_COLLECT, .threads = way ? 3 : 1, .min_rows = way, .window_ns = 5000000};
+        int errors = 1;
+        for (int64_t nth = 0; errors > 0 && nth < 300; nth++) {
+            errors = drive(&how, xs, whats, 1500, nth);
+        }
+        pf_run_quiesce();
+    }
+}
+
+static int clean_up(void **state)
+{
+    (void)state;
+    pf_run_quiesce();
+    return pf_mem_live() == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_trouble),         cmocka_unit_test(one_row_in_trouble),   cmocka_unit_test(many_rows_in_trouble),
+        cmocka_unit_test(only_long_rows),     cmocka_unit_test(items_of_the_binding), cmocka_unit_test(without_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, clean_up);
+}
