@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "build_internal.h"
+#include "effects.h"
 #include "gather.h"
 #include "intrinsics.h"
 
@@ -86,6 +87,10 @@ static bool call_function(pf_builder *b, pf_state *st, const pf_av *function, co
 {
     const pf_code *code = pf_b_decode(b, ((PyFunctionObject *)function->py)->func_code);
     if (code == NULL) {
+        return false;
+    }
+    if (pf_prove_pending(function->py) < 0) { /* @pf.pure promised it, and names were missing then */
+        b->error = true;
         return false;
     }
     if (code->is_generator || code->is_async) {
