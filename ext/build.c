@@ -615,7 +615,12 @@ static void build_reduce(pf_builder *b, pf_state *list)
     }
     /* only exact ints: floats do not associate, and the identity of other objects is the function's business */
     b->plan->monoid = ints && monoid == PF_MONOID_ADD ? monoid : PF_MONOID_NONE;
-    yield_finals(b, false);
+    bool objects = false; /* the sum is over the first output: not over handles */
+    for (pf_state *st = b->finals; st != NULL && b->plan->monoid != PF_MONOID_NONE && !pf_b_dead(b); st = st->next) {
+        objects |= pf_b_handle(b, &st->value) != PF_NOREF;
+        st->carry[1] = st->value;
+    }
+    yield_finals(b, objects);
     b->plan->core.sink = PF_SINK_COLLECT;
     b->plan->wants_rows = true;
 }
