@@ -2,6 +2,7 @@
 #include "debug.h"
 
 #include "decode.h"
+#include "plan.h"
 #include "../core/base/mem.h"
 
 /* The code object behind a function, generator-free: a function, a method's function or a code object; borrowed. */
@@ -206,7 +207,8 @@ static PyObject *debug_decode_resume(PyObject *module, PyObject *args)
 }
 
 PyDoc_STRVAR(mem_fail_doc, "_mem_fail_after(n, /)\n--\n\n"
-                           "The engine's n-th allocation from now on fails, once (0: the next); -1 switches it off.");
+                           "The engine's n-th allocation from now on fails, once (0: the next); -1 switches it off.\n"
+                           "Returns what was left to let through: negative when it has failed.");
 
 static PyObject *debug_mem_fail_after(PyObject *module, PyObject *n)
 {
@@ -215,8 +217,7 @@ static PyObject *debug_mem_fail_after(PyObject *module, PyObject *n)
     if (count == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    pf_mem_fail_after(count);
-    Py_RETURN_NONE;
+    return PyLong_FromLongLong(pf_mem_fail_after(count));
 }
 
 PyDoc_STRVAR(mem_live_doc, "_mem_live()\n--\n\nBlocks of memory that the engine holds.");
@@ -227,7 +228,17 @@ static PyObject *debug_mem_live(PyObject *module, PyObject *nothing)
     return PyLong_FromLongLong(pf_mem_live());
 }
 
+PyDoc_STRVAR(forget_doc, "_forget_plans()\n--\n\nEmpties the cache of plans.");
+
+static PyObject *debug_forget_plans(PyObject *module, PyObject *nothing)
+{
+    (void)module, (void)nothing;
+    pf_plan_forget_all();
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef debug_methods[] = {
+    {"_forget_plans", debug_forget_plans, METH_NOARGS, forget_doc},
     {"_decode", debug_decode, METH_O, decode_doc},
     {"_decode_info", debug_decode_info, METH_O, decode_info_doc},
     {"_decode_resume", debug_decode_resume, METH_VARARGS, decode_resume_doc},

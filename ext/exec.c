@@ -8,10 +8,12 @@
 #include "config.h"
 #include "feed.h"
 #include "gather.h"
+#include "later.h"
 #include "reasons.h"
 
 enum { SMALL_ROWS = 16, FAILED_BEFORE_GIVING_UP = 32, MOST_REST = 1024 };
 static const int64_t WINDOW_NS = 5000000;
+static const int64_t CALLING_WINDOW_NS = 500000; /* where outputs queue for Python code, which takes its time over them */
 
 typedef struct pf_exec {
     pf_chain chain;
@@ -27,6 +29,7 @@ typedef struct pf_exec {
     const pf_plan *core; /* the plan's own form, or the strided one */
     pf_stride_rows stride; /* row i of the run is row first_row + i * row_step of the source */
     bool strided;
+    pf_later later;
     int64_t redo;     /* row that absorb could not take and CPython is to do, or -1 */
     bool gave_up;
     int64_t by_row;   /* >= 0: native running is over, each row from this one on is handed to the chain by itself */
@@ -102,8 +105,9 @@ static pf_status expand(void *ctx, int stage, pf_scalar item, int64_t offset, in
 }
 
 /* Source row of a row of the run. */
-static int64_t source_row(const pf_exec *ex, int64_t row)
+static int64_t source_row(const void *ctx, int64_t row)
 {
+    const pf_exec *ex = ctx;
     if (!ex->strided) {
         return row;
     }
@@ -112,10 +116,17 @@ static int64_t source_row(const pf_exec *ex, int64_t row)
 
 static int64_t frontier(const pf_exec *ex) { return source_row(ex, pf_run_frontier(ex->run)); }
 
+static bool calls(const pf_exec *ex) { return ex->sink->type->calls && ex->core->sink != PF_SINK_ISUM; }
+
 static pf_status absorb(void *ctx, const pf_piece *piece)
 {
     pf_exec *ex = ctx;
-    int status = ex->sink->type->piece(ex->sink, piece);
+    int status;
+    if (calls(ex)) {
+        status = pf_later_queue(&ex->later, ex->plan, piece, &ex->sink->row) < 0 ? PF_SINK_REDO : 0;
+    } else {
+        status = ex->sink->type->piece(ex->sink, piece);
+    }
     ex->redo = status == PF_SINK_REDO ? source_row(ex, ex->sink->row) : -1;
     return status < 0 ? PF_CALLBACK : PF_OK;
 }
@@ -133,6 +144,7 @@ static pf_feed_answer single_row(pf_exec *ex, int64_t *row)
 
 static pf_feed_answer give_up(pf_exec *ex, int64_t at, int64_t *row)
 {
+    pf_later_unpin(&ex->later); /* what was computed ahead will not be used */
     ex->gave_up |= at < ex->rows;
     if (ex->request.consumer == PF_CONSUME_FOLD) {
         ex->by_row = at;
@@ -201,6 +213,24 @@ static pf_event advance(pf_exec *ex, pf_event_info *info)
     return event;
 }
 
+/* No worker is in flight any more: now other code may run. Returns a row that the chain has to give as an object, or -1. */
+static int64_t after_window(pf_exec *ex, pf_event event, const pf_event_info *info)
+{
+    if (event == PF_EVENT_FAILED && !info->barrier && pf_later_pin(&ex->later, ex->run) != PF_OK) {
+        pf_run_drop(ex->run);
+    }
+    int64_t redo = event == PF_EVENT_ERROR ? ex->redo : -1;
+    if (redo >= 0) { /* the row's object is CPython's to compute, and the consumer's to choke on */
+        PyErr_Clear();
+    }
+    Py_CLEAR(ex->sink->old);
+    if (ex->later.nwaiting > 0) {
+        int64_t raised = pf_later_call(&ex->later, ex->sink, source_row, ex);
+        redo = raised >= 0 ? raised : redo;
+    }
+    return redo;
+}
+
 static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
 {
     if (!pf_gather_open(&ex->gather)) { /* other code ran since the last time */
@@ -209,7 +239,12 @@ static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
     for (;;) {
         pf_event_info info;
         int error;
-        switch (advance(ex, &info)) {
+        pf_event event = advance(ex, &info);
+        int64_t redo = after_window(ex, event, &info);
+        if (redo >= 0) {
+            return give_up(ex, redo, row);
+        }
+        switch (event) {
         case PF_EVENT_END:
             return give_up(ex, frontier(ex), row);
         case PF_EVENT_STOP:
@@ -224,6 +259,7 @@ static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
             }
             return PF_FEED_ROW;
         case PF_EVENT_TICK:
+            pf_later_unpin(&ex->later); /* everything is merged */
             if (!between_windows(ex, &error)) {
                 *row = frontier(ex);
                 return error < 0 ? PF_FEED_ERROR : give_up(ex, *row, row);
@@ -233,10 +269,6 @@ static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
             }
             break;
         case PF_EVENT_ERROR:
-            if (ex->redo >= 0) { /* the row's object is CPython's to compute, and the consumer's to choke on */
-                PyErr_Clear();
-                return give_up(ex, ex->redo, row);
-            }
             if (info.status == PF_CALLBACK) {
                 *row = frontier(ex);
                 return PF_FEED_ERROR;
@@ -277,7 +309,7 @@ static pf_exec *new_exec(void)
         spares = ex->spare;
         return ex;
     }
-    ex = pf_mem_alloc(sizeof *ex);
+    ex = pf_mem_calloc(1, sizeof *ex);
     if (ex == NULL) {
         PyErr_NoMemory();
     }
@@ -351,7 +383,7 @@ static int make_run(pf_exec *ex, const pf_settings *settings)
     pf_run_config config = {
         .threads = plan->caller_only ? 1 : settings->threads > 0 ? settings->threads : default_threads(),
         .min_rows = settings->min_rows,
-        .window_ns = WINDOW_NS,
+        .window_ns = calls(ex) ? CALLING_WINDOW_NS : WINDOW_NS,
         .rows = ex->strided ? ex->stride.n : ex->rows,
         .params = ex->params,
         .strings = (const uint64_t *)(const void *)plan->strings,
@@ -369,7 +401,7 @@ static int pull(pf_exec *ex)
     PyObject *root = pf_feed_root(ex->feed), *item;
     iternextfunc next = Py_TYPE(root)->tp_iternext;
     while ((item = next(root)) != NULL) {
-        int status = ex->sink->type->object(ex->sink, item);
+        int status = pf_later_raise(&ex->later) ? -1 : ex->sink->type->object(ex->sink, item);
         Py_DECREF(item);
         if (status != 0) {
             return status;
@@ -427,6 +459,7 @@ static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings
     int status = pull(ex);
     ex->sink->run = NULL;
     pf_feed_detach(ex->feed);
+    pf_later_clear(&ex->later);
     finish_report(ex);
     pf_run_free(ex->run);
     ex->report->native = true;

@@ -19,6 +19,8 @@ typedef struct pf_sink_type {
     int (*piece)(pf_sink *sink, const pf_piece *piece);
     /* One object, borrowed: 0 go on, 1 the consumer is done, -1 with an exception. */
     int (*object)(pf_sink *sink, PyObject *item);
+    /* object may run any code: native results come to it as objects, between windows (later.h). Exact sums go to piece all the same. */
+    bool calls;
 } pf_sink_type;
 
 struct pf_sink {
@@ -26,6 +28,7 @@ struct pf_sink {
     const pf_pyplan *plan; /* set before the first piece */
     pf_run *run;           /* NULL unless a native run is going on */
     int64_t row;           /* source row that the next object comes from */
+    PyObject *old;         /* owned: replaced in this window, to be let go after it, since that may run code */
 };
 
 /* ---- boxing ---- */

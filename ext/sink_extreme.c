@@ -24,6 +24,15 @@ static int beats(const pf_extreme_sink *sink, const pf_scalar *key)
     return answer;
 }
 
+/* Within a window: only what was there before it can be anybody's last reference. */
+static void put_aside(pf_extreme_sink *sink)
+{
+    if (sink->base.old == NULL) {
+        sink->base.old = sink->item;
+        sink->item = NULL;
+    }
+}
+
 static int take(pf_extreme_sink *sink, PyObject *item, const pf_scalar *scalar, PyObject *key)
 {
     if (item == NULL) {
@@ -52,7 +61,11 @@ static int extreme_piece(pf_sink *base, const pf_piece *piece)
         base->row = piece->row_begin;
         return PF_SINK_REDO;
     }
-    return better == 0 ? 0 : take(sink, pf_box_scalars(base->plan, piece->best), &piece->best[0], NULL);
+    PyObject *item = better == 0 ? NULL : pf_box_scalars(base->plan, piece->best);
+    if (item != NULL) {
+        put_aside(sink);
+    }
+    return better == 0 ? 0 : take(sink, item, &piece->best[0], NULL);
 }
 
 static int extreme_object(pf_sink *base, PyObject *item)
@@ -87,4 +100,5 @@ void pf_extreme_clear(pf_extreme_sink *sink)
 {
     Py_CLEAR(sink->item);
     Py_CLEAR(sink->key);
+    Py_CLEAR(sink->base.old);
 }

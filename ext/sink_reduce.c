@@ -1,7 +1,6 @@
 /* reduce (left to right), fold (a tree over blocks of 4,096 source rows), and the consumers that stop at one item.
  *
- * The function is called from here only where the plan found no monoid, and it is pure then. A call that raises is made
- * again by the consumer's own loop, on the object that the real chain gives: so the chain stands where CPython leaves it. */
+ * The function is called from here only where the plan found no monoid, and never within a window (later.h). */
 #include <string.h>
 
 #include "sink.h"
@@ -46,23 +45,7 @@ static int reduce_isum(pf_reduce_sink *sink, const pf_piece *piece)
 
 static int reduce_piece(pf_sink *base, const pf_piece *piece)
 {
-    pf_reduce_sink *sink = (pf_reduce_sink *)base;
-    if (piece->count == 0) {
-        return 0;
-    }
-    if (base->plan->core.sink == PF_SINK_ISUM) {
-        return reduce_isum(sink, piece);
-    }
-    for (int64_t i = 0; i < piece->count; i++) {
-        PyObject *item = pf_box_output(base->plan, piece->columns, i);
-        int status = item == NULL ? -1 : combine(sink->function, &sink->result, item);
-        Py_XDECREF(item);
-        if (status < 0) {
-            base->row = piece->rows[i];
-            return PF_SINK_REDO;
-        }
-    }
-    return 0;
+    return piece->count == 0 ? 0 : reduce_isum((pf_reduce_sink *)base, piece);
 }
 
 static int reduce_object(pf_sink *base, PyObject *item)
@@ -71,7 +54,7 @@ static int reduce_object(pf_sink *base, PyObject *item)
     return combine(sink->function, &sink->result, item);
 }
 
-static const pf_sink_type reduce_type = {reduce_piece, reduce_object};
+static const pf_sink_type reduce_type = {reduce_piece, reduce_object, true};
 
 void pf_reduce_init(pf_reduce_sink *sink, PyObject *function, PyObject *initial)
 {
@@ -111,34 +94,13 @@ static int fold_one(pf_fold_sink *sink, PyObject *item)
     return combine(sink->function, &sink->block, item);
 }
 
-static int fold_piece(pf_sink *base, const pf_piece *piece)
-{
-    pf_fold_sink *sink = (pf_fold_sink *)base;
-    if (piece->count == 0) { /* a block that gives no rows is no block */
-        return 0;
-    }
-    if (turn_to(sink, piece->row_begin) < 0) {
-        return -1;
-    }
-    for (int64_t i = 0; i < piece->count; i++) {
-        PyObject *item = pf_box_output(base->plan, piece->columns, i);
-        int status = item == NULL ? -1 : fold_one(sink, item);
-        Py_XDECREF(item);
-        if (status < 0) {
-            base->row = piece->rows[i];
-            return PF_SINK_REDO;
-        }
-    }
-    return 0;
-}
-
 static int fold_object(pf_sink *base, PyObject *item)
 {
     pf_fold_sink *sink = (pf_fold_sink *)base;
     return turn_to(sink, base->row) < 0 ? -1 : fold_one(sink, item);
 }
 
-static const pf_sink_type fold_type = {fold_piece, fold_object};
+static const pf_sink_type fold_type = {NULL, fold_object, true};
 
 void pf_fold_init(pf_fold_sink *sink, PyObject *function, PyObject *identity, PyObject *combine_function)
 {

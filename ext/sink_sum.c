@@ -182,8 +182,10 @@ static int add_piece(pf_sum_sink *sink, const pf_piece *piece)
         return 0;
     }
     PyObject *sum = long_of(piece->isum);
-    int status = sum == NULL ? -1 : sink->phase == PF_SUM_GENERIC ? add_object(sink, sum) : -1;
-    if (sum != NULL && sink->phase == PF_SUM_FLOAT) {
+    /* behind a float, or anything else that does not associate, each row has to be added by itself */
+    bool whole = sink->phase == PF_SUM_GENERIC && PyLong_CheckExact(sink->result);
+    int status = sum != NULL && whole ? add_object(sink, sum) : -1;
+    if (sum != NULL && !whole) {
         PyErr_SetString(PyExc_SystemError, "purefold: an exact int sum behind a float");
     }
     Py_XDECREF(sum);

@@ -74,9 +74,9 @@ void pf_mem_free(void *block)
     }
 }
 
-void pf_mem_fail_after(int64_t n)
+int64_t pf_mem_fail_after(int64_t n)
 {
-    atomic_store_explicit(&fail_countdown, n, memory_order_relaxed);
+    return atomic_exchange_explicit(&fail_countdown, n, memory_order_relaxed);
 }
 
 int64_t pf_mem_live(void)

@@ -15,8 +15,8 @@ void *pf_mem_aligned(size_t size);              /* 64-byte aligned, uninitialise
 void pf_mem_free(void *block);                  /* NULL is allowed */
 
 /* Test support: fail the n-th allocation from now on (0: the next one), once; -1 switches it off.
- * Counting is process-wide. */
-void pf_mem_fail_after(int64_t n);
+ * Counting is process-wide. Returns how many allocations the last call still had to let through: negative once it has failed. */
+int64_t pf_mem_fail_after(int64_t n);
 int64_t pf_mem_live(void); /* blocks handed out and not yet freed */
 
 #endif

@@ -1,0 +1,104 @@
+/* Pins, and outputs that wait for the end of a window (later.h). */
+#include "later.h"
+
+#include <string.h>
+
+#include "../core/base/mem.h"
+
+/* Room for one more element; doubles. */
+static bool has_room(void *memory, int64_t n, int64_t *room, size_t width)
+{
+    if (n < *room) {
+        return true;
+    }
+    int64_t more = *room == 0 ? 256 : *room * 2;
+    void *grown = pf_mem_realloc(*(void **)memory, (size_t)more * width);
+    if (grown == NULL) {
+        return false;
+    }
+    *(void **)memory = grown;
+    *room = more;
+    return true;
+}
+
+/* ---- pins ---- */
+
+static pf_status pin(void *ctx, uint64_t handle)
+{
+    pf_later *later = ctx;
+    if (!has_room(&later->pins, later->npins, &later->pin_room, sizeof *later->pins)) {
+        return PF_NOMEM;
+    }
+    later->pins[later->npins++] = Py_NewRef((PyObject *)(uintptr_t)handle);
+    return PF_OK;
+}
+
+pf_status pf_later_pin(pf_later *later, pf_run *run) { return pf_run_visit_ahead(run, pin, later); }
+
+void pf_later_unpin(pf_later *later)
+{
+    while (later->npins > 0) {
+        Py_DECREF(later->pins[--later->npins]);
+    }
+}
+
+/* ---- waiting outputs ---- */
+
+int pf_later_queue(pf_later *later, const pf_pyplan *plan, const pf_piece *piece, int64_t *row)
+{
+    for (int64_t i = 0; i < piece->count; i++) {
+        PyObject *item = pf_box_output(plan, piece->columns, i);
+        *row = piece->rows[i];
+        if (item != NULL && !has_room(&later->waiting, later->nwaiting, &later->waiting_room, sizeof *later->waiting)) {
+            Py_CLEAR(item);
+            PyErr_NoMemory();
+        }
+        if (item == NULL) {
+            return -1;
+        }
+        later->waiting[later->nwaiting++] = (struct pf_waiting){item, *row};
+    }
+    return 0;
+}
+
+int64_t pf_later_call(pf_later *later, pf_sink *sink, int64_t (*source_row)(const void *ctx, int64_t row), const void *ctx)
+{
+    int64_t failed = -1;
+    for (int64_t i = 0; i < later->nwaiting; i++) {
+        struct pf_waiting *next = &later->waiting[i];
+        if (failed < 0) {
+            sink->row = source_row(ctx, next->row);
+            if (sink->type->object(sink, next->item) < 0) {
+                failed = sink->row;
+                PyErr_Fetch(&later->error, &later->value, &later->traceback);
+            }
+        }
+        Py_DECREF(next->item);
+    }
+    later->nwaiting = 0;
+    return failed;
+}
+
+bool pf_later_raise(pf_later *later)
+{
+    if (later->error == NULL) {
+        return false;
+    }
+    PyErr_Restore(later->error, later->value, later->traceback);
+    later->error = later->value = later->traceback = NULL;
+    return true;
+}
+
+void pf_later_clear(pf_later *later)
+{
+    pf_later_unpin(later);
+    for (int64_t i = 0; i < later->nwaiting; i++) {
+        Py_DECREF(later->waiting[i].item);
+    }
+    pf_mem_free(later->pins);
+    pf_mem_free(later->waiting);
+    Py_XDECREF(later->error);
+    Py_XDECREF(later->value);
+    Py_XDECREF(later->traceback);
+    memset(later, 0, sizeof *later);
+}
