@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes docs/ops.md and docs/reasons.md from the tables they describe: core/ir/ops.def and ext/reasons.def.
+"""Writes docs/ops.md, docs/rules.md and docs/reasons.md from the tables they describe: core/ir/ops.def,
+core/rewrite/rules.def and ext/reasons.def.
 
     tools/gen_docs.py            write them
     tools/gen_docs.py --check    exit 1 when one of them is out of date
@@ -23,6 +24,7 @@ HEAD = "<!-- Written by tools/gen_docs.py from {source}. Edit that file, then ru
 class Entry(NamedTuple):
     """One line of a table: the macro's arguments (str literals joined and unquoted) and the comment behind it."""
 
+    macro: str
     cells: list[str]
     note: str
 
@@ -46,11 +48,11 @@ def cells_of(body: str) -> list[str]:
     return out
 
 
-def entries(path: Path, macro: str) -> Iterator[str | Entry]:
+def entries(path: Path, *macros: str) -> Iterator[str | Entry]:
     """Headings and entries, in order; a heading is a SECTION("...") or a comment on lines of its own, but the first."""
     text = path.read_text(encoding="utf-8")
     found = [
-        m for m in TOKEN.finditer(text) if m.group("comment") is not None or m.group("macro") in (macro, "SECTION")
+        m for m in TOKEN.finditer(text) if m.group("comment") is not None or m.group("macro") in (*macros, "SECTION")
     ]
     skip = -1
     for i, match in enumerate(found[1:], start=1):
@@ -66,7 +68,7 @@ def entries(path: Path, macro: str) -> Iterator[str | Entry]:
         behind = found[i + 1] if i + 1 < len(found) else None
         if behind and behind.group("macro") is None and "\n" not in text[match.end() : behind.start()]:
             note, skip = " ".join(behind.group("comment").split()), i + 1
-        yield Entry(cells_of(match.group("body")), note)
+        yield Entry(match.group("macro"), cells_of(match.group("body")), note)
 
 
 def cell(text: str) -> str:
@@ -135,8 +137,42 @@ def reasons_page(source: Path) -> str:
     return "".join(out)
 
 
+RULES_INTRO = """# The rewrite rules
+
+What the engine may change about a row program before it runs it, from the one table `core/rewrite/rules.def`. Every rule keeps
+each row's outcome, bit for bit: the same values, or CPython. In patterns x, y, z are any values, v one that is no constant, and
+A, B are constants. Any of them can be switched off by its name
+(`pf.config.disable`, `PUREFOLD_DISABLE`), and `pf.explain` names those that fired. Beside these, `range_stride` makes
+a test for a remainder of a range's items a longer stride of the range; it changes what is gathered, not the program.
+
+## Passes over the whole program
+
+| rule | law |
+|---|---|
+"""
+RULES_HEAD = "\n| rule | operands | before | after | law |\n|---|---|---|---|---|\n"
+KIND_NAMES = {"PF_K_I64": "int", "PF_K_F64": "float", "PF_K_BOOL": "bool", "PF_K_STR": "str", "PF_K_ALL": "any"}
+
+
+def rules_page(source: Path) -> str:
+    out = [HEAD.format(source="core/rewrite/rules.def"), RULES_INTRO]
+    for entry in entries(source, "PASS", "RULE"):
+        if isinstance(entry, str):
+            title, _, rest = entry.rstrip(".").partition(": " if ":" in entry else ". ")
+            out.append(f"\n## {title}\n" + (f"\n{rest[0].upper()}{rest[1:]}.\n" if rest else "") + RULES_HEAD)
+        elif entry.macro == "PASS":
+            name, law = entry.cells
+            out.append(f"| `{name}` | {cell(law)} |\n")
+        else:
+            name, _, kinds, before, after, law = entry.cells
+            of = ", ".join(KIND_NAMES[kind.strip()] for kind in kinds.split("|"))
+            out.append(f"| `{name}` | {of} | `{before}` | `{after}` | {cell(law)} |\n")
+    return "".join(out)
+
+
 PAGES = (
     ("core/ir/ops.def", "docs/ops.md", ops_page),
+    ("core/rewrite/rules.def", "docs/rules.md", rules_page),
     ("ext/reasons.def", "docs/reasons.md", reasons_page),
 )
 
