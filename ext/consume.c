@@ -131,16 +131,17 @@ static PyObject *consume_first(pf_consumer consumer, PyObject *iterable, int wan
     return status < 0 ? NULL : PyBool_FromLong(found == (wanted == 1));
 }
 
-static PyObject *consume_any(PyObject *module, PyObject *iterable)
+/* Wrong calls go to the builtin as they came: its words are its own. */
+static PyObject *consume_any(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
-    return consume_first(PF_CONSUME_ANY, iterable, 1);
+    return nargs == 1 && kwnames == NULL ? consume_first(PF_CONSUME_ANY, args[0], 1) : plain(PF_CONSUME_ANY, args, (size_t)nargs, kwnames);
 }
 
-static PyObject *consume_all(PyObject *module, PyObject *iterable)
+static PyObject *consume_all(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
-    return consume_first(PF_CONSUME_ALL, iterable, 0);
+    return nargs == 1 && kwnames == NULL ? consume_first(PF_CONSUME_ALL, args[0], 0) : plain(PF_CONSUME_ALL, args, (size_t)nargs, kwnames);
 }
 
 /* One item of a plain iterator is CPython's; only a generator expression or a filter may have to look far for it. */
@@ -149,11 +150,11 @@ static bool may_look_far(PyObject *iterator)
     return PyGen_CheckExact(iterator) || Py_TYPE(iterator) == &PyFilter_Type;
 }
 
-static PyObject *consume_next(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+static PyObject *consume_next(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
-    if (nargs < 1 || nargs > 2 || !may_look_far(args[0]) || few(args[0])) {
-        return plain(PF_CONSUME_NEXT, args, (size_t)nargs, NULL);
+    if (nargs < 1 || nargs > 2 || kwnames != NULL || !may_look_far(args[0]) || few(args[0])) {
+        return plain(PF_CONSUME_NEXT, args, (size_t)nargs, kwnames);
     }
     pf_first_sink sink;
     pf_first_init(&sink, -1);
@@ -198,11 +199,11 @@ PyObject *pf_consume_tuple(PyObject *iterable) { return consume_items(PF_CONSUME
 
 /* ---- reduce ---- */
 
-static PyObject *consume_reduce(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+static PyObject *consume_reduce(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
-    if (nargs < 2 || nargs > 3 || few(args[1])) {
-        return plain(PF_CONSUME_REDUCE, args, (size_t)nargs, NULL);
+    if (nargs < 2 || nargs > 3 || kwnames != NULL || few(args[1])) {
+        return plain(PF_CONSUME_REDUCE, args, (size_t)nargs, kwnames);
     }
     pf_reduce_sink sink;
     pf_reduce_init(&sink, args[0], nargs == 3 ? args[2] : NULL);
@@ -285,19 +286,19 @@ static PyMethodDef methods[] = {
      "default keyword-only argument specifies an object to return if\n"
      "the provided iterable is empty.\n"
      "With two or more arguments, return the largest argument."},
-    {"any", consume_any, METH_O,
+    {"any", (PyCFunction)(void (*)(void))consume_any, METH_FASTCALL | METH_KEYWORDS,
      "any($module, iterable, /)\n--\n\n"
      "Return True if bool(x) is True for any x in the iterable.\n\n"
      "If the iterable is empty, return False."},
-    {"all", consume_all, METH_O,
+    {"all", (PyCFunction)(void (*)(void))consume_all, METH_FASTCALL | METH_KEYWORDS,
      "all($module, iterable, /)\n--\n\n"
      "Return True if bool(x) is True for all values x in the iterable.\n\n"
      "If the iterable is empty, return True."},
-    {"next", (PyCFunction)(void (*)(void))consume_next, METH_FASTCALL,
+    {"next", (PyCFunction)(void (*)(void))consume_next, METH_FASTCALL | METH_KEYWORDS,
      "next(iterator[, default])\n\n"
      "Return the next item from the iterator. If default is given and the iterator\n"
      "is exhausted, it is returned instead of raising StopIteration."},
-    {"reduce", (PyCFunction)(void (*)(void))consume_reduce, METH_FASTCALL,
+    {"reduce", (PyCFunction)(void (*)(void))consume_reduce, METH_FASTCALL | METH_KEYWORDS,
      "reduce(function, iterable[, initial], /) -> value\n\n"
      "Apply a function of two arguments cumulatively to the items of an iterable, from left to right."},
     {"fold", (PyCFunction)(void (*)(void))consume_fold, METH_VARARGS | METH_KEYWORDS,

@@ -4,6 +4,8 @@
  * The end has two stages in CPython. An iterator that gave its last item still points at its container: a list that
  * grows later gives it more items. Only a pull that finds nothing latches it (drops the container). So seeking to `length`
  * sets the first stage and never the second: that one comes from a real pull, made by whoever pulls next. */
+#include <string.h>
+
 #include "introspect_layout.h"
 #include "reasons.h"
 
@@ -79,7 +81,7 @@ static int check_view(PyObject *view, char *letter) {
         return PF_REASON_STEP_STATE;
     }
     *letter = native_letter(buffer->format);
-    return *letter == '\0' || buffer->suboffsets != NULL ? PF_REASON_UNKNOWN_SOURCE : 0;
+    return *letter == '\0' || strchr("bBhHiIlLqQnNPfd?", *letter) == NULL || buffer->suboffsets != NULL ? PF_REASON_UNKNOWN_SOURCE : 0;
 }
 
 static int read_memory(pf_leaf *out) {

@@ -219,8 +219,9 @@ static PyType_Slot metaclass_slots[] = {
     {0, NULL},
 };
 
+/* Messages of CPython name a wrong object's type: for `raise list` that has to be "type". */
 static PyType_Spec metaclass_spec = {
-    .name = "purefold._engine.dropin",
+    .name = "builtins.type",
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = metaclass_slots,
 };
