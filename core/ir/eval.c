@@ -348,6 +348,8 @@ static int libm_f64(pf_op op, double a, double *r)
         CALL(sinh)
         CALL(cosh)
         CALL(tanh)
+        CALL(cbrt)
+        CALL(exp2)
 #undef CALL
     case PF_OP_degrees:
         return if_finite(a * (180.0 / 3.14159265358979323846), r);
