@@ -272,6 +272,34 @@ static int read_node(reader *r, PyObject *object) {
     return meet(r, object) < 0 ? -1 : read_step(r, object, id);
 }
 
+/* Whoever frees this object runs code that can be seen. */
+static bool is_watched(PyObject *item, PyTypeObject *type) {
+    return type->tp_finalize != NULL || type->tp_del != NULL ||
+           (type->tp_weaklistoffset != 0 && *(PyObject **)((char *)item + type->tp_weaklistoffset) != NULL);
+}
+
+/* CPython frees a list that only its iterator holds when the iterator ends, while the generator still has its last item;
+ * we free it after the call. That can be seen where items have finalizers or weak references. */
+static bool frees_watched(const pf_leaf *leaf) {
+    PyObject *container = leaf->container;
+    if (container == NULL || Py_REFCNT(container) > 1 || (!PyList_Check(container) && !PyTuple_Check(container))) {
+        return false;
+    }
+    PyTypeObject *quiet = NULL; /* a type that cannot be watched in any way */
+    PyObject **items = PySequence_Fast_ITEMS(container);
+    for (Py_ssize_t i = 0; i < Py_SIZE(container); i++) {
+        PyTypeObject *type = items[i] != NULL ? Py_TYPE(items[i]) : quiet;
+        if (type == quiet) {
+            continue;
+        }
+        if (is_watched(items[i], type)) {
+            return true;
+        }
+        quiet = type->tp_weaklistoffset == 0 ? type : quiet;
+    }
+    return false;
+}
+
 int pf_chain_read(PyObject *iterator, pf_chain *out) {
     reader r;
     r.out = out;
@@ -284,5 +312,14 @@ int pf_chain_read(PyObject *iterator, pf_chain *out) {
         out->where = iterator;
         return 0;
     }
-    return read_node(&r, iterator) == 0;
+    if (read_node(&r, iterator) != 0) {
+        return 0;
+    }
+    for (int i = 0; i < out->nleaves; i++) {
+        if (frees_watched(&out->leaves[i])) {
+            refuse(&r, PF_REASON_SOLE_OWNER, out->leaves[i].container);
+            return 0;
+        }
+    }
+    return 1;
 }

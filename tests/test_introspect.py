@@ -3,6 +3,7 @@
 import gc
 import itertools
 import sys
+import weakref
 from array import array
 from collections import namedtuple
 
@@ -248,7 +249,7 @@ UNKNOWN = [
     (lambda: reversed("abc"), "unknown-source"),
     (lambda: itertools.count(), "unknown-step"),
     (lambda: itertools.accumulate(XS), "unknown-step"),
-    (lambda: iter(memoryview(array("h", XS)).cast("B").cast("c")), None),
+    (lambda: iter(memoryview(array("h", XS)).cast("B").cast("c")), "unknown-source"),
     (lambda: type("M", (map,), {})(abs, XS), "unknown-source"),
     (lambda: type("Z", (zip,), {})(XS), "unknown-source"),
     (lambda: map(abs, type("F", (filter,), {})(None, XS)), "unknown-source"),
@@ -302,6 +303,31 @@ def test_too_large():
 def test_not_an_iterator():
     assert read(5) == "unknown-source"
     assert read(XS) == "unknown-source"
+
+
+class Final:
+    def __del__(self):
+        pass
+
+
+class Plain:
+    pass
+
+
+def test_sources_that_die_with_the_chain():
+    watched = Plain()
+    ref = weakref.ref(watched)
+    kept = [Final()]
+    refused = [
+        lambda: iter([1, Final()]),
+        lambda: (x for x in (Plain(), Final())),
+        lambda: itertools.chain([1], [Final()]),
+        lambda: iter([Plain(), watched]),
+    ]
+    assert [read(make()) for make in refused] == ["sole-owner"] * 4  # a test's own assert would hold a literal written in it
+    fine = [lambda: iter([1, 2.0, "a", (1,), None, Plain(), Point(1, 2)]), lambda: iter(kept)]
+    assert [kinds(read(make())) for make in fine] == ["list"] * 2
+    assert ref() is watched
 
 
 AUDIT = """
