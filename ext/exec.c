@@ -37,11 +37,7 @@ typedef struct pf_exec {
 } pf_exec;
 
 pf_totals pf_stats_now;
-static _Thread_local pf_report last_report;
-static _Thread_local bool has_report;
 static pf_exec *spares; /* guarded by the GIL */
-
-const pf_report *pf_last_report(void) { return has_report ? &last_report : NULL; }
 
 /* ---- who is watching ---- */
 
@@ -505,16 +501,6 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     return status;
 }
 
-static void start_report(pf_consumer consumer)
-{
-    pf_pyplan *old = last_report.plan;
-    memset(&last_report, 0, offsetof(pf_report, plan));
-    last_report.plan = NULL;
-    last_report.consumer = consumer;
-    has_report = true;
-    pf_pyplan_release(old);
-}
-
 /* Items of anything, one after the other, numbered from 0. */
 static int pull_numbered(PyObject *iterator, pf_sink *sink)
 {
@@ -578,8 +564,7 @@ int pf_exec_run(const pf_call *call)
 {
     pf_settings settings;
     pf_settings_now(&settings);
-    start_report(call->consumer);
-    pf_report *report = &last_report;
+    pf_report own = {.consumer = call->consumer}, *report = &own;
     int status = 0;
     if (settings.off || settings.tier == PF_TIER_CPYTHON) {
         refuse(&report->refusal, PF_REASON_DISABLED);
@@ -587,7 +572,6 @@ int pf_exec_run(const pf_call *call)
         PyObject *iterator = pf_iterator_of(call->iterable);
         pf_exec *ex = iterator != NULL ? new_exec() : NULL;
         if (ex != NULL) {
-            pf_report own = *report; /* nested calls write last_report: keep this one's apart until the end */
             ex->plan = NULL;
             ex->run = NULL;
             ex->feed = NULL;
@@ -596,12 +580,9 @@ int pf_exec_run(const pf_call *call)
             ex->strided = false;
             ex->redo = ex->by_row = -1;
             ex->gave_up = false;
-            ex->report = &own;
+            ex->report = report;
             status = try_native(ex, call, &settings, iterator);
             free_exec(ex);
-            pf_pyplan *nested = last_report.plan;
-            *report = own;
-            pf_pyplan_release(nested);
         } else if (PyErr_Occurred()) {
             status = -1;
         } else {
@@ -619,5 +600,6 @@ int pf_exec_run(const pf_call *call)
             log_once(&report->refusal);
         }
     }
+    pf_keep_report(report);
     return status;
 }

@@ -46,6 +46,7 @@ typedef struct pf_report {
 } pf_report;
 
 const pf_report *pf_last_report(void); /* NULL: no call yet on this thread */
+void pf_keep_report(const pf_report *report); /* makes it the thread's last; takes the plan over; may run code */
 
 typedef struct pf_totals {
     int64_t calls, calls_native, calls_fallback, rows_native, rows_replayed, rows_fallback;

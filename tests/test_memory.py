@@ -1,0 +1,276 @@
+"""Memory that runs out, at every single allocation, and memory that must outlive the call that made it.
+
+Allocations are made to fail one after the other, in the engine (`_mem_fail_after`) and in CPython as the binding uses it
+(`_testcapi.set_nomemory`). Whatever fails: the answer is the right one or MemoryError, nothing is lost, and the next call
+works. The rest is about objects that results name while other code may let them go.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import threading
+from array import array
+
+import pytest
+from differential.check import needs_engine
+
+import purefold as pf
+
+pytestmark = needs_engine
+testcapi = pytest.importorskip("_testcapi")
+
+N = 300
+INTS = list(range(N))
+ODD = [2**70 if i % 40 == 5 else i for i in range(N)]  # rows that go through CPython
+ROWS = [(i, float(i), f"name {i}") for i in range(N)]
+WORDS = [f"word {i % 7}" for i in range(N)]
+FLOATS = array("d", range(N))
+
+
+def tangled(a, b):
+    return (a * 31 + b) & 0xFFFF
+
+
+# name: what to call, on builtins or on purefold
+CALLS = {
+    "sum of a range": lambda p: p.sum(x * 3 for x in range(N) if x % 2),
+    "sum of failing rows": lambda p: p.sum(x * 3 for x in ODD),
+    "sum of floats": lambda p: p.sum(x * 0.5 for x in FLOATS),
+    "sum of a map": lambda p: p.sum(map(lambda x: x & 7, filter(lambda x: x > 3, INTS))),
+    "sum of a nested for": lambda p: p.sum(x * y for x in range(20) for y in range(x)),
+    "sum of a field": lambda p: p.sum(row[1] for row in ROWS if row[0] > 7),
+    "min": lambda p: p.min(x ^ 21 for x in INTS),
+    "max by key": lambda p: p.max(ROWS, key=lambda row: row[0] % 11),
+    "list of numbers": lambda p: p.list(x * 2 for x in INTS),
+    "list of new tuples": lambda p: p.list((x, x + 1) for x in ODD),
+    "list of rows": lambda p: p.list(row for row in ROWS if row[0] % 3),
+    "tuple of words": lambda p: p.tuple(word for word in WORDS if word != "word 3"),
+    "next": lambda p: p.next(x for x in INTS if x > 250),
+    "any": lambda p: p.any(x == 299 for x in INTS),
+    "zip and enumerate": lambda p: p.list(a + b + i for i, (a, b) in enumerate(zip(INTS, range(N)))),
+    "reduce": lambda p: p.reduce(tangled, (x + 1 for x in INTS)),
+    "reduce to a sum": lambda p: p.reduce(lambda a, b: a + b, (x + 1 for x in INTS)),
+}
+FOLD = "fold"
+CALLS[FOLD] = lambda p: pf.fold(tangled, (x + 1 for x in INTS), 0)
+
+
+class Plain:
+    sum, min, max, list, tuple, next, any = sum, min, max, list, tuple, next, any
+    reduce = staticmethod(__import__("functools").reduce)
+
+
+def expected(name):
+    return CALLS[name](Plain)
+
+
+@pytest.fixture(autouse=True)
+def eager():
+    with pf.config(threads=2, min_rows=1):
+        yield
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["planning", "planned"])
+@pytest.mark.parametrize("name", CALLS)
+def test_every_allocation_of_the_engine_fails(name, fresh):
+    call, want = CALLS[name], expected(name)
+    for _ in range(3):
+        assert call(pf) == want
+    pf._engine._forget_plans()
+    call(pf)
+    gc.collect()
+    level = pf._engine._mem_live()
+    tried = 0
+    for n in range(4000):
+        if fresh:
+            pf._engine._forget_plans()
+        pf._engine._mem_fail_after(n)
+        try:
+            outcome = call(pf)
+        except MemoryError:
+            outcome = want
+        reached = pf._engine._mem_fail_after(-1) < 0
+        assert outcome == want
+        tried += 1
+        if not reached:
+            break
+    assert tried > 1 or not fresh
+    for _ in range(20):  # buffers that had to be given up come back
+        assert call(pf) == want
+    assert pf._engine._mem_live() <= level + 64
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # generators dropped without memory
+@pytest.mark.parametrize("for_good", [False, True], ids=["once", "from there on"])
+@pytest.mark.parametrize("fresh", [True, False], ids=["planning", "planned"])
+@pytest.mark.parametrize("name", CALLS)
+def test_every_allocation_of_the_binding_fails(name, fresh, for_good):
+    call, want = CALLS[name], expected(name)
+    for _ in range(3):
+        assert call(pf) == want
+    failed = n = good = 0
+    while good < 30 and n < 1500:
+        if fresh:
+            pf._engine._forget_plans()
+        n += 1
+        testcapi.set_nomemory(n, 0 if for_good else n + 1)
+        try:
+            outcome = call(pf)
+        except MemoryError:
+            outcome = None
+        finally:
+            testcapi.remove_mem_hooks()
+        good = 0 if outcome is None else good + 1  # a failure may be answered by doing without
+        failed += outcome is None
+        assert outcome is None or outcome == want
+    assert failed
+    assert call(pf) == want
+
+
+def test_a_failed_call_leaves_no_references_behind():
+    class Marker:
+        pass
+
+    marker = Marker()
+    rows = [(i, marker) for i in range(N)]
+    call = lambda: pf.list((m, i) for i, m in rows if i != 7)  # noqa: E731
+    call()
+    gc.collect()
+    before = sys.getrefcount(marker)
+    for n in range(1, 700):
+        testcapi.set_nomemory(n, n + 1)
+        try:
+            call()
+        except MemoryError:
+            pass
+        finally:
+            testcapi.remove_mem_hooks()
+    gc.collect()
+    assert sys.getrefcount(marker) == before
+
+
+# ---- what results name while other code runs ----
+
+
+class Collecting:
+    """Runs `action` in the middle of a replayed row: there is a collection at every allocation, and it calls back."""
+
+    def __init__(self, action, at=12):
+        self.action, self.count = action, at
+
+    def callback(self, phase, info):
+        self.count -= phase == "start"
+        if self.count == 0:
+            self.action()
+
+    def __enter__(self):
+        self.threshold = gc.get_threshold()
+        gc.callbacks.append(self.callback)
+        gc.set_threshold(1)
+
+    def __exit__(self, *_):
+        gc.set_threshold(*self.threshold)
+        gc.callbacks.remove(self.callback)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda xs: pf.list((x, 1) for x in xs if x != "q"),
+        lambda xs: pf.tuple((x, x) for x in xs if x != "q"),
+        lambda xs: pf.list(y for x in xs for y in (x, [x]) if y != "q"),
+        lambda xs: pf.reduce(lambda a, b: b, ((x, 1) for x in xs if x != "q")),
+        lambda xs: pf.min(((x, len(x)) for x in xs if x != 2**70), key=lambda pair: pair[1]),
+    ],
+)
+def test_objects_of_rows_computed_ahead_outlive_their_list(call):
+    def make(tag):
+        return [f"{tag} {i} {i * i}" if i % 50 else 2**70 for i in range(2000)]
+
+    for round_ in range(6):
+        xs = make(round_)
+        with Collecting(lambda xs=xs, round_=round_: xs.__setitem__(slice(None), make(round_ + 100)), at=5 + 7 * round_):
+            result = call(xs)
+        hash(repr(result))
+
+
+def test_functions_that_reduce_calls_may_let_the_list_change():
+    """The function runs Python code, so a collection, a signal or another thread may come in between any two calls."""
+
+    def slow(a, b):
+        return [a[0] + len(b)]
+
+    for consume in (lambda xs: pf.reduce(slow, xs, [0]), lambda xs: pf.fold(slow, xs, [0], lambda a, b: [a[0] + b[0]])):
+        for at in (3, 40, 400):
+            xs = [f"{i} {at}" for i in range(3000)]
+            with Collecting(lambda xs=xs: xs.__setitem__(slice(None), [f"new {i}" for i in range(3000)]), at=at):
+                assert consume(x for x in xs if x != "q")[0] > 0
+            xs = [f"{i} {at}" for i in range(3000)]
+            with Collecting(xs.clear, at=at):
+                consume(x for x in xs if x != "q")
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_exceptions_of_handlers_inside_of_reduces_function_arrive():
+    """They come once: calling the function again for the same row would lose them."""
+
+    def handler(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for consume in (lambda xs: pf.reduce(tangled, xs), lambda xs: pf.fold(tangled, xs, 0)):
+            for _ in range(5):
+                it = iter(range(10**12))
+                signal.setitimer(signal.ITIMER_REAL, 0.03)
+                with pytest.raises(Interrupted):
+                    consume(x + 1 for x in it)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                assert 0 < next(it) < 10**10
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_reduces_function_is_called_once_for_each_row():
+    calls = []
+
+    def f(a, b):
+        return a * 31 % 7 + 10 // (b - 2000)
+
+    it = iter(range(5000))
+    with pytest.raises(ZeroDivisionError) as caught:
+        pf.reduce(f, (x for x in it))
+    assert [entry.name for entry in caught.traceback][-1] == "f" and next(it) == 2001 and not calls
+
+
+# ---- many threads ----
+
+
+def test_reports_of_threads_that_end_take_their_plans_along():
+    """Each thread remembers its last call, plan included, for as long as it lives and no longer."""
+
+    def work(code):
+        space = {"pf": pf}
+        exec(code, space)
+        with pf.config(threads=2, min_rows=1):
+            space["go"]()
+
+    def threads(start, n):
+        for i in range(start, start + n):
+            thread = threading.Thread(target=work, args=(f"def go(): return pf.sum(x * {i} for x in range(100))",))
+            thread.start()
+            thread.join()
+        pf._engine._forget_plans()
+        gc.collect()
+        return pf._engine._mem_live()
+
+    threads(0, 20)
+    before = threads(100, 10)
+    assert threads(1000, 60) - before < 60
