@@ -5,6 +5,7 @@
 
 #include "../core/base/cpu.h"
 #include "../core/prim/cpus.h"
+#include "analyze.h"
 #include "config.h"
 #include "exec.h"
 #include "gather.h"
@@ -224,6 +225,12 @@ static bool add_counts(PyObject *dict, const pf_report *report)
            put(dict, "workers", PyLong_FromLongLong(report->workers));
 }
 
+static bool add_analysis(PyObject *dict, pf_pyplan *plan, const pf_chain *chain, const pf_scalar *params)
+{
+    pf_report report = {.plan = plan};
+    return pf_analyze(plan, chain, params, &report) == 0 && add_counts(dict, &report);
+}
+
 /* ---- _explain, _last ---- */
 
 static int consumer_of(const char *name)
@@ -237,7 +244,7 @@ static int consumer_of(const char *name)
     return -1;
 }
 
-static bool explain_chain(PyObject *dict, PyObject *iterator, int consumer, pf_refusal *refusal)
+static bool explain_chain(PyObject *dict, PyObject *iterator, int consumer, bool analyze, pf_refusal *refusal)
 {
     static pf_chain chain; /* large; the GIL guards it, and nothing below gives it up */
     static pf_scalar params[PF_MAX_PARAMS];
@@ -253,6 +260,7 @@ static bool explain_chain(PyObject *dict, PyObject *iterator, int consumer, pf_r
     bool ok = plan != NULL || !PyErr_Occurred();
     ok = ok && put(dict, "source", source_list(&chain, plan)) && put(dict, "steps", step_list(&chain, plan != NULL)) &&
          add_plan(dict, plan);
+    ok = ok && (!analyze || plan == NULL || add_analysis(dict, plan, &chain, params));
     pf_pyplan_release(plan);
     return ok;
 }
@@ -285,7 +293,7 @@ static PyObject *explain(PyObject *module, PyObject *args)
     PyObject *iterator = pf_iterator_of(chain);
     bool ok = true;
     if (iterator != NULL) {
-        ok = explain_chain(dict, iterator, consumer, &refusal);
+        ok = explain_chain(dict, iterator, consumer, analyze, &refusal);
         Py_DECREF(iterator);
     } else {
         refusal.reason = pf_unread_reason(chain);

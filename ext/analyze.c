@@ -1,0 +1,142 @@
+/* A plan run for its figures alone (analyze.h): the run that a consumer would make, without the feeder and the sink. */
+#include "analyze.h"
+
+#include "../core/prim/cpus.h"
+#include "config.h"
+#include "gather.h"
+
+static const int64_t WINDOW_NS = 5000000;
+
+typedef struct analysis {
+    const pf_pyplan *plan;
+    pf_gather gather;
+    int64_t rows;
+} analysis;
+
+static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory)
+{
+    return pf_gather_rows(&((analysis *)ctx)->gather, row0, n, columns, kind_memory);
+}
+
+static pf_status expand(void *ctx, int stage, pf_scalar item, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
+                        uint8_t *const *kind_memory, int32_t *got)
+{
+    const pf_fn *fn = ((analysis *)ctx)->plan->core.stages[stage + 1].fn;
+    return pf_gather_inner(fn, (PyObject *)(uintptr_t)item.u.handle, offset, want, lane, columns, kind_memory, got);
+}
+
+static pf_status absorb(void *ctx, const pf_piece *piece)
+{
+    (void)ctx;
+    (void)piece;
+    return PF_OK;
+}
+
+static void count_bail(pf_report *report, uint8_t op, uint16_t place)
+{
+    for (int i = 0; i < report->nbails; i++) {
+        if (report->bails[i].op == op && report->bails[i].place == place) {
+            report->bails[i].count++;
+            return;
+        }
+    }
+    if (report->nbails < (int)(sizeof report->bails / sizeof report->bails[0])) {
+        report->bails[report->nbails].op = op;
+        report->bails[report->nbails].place = place;
+        report->bails[report->nbails++].count = 1;
+    }
+}
+
+/* Ctrl-C, without running its handler here: it is put back for whoever runs Python code next. */
+static bool interrupted(void)
+{
+    if (!PyOS_InterruptOccurred()) {
+        return false;
+    }
+    PyErr_SetInterrupt();
+    return true;
+}
+
+static void run_to_the_end(pf_run *run, analysis *a, pf_report *report)
+{
+    pf_event_info info;
+    for (;;) {
+        switch (pf_run_advance(run, &info)) {
+        case PF_EVENT_FAILED:
+            report->rows_replayed++;
+            count_bail(report, info.op, info.place);
+            if (info.barrier) {
+                report->rows_fallback = a->rows - info.row - 1;
+                return;
+            }
+            break;
+        case PF_EVENT_TICK:
+            if (!interrupted()) {
+                break;
+            }
+            report->rows_fallback = a->rows - pf_run_frontier(run);
+            return;
+        case PF_EVENT_ERROR:
+            report->rows_fallback = a->rows - pf_run_frontier(run);
+            return;
+        case PF_EVENT_STOP:
+        case PF_EVENT_END:
+            return;
+        }
+    }
+}
+
+static pf_run *new_run(analysis *a, const pf_scalar *params)
+{
+    const pf_pyplan *plan = a->plan;
+    pf_settings settings;
+    pf_settings_now(&settings);
+    pf_hooks hooks = {.ctx = a, .gather = gather, .expand = expand, .absorb = absorb};
+    pf_run_config config = {
+        .threads = plan->caller_only ? 1 : settings.threads > 0 ? settings.threads : pf_cpus_usable(),
+        .min_rows = settings.min_rows,
+        .window_ns = WINDOW_NS,
+        .rows = a->rows,
+        .params = params,
+        .strings = (const uint64_t *)(const void *)plan->strings,
+        .str_view = pf_unicode_view,
+        .want_rows = plan->wants_rows,
+        .fsum_flavour = PY_VERSION_HEX >= 0x030c0000 ? PF_FSUM_NEUMAIER : PF_FSUM_PLAIN,
+        .fsum_guess = PF_FSUM_NO_GUESS,
+    };
+    pf_run *run;
+    return pf_run_new(&plan->core, &config, &hooks, &run) == PF_OK ? run : NULL;
+}
+
+int pf_analyze(const pf_pyplan *plan, const pf_chain *chain, const pf_scalar *params, pf_report *report)
+{
+    analysis *a = PyMem_Calloc(1, sizeof *a); /* workers read it */
+    if (a == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    a->plan = plan;
+    pf_gather_init(&a->gather, plan, chain, &a->rows);
+    report->rows = a->rows;
+    int status = 0;
+    if (!pf_gather_open(&a->gather)) {
+        report->rows_fallback = a->rows;
+        goto out;
+    }
+    pf_run *run = new_run(a, params);
+    if (run == NULL) {
+        PyErr_NoMemory();
+        status = -1;
+        goto out;
+    }
+    run_to_the_end(run, a, report);
+    pf_run_stats stats;
+    pf_run_get_stats(run, &stats);
+    report->rows_native = stats.rows_native;
+    report->compute_ns = stats.compute_ns;
+    report->workers = stats.workers_used;
+    pf_run_free(run);
+out:
+    PyMem_Free(a);
+    return status;
+}
