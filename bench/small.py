@@ -8,6 +8,7 @@ The plain side calls the builtin under another name, since newer CPythons inline
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,7 +50,7 @@ def in_a_call(consumer: Callable, data: list) -> Callable[[], Any]:
 
 def excess(plain: Callable, fast: Callable, loops: int, rounds: int) -> tuple[float, float]:
     """Seconds per call that the second takes over the first, and what the first takes."""
-    slow, quick = duel(plain, fast, loops, max(rounds, 3) * 2 + 1)
+    slow, quick = duel(plain, fast, max(1, loops // 16), max(rounds, 3) * 6 + 1)
     return quick - slow, slow
 
 
@@ -153,7 +154,7 @@ def break_even(setting: Any, report: Report) -> None:
     for n in sizes:
         for name, ask in break_even_cases(setting, n):
             loops = max(1, (100_000 if setting.scale == 1 else 10_000) // (n + 20))
-            plain, fast = duel(lambda: ask(setting.plain), lambda: ask(pf), loops, setting.rounds)
+            plain, fast = duel(lambda: ask(setting.plain), lambda: ask(pf), loops, setting.rounds, time.perf_counter)
             ratios.setdefault(name, {})[n] = plain / fast
     rows = []
     for name, by_size in ratios.items():
