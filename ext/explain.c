@@ -246,8 +246,8 @@ static int consumer_of(const char *name)
 
 static bool explain_chain(PyObject *dict, PyObject *iterator, int consumer, bool analyze, pf_refusal *refusal)
 {
-    static pf_chain chain; /* large; the GIL guards it, and nothing below gives it up */
-    static pf_scalar params[PF_MAX_PARAMS];
+    pf_chain chain;
+    pf_scalar params[PF_MAX_PARAMS];
     int read = pf_chain_read(iterator, &chain);
     if (read <= 0) {
         refusal->reason = chain.reason;

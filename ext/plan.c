@@ -197,6 +197,7 @@ static pf_pyplan *look_up(const pf_request *request, uint64_t key, const pf_rule
         }
         *last = e;
         ++*variants;
+        memset(params, 0, sizeof *params * (size_t)e->plan->watches.nparams); /* another plan may have left some */
         if (pf_watches_hold(&e->plan->watches, &roots, params) && looks_alike(e->plan, request->chain)) {
             if (e != newest) {
                 unlink_age(e);
@@ -246,6 +247,7 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
             return NULL;
         }
         remember(key, &settings.rules_off, plan);
+        memset(params, 0, sizeof(pf_scalar) * PF_MAX_PARAMS);
         pf_watch_roots roots = {request->chain, request->extra, request->nextra};
         if (plan->refusal.reason == 0 && !pf_watches_hold(&plan->watches, &roots, params)) {
             refusal->reason = PF_REASON_REBOUND;
