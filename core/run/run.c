@@ -32,6 +32,7 @@ enum {
     MORSEL_NS = 50 * 1000, /* a claim costs nothing against it, and a window ends at most so late */
     WAKE_NS = 50 * 1000,   /* waking a worker costs 5 to 9 us */
     TRUST_NS = 5 * 1000,   /* a probe shorter than that says nothing about the cost of a row */
+    SMALL_RUN = 1024,      /* rows of a run that cannot last a window: no clock is read */
     SPIN = 200             /* some microseconds: less than a sleep and its wake-up */
 };
 
@@ -473,6 +474,9 @@ static void work(pf_run *run, window *w, bool ring_looked_empty)
 
 static bool is_over(const pf_run *run, window *w)
 {
+    if (run->rows <= SMALL_RUN && run->plan->nstages == 1 && !run->eager) {
+        return false;
+    }
     int64_t now = pf_clock_ns();
     if (!w->started) {
         w->started = true;

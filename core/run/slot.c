@@ -9,7 +9,10 @@
 
 #include "../base/mem.h"
 
-enum { KEEP_BYTES = 64 * 1024 }; /* a column of that size is kept for the next run */
+enum {
+    KEEP_BYTES = 64 * 1024,      /* a column of that size is kept for the next run */
+    MAX_VALUES = 4 * 1024 * 1024 /* one row of nested loops may yield without end; CPython sums it in constant memory */
+};
 
 static unsigned width_of(const pf_run *run, uint32_t output)
 {
@@ -115,6 +118,9 @@ static int64_t hint_of(const slot *s)
 
 static bool reserve_values(slot *s, const pf_run *run, int64_t wanted)
 {
+    if (wanted > MAX_VALUES) {
+        return false;
+    }
     for (uint32_t k = 0; k < run->noutputs; k++) {
         column *c = &s->columns[k];
         if (!reserve(&c->data, &c->capacity, width_of(run, k), wanted, hint_of(s)) ||

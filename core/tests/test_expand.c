@@ -310,7 +310,11 @@ static void fill(int64_t *x, int64_t *what, int64_t rows)
     }
 }
 
-enum { ROWS = 3000 };
+#ifdef PF_SANITIZED
+enum { ROWS = 1300, STEP = 5 }; /* the sanitizers are slow */
+#else
+enum { ROWS = 3000, STEP = 1 };
+#endif
 static int64_t xs[ROWS], whats[ROWS];
 
 static void no_trouble(void **state)
@@ -327,7 +331,7 @@ static void one_row_in_trouble(void **state)
 {
     (void)state;
     for (int kind = FAIL_0; kind < KINDS; kind++) {
-        for (int64_t at = 0; at < 1200; at += at < 10 ? 1 : 131) {
+        for (int64_t at = 0; at < 1200; at += at < 10 ? STEP : 131 * STEP) {
             fill(xs, whats, 1200);
             xs[at] = 6; /* so that all loops turn */
             whats[at] = kind;
@@ -339,7 +343,7 @@ static void one_row_in_trouble(void **state)
 static void many_rows_in_trouble(void **state)
 {
     (void)state;
-    for (int every = 1; every < 300; every = every * 3 + 1) {
+    for (int every = 1; every < 300; every = every * 3 * STEP + 1) {
         fill(xs, whats, ROWS);
         for (int64_t i = 0; i < ROWS; i += every) {
             whats[i] = (int64_t)((uint64_t)(i * 2654435761) >> 7) % (LONG + (i % 500 == 0));
@@ -374,15 +378,15 @@ static void items_of_the_binding(void **state)
 static void without_memory(void **state)
 {
     (void)state;
-    fill(xs, whats, 1500);
-    for (int64_t i = 0; i < 1500; i += 50) {
+    fill(xs, whats, 1200);
+    for (int64_t i = 0; i < 1200; i += 50) {
         whats[i] = FAIL_2;
     }
     for (int way = 0; way < 2; way++) {
         ask how = {.sink = PF_SINK_COLLECT, .threads = way ? 3 : 1, .min_rows = way, .window_ns = 5000000};
         int errors = 1;
-        for (int64_t nth = 0; errors > 0 && nth < 300; nth++) {
-            errors = drive(&how, xs, whats, 1500, nth);
+        for (int64_t nth = 0; errors > 0 && nth < 300; nth += STEP) {
+            errors = drive(&how, xs, whats, 1200, nth);
         }
         pf_run_quiesce();
     }
