@@ -473,6 +473,10 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     }
     pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
     report->rows = ex->rows;
+    int64_t last = pf_feed_must_last(&ex->chain); /* an islice ends behind it without another pull: the chain takes it */
+    if (last >= 0 && last < ex->rows) {
+        ex->rows = last;
+    }
     if (ex->rows < (settings->min_rows > 0 ? settings->min_rows : SMALL_ROWS)) {
         refuse(&report->refusal, PF_REASON_SMALL);
         return 0;
