@@ -265,42 +265,15 @@ static PyObject *consume_fold(PyObject *module, PyObject *args, PyObject *kwargs
 
 /* ---- the table ---- */
 
+/* Docstring and signature of a stand-in are its original's, which differ between versions: see pf_consume_add. */
 static PyMethodDef methods[] = {
-    {"sum", (PyCFunction)(void (*)(void))consume_sum, METH_FASTCALL | METH_KEYWORDS,
-     "sum($module, iterable, /, start=0)\n--\n\n"
-     "Return the sum of a 'start' value (default: 0) plus an iterable of numbers\n\n"
-     "When the iterable is empty, return the start value.\n"
-     "This function is intended specifically for use with numeric values and may\n"
-     "reject non-numeric types."},
-    {"min", (PyCFunction)(void (*)(void))consume_min, METH_FASTCALL | METH_KEYWORDS,
-     "min(iterable, *[, default=obj, key=func]) -> value\n"
-     "min(arg1, arg2, *args, *[, key=func]) -> value\n\n"
-     "With a single iterable argument, return its smallest item. The\n"
-     "default keyword-only argument specifies an object to return if\n"
-     "the provided iterable is empty.\n"
-     "With two or more arguments, return the smallest argument."},
-    {"max", (PyCFunction)(void (*)(void))consume_max, METH_FASTCALL | METH_KEYWORDS,
-     "max(iterable, *[, default=obj, key=func]) -> value\n"
-     "max(arg1, arg2, *args, *[, key=func]) -> value\n\n"
-     "With a single iterable argument, return its biggest item. The\n"
-     "default keyword-only argument specifies an object to return if\n"
-     "the provided iterable is empty.\n"
-     "With two or more arguments, return the largest argument."},
-    {"any", (PyCFunction)(void (*)(void))consume_any, METH_FASTCALL | METH_KEYWORDS,
-     "any($module, iterable, /)\n--\n\n"
-     "Return True if bool(x) is True for any x in the iterable.\n\n"
-     "If the iterable is empty, return False."},
-    {"all", (PyCFunction)(void (*)(void))consume_all, METH_FASTCALL | METH_KEYWORDS,
-     "all($module, iterable, /)\n--\n\n"
-     "Return True if bool(x) is True for all values x in the iterable.\n\n"
-     "If the iterable is empty, return True."},
-    {"next", (PyCFunction)(void (*)(void))consume_next, METH_FASTCALL | METH_KEYWORDS,
-     "next(iterator[, default])\n\n"
-     "Return the next item from the iterator. If default is given and the iterator\n"
-     "is exhausted, it is returned instead of raising StopIteration."},
-    {"reduce", (PyCFunction)(void (*)(void))consume_reduce, METH_FASTCALL | METH_KEYWORDS,
-     "reduce(function, iterable[, initial], /) -> value\n\n"
-     "Apply a function of two arguments cumulatively to the items of an iterable, from left to right."},
+    {"sum", (PyCFunction)(void (*)(void))consume_sum, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"min", (PyCFunction)(void (*)(void))consume_min, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"max", (PyCFunction)(void (*)(void))consume_max, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"any", (PyCFunction)(void (*)(void))consume_any, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"all", (PyCFunction)(void (*)(void))consume_all, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"next", (PyCFunction)(void (*)(void))consume_next, METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"reduce", (PyCFunction)(void (*)(void))consume_reduce, METH_FASTCALL | METH_KEYWORDS, NULL},
     {"fold", (PyCFunction)(void (*)(void))consume_fold, METH_VARARGS | METH_KEYWORDS,
      "fold($module, op, iterable, identity=<none>, combine=None)\n--\n\n"
      "Folds the iterable with op, which the caller declares associative: a parallel reduce.\n\n"
@@ -308,6 +281,15 @@ static PyMethodDef methods[] = {
      "their results from left to right with combine (default: op)."},
     {NULL, NULL, 0, NULL},
 };
+
+static void copy_doc(const char *name, PyObject *original)
+{
+    for (PyMethodDef *method = methods; method->ml_name != NULL; method++) {
+        if (strcmp(method->ml_name, name) == 0 && PyCFunction_Check(original)) {
+            method->ml_doc = ((PyCFunctionObject *)original)->m_ml->ml_doc;
+        }
+    }
+}
 
 int pf_consume_add(PyObject *module)
 {
@@ -321,6 +303,7 @@ int pf_consume_add(PyObject *module)
         if (builtin[i] == NULL) {
             return -1;
         }
+        copy_doc(names[i].name, builtin[i]);
     }
     if (empty_tuple == NULL && (empty_tuple = PyTuple_New(0)) == NULL) {
         return -1;
