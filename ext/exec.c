@@ -178,7 +178,8 @@ static bool still_holds(pf_exec *ex)
     pf_watch_roots roots = {&ex->chain, ex->request.extra, ex->request.nextra};
     memcpy(ex->again, ex->params, sizeof(pf_scalar) * (size_t)ex->plan->watches.nparams);
     return pf_watches_hold(&ex->plan->watches, &roots, ex->again) &&
-           memcmp(ex->again, ex->params, sizeof(pf_scalar) * (size_t)ex->plan->watches.nparams) == 0 && !pf_is_traced();
+           memcmp(ex->again, ex->params, sizeof(pf_scalar) * (size_t)ex->plan->watches.nparams) == 0 && !pf_is_traced() &&
+           PyThreadState_Get()->async_exc == NULL; /* which only CPython's own loop delivers */
 }
 
 static void count_bail(pf_report *report, const pf_event_info *info)
