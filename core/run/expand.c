@@ -13,11 +13,14 @@
  *   - When an output of row r reaches the slot, everything about the rows before r is known: their lanes have passed all
  *     stages, so they are complete, and if one failed or stopped anywhere, it is marked.
  *   - Only the last row with an output so far can still turn bad. Its outputs are appended behind a mark, and taken back if it
- *     does. A row fails whole. */
+ *     does. A row fails whole.
+ *
+ * All state is here and in the frames, none on the stack, so the work can pause after any vector and go on on another thread. */
 #include "run_internal.h"
 
 #include <string.h>
 
+#include "../base/clock.h"
 #include "../base/mem.h"
 
 typedef struct level {
@@ -32,6 +35,7 @@ typedef struct level {
 } level;
 
 struct expansion {
+    bool active;                 /* a vector is paused half-way */
     level levels[PF_MAX_STAGES]; /* levels[s] feeds stage s; [0] is unused */
     int32_t n;                   /* source rows of the vector */
     int32_t stop_at;             /* source row that stops; n: none */
@@ -48,6 +52,11 @@ pf_status expansion_new(expansion **out)
 {
     *out = pf_mem_calloc(1, sizeof(**out));
     return *out != NULL ? PF_OK : PF_NOMEM;
+}
+
+void expansion_reset(expansion *x)
+{
+    x->active = false;
 }
 
 static void mark_bad(expansion *x, int32_t row, const failure *why)
@@ -425,9 +434,9 @@ static void begin(crew *c, int32_t n)
     memset(x->bad, 0, (size_t)n * sizeof(x->bad[0]));
 }
 
-pf_status expand_vector(pf_run *run, crew *c, slot *s, int64_t row0, int32_t n, bool *stopped)
+/* Up to the source rows' own outputs. */
+static pf_status enter(pf_run *run, crew *c, slot *s, int64_t row0, int32_t n)
 {
-    expansion *x = c->expansion;
     pf_frame *frame = c->frames[0];
     if (run->plan->stages[0].fn->ncolumns > 0) {
         PF_TRY(run->hooks.gather(run->hooks.ctx, row0, n, frame->columns, c->kind_memory[0]));
@@ -435,18 +444,48 @@ pf_status expand_vector(pf_run *run, crew *c, slot *s, int64_t row0, int32_t n, 
     frame->row0 = row0;
     frame->n = n;
     begin(c, n);
-    PF_TRY(run_stage(run, c, s, 0, row0));
+    return run_stage(run, c, s, 0, row0);
+}
+
+static pf_status leave(pf_run *run, crew *c, slot *s, int64_t row0)
+{
+    expansion *x = c->expansion;
+    PF_TRY(settle(run, x, s, row0, x->stop_at));
+    if (x->stop_at < x->n) {
+        PF_TRY(slot_cut(s, run, row0 + x->stop_at, END_STOP, NULL));
+        s->finished_early = true;
+    }
+    return PF_OK;
+}
+
+static bool is_time_to_pause(const pf_run *run, const crew *c)
+{
+    if (!run->may_pause) {
+        return false;
+    }
+    /* relaxed: sooner or later */
+    return c->deadline != 0 ? pf_clock_ns() >= c->deadline
+                            : atomic_load_explicit(&run->pause, memory_order_relaxed) || pf_sched_is_stopping();
+}
+
+/* A vector that was paused goes on where it stood. Every call gets at least one vector further. */
+pf_status expand_vector(pf_run *run, crew *c, slot *s, int64_t row0, int32_t n, bool *paused)
+{
+    bool resumed = c->expansion->active;
+    c->expansion->active = false;
+    if (!resumed) {
+        PF_TRY(enter(run, c, s, row0, n));
+    }
     for (bool more = true; more;) {
         /* relaxed: the flag carries nothing but itself */
         if (atomic_load_explicit(&run->cancelled, memory_order_relaxed)) {
             return PF_CANCELLED;
         }
         PF_TRY(step(run, c, s, row0, &more));
+        if (more && is_time_to_pause(run, c)) {
+            c->expansion->active = *paused = true;
+            return PF_OK;
+        }
     }
-    PF_TRY(settle(run, x, s, row0, x->stop_at));
-    if (x->stop_at < n) {
-        PF_TRY(slot_cut(s, run, row0 + x->stop_at, END_STOP, NULL));
-        *stopped = true;
-    }
-    return PF_OK;
+    return leave(run, c, s, row0);
 }

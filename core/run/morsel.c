@@ -1,9 +1,12 @@
 /* Computing a morsel: vectors of rows through the row program into a slot, on any thread.
  *
- * A slot that was claimed is always finished, whatever goes wrong: an error is noted in it, behind the rows that are good, and
- * reaches the caller when its turn comes. That is what makes the rows before it merge as if nothing had happened. */
+ * A slot that was claimed is always finished, whatever goes wrong: an error is noted in it, behind the rows that are good,
+ * and reaches the caller when its turn comes. That is what makes the rows before it merge as if nothing had happened. Or it
+ * is paused, within a row of long inner loops: then whoever comes first goes on with it, worker or caller, in this window
+ * or the next. */
 #include "run_internal.h"
 
+#include "../base/bits.h"
 #include "../base/clock.h"
 #include "../base/mem.h"
 
@@ -117,19 +120,24 @@ static bool is_cancelled(const pf_run *run)
     return atomic_load_explicit(&run->cancelled, memory_order_relaxed);
 }
 
-static pf_status compute_one(pf_run *run, crew *c, slot *s, int64_t row, int32_t n)
+/* n rows from s->row on. Paused, it is called again with the same arguments. */
+static pf_status compute_one(pf_run *run, crew *c, slot *s, int32_t n, bool *paused)
 {
 #ifdef PF_PLANTED_BUG_MORSEL_DROPPED
-    if (n < PF_LANES && row > s->row_begin) {
+    if (n < PF_LANES && s->row > s->row_begin) {
         return PF_OK;
     }
 #endif
-    slot_mark(s, run, &c->start);
-    pf_status status = run->plan->nstages == 1 ? compute_vector(run, c, s, row, n, &s->finished_early)
-                                               : expand_vector(run, c, s, row, n, &s->finished_early);
-    if (status == PF_OK && run->plan->sink == PF_SINK_FOLD && (row + n) % run->plan->fold_block == 0 &&
-        s->now.row_begin < row + n && !s->finished_early) {
-        status = slot_cut(s, run, row + n, END_OPEN, NULL);
+    if (s->holder == NULL) {
+        slot_mark(s, run, &c->start);
+    }
+    s->holder = NULL;
+    int64_t end = s->row + n;
+    pf_status status = run->plan->nstages == 1 ? compute_vector(run, c, s, s->row, n, &s->finished_early)
+                                               : expand_vector(run, c, s, s->row, n, paused);
+    if (status == PF_OK && !*paused && run->plan->sink == PF_SINK_FOLD && end % run->plan->fold_block == 0 &&
+        s->now.row_begin < end && !s->finished_early) {
+        status = slot_cut(s, run, end, END_OPEN, NULL);
     }
     if (status != PF_OK) {
         slot_return(s, run, &c->start);
@@ -137,21 +145,26 @@ static pf_status compute_one(pf_run *run, crew *c, slot *s, int64_t row, int32_t
     return status;
 }
 
-static void compute_rows(pf_run *run, crew *c, slot *s)
+/* False: paused. */
+static bool compute_rows(pf_run *run, crew *c, slot *s)
 {
-    int64_t row = s->row_begin;
-    while (s->status == PF_OK && row < s->row_end && !s->finished_early) {
+    while (s->status == PF_OK && s->row < s->row_end && !s->finished_early) {
         if (is_cancelled(run)) {
             s->status = PF_CANCELLED;
             break;
         }
-        int32_t n = vector_rows(run, s, row);
-        s->status = compute_one(run, c, s, row, n);
-        row += s->status == PF_OK ? n : 0;
+        int32_t n = vector_rows(run, s, s->row);
+        bool paused = false;
+        s->status = compute_one(run, c, s, n, &paused);
+        if (paused) {
+            return false;
+        }
+        s->row += s->status == PF_OK ? n : 0;
     }
     if (!s->finished_early) {
-        slot_finish(s, run, row);
+        slot_finish(s, run, s->row);
     }
+    return true;
 }
 
 /* Whether rows after this slot are unlikely to be wanted: a hint that saves work, never a decision. */
@@ -160,70 +173,131 @@ static bool ends_the_stream(const slot *s)
     return s->finished_early || s->status != PF_OK || s->has_barrier;
 }
 
-void morsel_compute(pf_run *run, crew *c, slot *s, bool timed)
+static bool go_on(pf_run *run, crew *c, slot *s, bool timed)
 {
     int64_t start = timed ? pf_clock_ns() : 0;
-    s->status = slot_begin(s, run, s->row_begin, s->row_end);
-    if (s->status == PF_OK) {
-        compute_rows(run, c, s);
-    }
+    bool done = compute_rows(run, c, s);
     if (timed) {
-        c->compute_ns += pf_clock_ns() - start;
-        c->rows += s->row_end - s->row_begin;
+        int64_t ns = pf_clock_ns() - start;
+        c->compute_ns += ns;
+        s->spent_ns += ns;
+    }
+    if (!done) {
+        s->holder = c;
+        /* release: slot and crew, to the acquire in morsel_resume */
+        atomic_store_explicit(&s->state, SLOT_PAUSED, memory_order_release);
+        return false;
     }
     c->morsels++;
     if (ends_the_stream(s)) {
         /* relaxed: a hint */
         atomic_store_explicit(&run->saturated, true, memory_order_relaxed);
     }
+    crew_give(run, c);
     /* release: the slot's contents, to the caller's acquire in merge_head */
     atomic_store_explicit(&s->state, SLOT_DONE, memory_order_release);
+    return true;
 }
 
-/* ---- workers ---- */
-
-static crew *take_crew(pf_run *run)
+bool morsel_compute(pf_run *run, crew *c, slot *s, int64_t row_begin, int64_t row_end, bool timed)
 {
-    /* relaxed: only to find a candidate */
-    uint64_t free = atomic_load_explicit(&run->free_crews, memory_order_relaxed);
-    while (free != 0) {
-        uint64_t bit = free & (0 - free);
-        /* acquire: what the crew's last user left in it */
-        if (atomic_compare_exchange_weak_explicit(&run->free_crews, &free, free & ~bit, memory_order_acquire,
-                                                  memory_order_relaxed)) {
-            return &run->crews[__builtin_ctzll(bit)];
+    s->holder = NULL;
+    s->spent_ns = 0;
+    s->row = row_begin;
+    s->status = slot_begin(s, run, row_begin, row_end);
+    return go_on(run, c, s, timed);
+}
+
+slot *morsel_resume(pf_run *run, int64_t deadline)
+{
+    for (int64_t i = 0; run->may_pause && i < run->nslots; i++) {
+        slot *s = &run->slots[i];
+        int paused = SLOT_PAUSED;
+        /* acquire: what was left in slot and crew */
+        if (atomic_compare_exchange_strong_explicit(&s->state, &paused, SLOT_BUSY, memory_order_acquire,
+                                                    memory_order_relaxed)) {
+            s->holder->deadline = deadline;
+            go_on(run, s->holder, s, true);
+            return s;
         }
     }
     return NULL;
 }
 
-static void give_crew(pf_run *run, const crew *c)
+/* No worker is inside. */
+void morsel_forget(pf_run *run)
 {
-    /* release: pairs with take_crew */
+    for (int64_t i = 0; run->may_pause && i < run->nslots; i++) {
+        slot *s = &run->slots[i];
+        /* relaxed, both: between calls the caller has the run for itself */
+        if (atomic_load_explicit(&s->state, memory_order_relaxed) == SLOT_PAUSED) {
+            expansion_reset(s->holder->expansion);
+            crew_give(run, s->holder);
+            atomic_store_explicit(&s->state, SLOT_BUSY, memory_order_relaxed);
+        }
+    }
+}
+
+/* ---- workers ---- */
+
+/* The caller takes the lowest, which was prepared when the run began, workers the highest. */
+crew *crew_take(pf_run *run, bool caller)
+{
+    /* relaxed: only to find a candidate */
+    uint64_t free = atomic_load_explicit(&run->free_crews, memory_order_relaxed);
+    while (free != 0) {
+        int i = caller ? pf_bits_ctz64(free) : 63 - pf_bits_clz64(free);
+        /* acquire: what the crew's last user left in it */
+        if (atomic_compare_exchange_weak_explicit(&run->free_crews, &free, free & ~((uint64_t)1 << i),
+                                                  memory_order_acquire, memory_order_relaxed)) {
+            run->crews[i].deadline = 0;
+            return &run->crews[i];
+        }
+    }
+    return NULL;
+}
+
+void crew_give(pf_run *run, const crew *c)
+{
+    /* release: pairs with crew_take */
     atomic_fetch_or_explicit(&run->free_crews, (uint64_t)1 << (c - run->crews), memory_order_release);
 }
 
+/* Rows of slot `number` of the phase. */
+void morsel_rows_of(const pf_run *run, int64_t number, int64_t *begin, int64_t *end)
+{
+    *begin = run->phase_row + (number - run->phase_index) * run->phase_size;
+    *end = *begin + run->phase_size < run->phase_end_row ? *begin + run->phase_size : run->phase_end_row;
+}
+
 /* A claimed number is a promise, so a worker sees to its memory first. */
+static bool help_once(pf_run *run)
+{
+    if (morsel_resume(run, 0) != NULL) {
+        return true;
+    }
+    crew *c = crew_take(run, false);
+    if (c == NULL) {
+        return false;
+    }
+    int64_t number = crew_prepare(c, run) == PF_OK ? pf_claims_take(&run->claims) : -1;
+    if (number < 0) {
+        crew_give(run, c);
+        return false;
+    }
+    c->used = true;
+    int64_t begin, end;
+    morsel_rows_of(run, number, &begin, &end);
+    morsel_compute(run, c, slot_of(run, number), begin, end, true);
+    return true;
+}
+
 void morsel_help(void *ctx)
 {
     pf_run *run = ctx;
-    crew *c = take_crew(run);
-    if (c == NULL) {
-        return;
+    /* relaxed, both: hints */
+    while (!pf_sched_is_stopping() && !atomic_load_explicit(&run->saturated, memory_order_relaxed) &&
+           !atomic_load_explicit(&run->pause, memory_order_relaxed) && help_once(run)) {
+        pf_eventcount_wake(&run->done);
     }
-    if (crew_prepare(c, run) == PF_OK) {
-        c->used = true;
-        int64_t number;
-        /* relaxed: a hint */
-        while (!pf_sched_is_stopping() && !atomic_load_explicit(&run->saturated, memory_order_relaxed) &&
-               (number = pf_claims_take(&run->claims)) >= 0) {
-            slot *s = slot_of(run, number);
-            s->row_begin = run->phase_row + (number - run->phase_index) * run->phase_size;
-            s->row_end = s->row_begin + run->phase_size < run->phase_end_row ? s->row_begin + run->phase_size
-                                                                             : run->phase_end_row;
-            morsel_compute(run, c, s, true);
-            pf_eventcount_wake(&run->done);
-        }
-    }
-    give_crew(run, c);
 }

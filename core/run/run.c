@@ -11,10 +11,10 @@
  *
  * Before any return the phase is closed: nothing more can be claimed, and withdrawing the job waits for the workers. So
  * a phase's parameters never change under a worker, and between calls the caller has the run for itself. A slot that was claimed is
- * always finished by who claimed it, so after closing every slot in [head, claims.next) is done.
+ * finished by who claimed it, or paused, so after closing every slot in [head, claims.next) is one or the other.
  *
- * A failed row at the head ends the phase too, which costs the workers their flow. So the caller first lets them (and itself) fill the
- * free slots; the failed rows found there are then handed out one after the other without computing. */
+ * A failed row at the head ends the phase too, which costs the workers their flow. So the caller first lets them (and itself)
+ * fill the free slots; the failed rows found there are then handed out one after the other without computing. */
 #include "run_internal.h"
 
 #include <string.h>
@@ -73,6 +73,10 @@ static pf_status run_build(const pf_plan *plan, pf_run **out)
     run->last = plan->stages[plan->nstages - 1].fn;
     run->noutputs = run->last->noutputs;
     run->has_columns = plan->sink == PF_SINK_COLLECT || plan->sink == PF_SINK_FSUM || plan->sink == PF_SINK_FOLD;
+    run->may_pause = plan->nstages > 1;
+    for (int i = 0; i < plan->nstages - 1; i++) {
+        run->may_pause = run->may_pause && plan->stages[i].expand == PF_EXPAND_RANGE;
+    }
     run->is_extreme = plan->sink == PF_SINK_MIN || plan->sink == PF_SINK_MAX;
     run->kernels = pf_run_kernels();
     run->job.work = morsel_help;
@@ -102,6 +106,11 @@ static int64_t first_probe(const pf_run *run)
     return run->plan->nstages > 1 ? FIRST_PROBE_NESTED : FIRST_PROBE;
 }
 
+static uint64_t all_crews(const pf_run *run)
+{
+    return run->ncrews == MAX_CREWS ? UINT64_MAX : ((uint64_t)1 << run->ncrews) - 1;
+}
+
 /* Everything of the config, and all state of a fresh run. */
 static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks *hooks)
 {
@@ -125,18 +134,18 @@ static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks 
     run->probe = first_probe(run);
     run->handed_out = false;
     run->ns_per_row = 0.0;
-    run->timed_rows = run->timed_ns = 0;
     run->rows_native = run->rows_failed = run->ticks = 0;
-    run->workers_used = 0;
-    run->phase = false;
+    run->phase = run->phase_left = false;
     atomic_init(&run->claims.next, 0);
     atomic_init(&run->claims.end, 0);
     atomic_init(&run->cancelled, false);
     atomic_init(&run->saturated, false);
+    atomic_init(&run->pause, false);
+    atomic_init(&run->free_crews, all_crews(run));
     atomic_init(&run->guess, config->fsum_guess);
     for (int i = 0; i < run->ncrews; i++) {
         run->crews[i].ready = run->crews[i].used = false;
-        run->crews[i].compute_ns = run->crews[i].rows = run->crews[i].morsels = 0;
+        run->crews[i].compute_ns = run->crews[i].morsels = 0;
     }
 }
 
@@ -161,6 +170,7 @@ void pf_run_free(pf_run *run)
     if (run == NULL) {
         return;
     }
+    morsel_forget(run);
     for (int64_t i = 0; i < run->nslots; i++) {
         slot_trim(&run->slots[i], run);
     }
@@ -178,12 +188,15 @@ static int64_t claimed(const pf_run *run)
     return atomic_load_explicit(&run->claims.next, memory_order_relaxed);
 }
 
-/* Where failed rows make results be dropped, running ahead is probed anew: data full of barriers would else be computed over and over. */
+/* Where failed rows make results be dropped, running ahead is probed anew: data full of barriers would else be computed over
+ * and over. */
 void pf_run_drop(pf_run *run)
 {
     if (run->handed_out) {
         run->probe = first_probe(run);
     }
+    morsel_forget(run);
+    run->phase_left = false;
     run->head = 0;
     run->next_row = run->frontier;
     /* relaxed, all three: no worker is inside */
@@ -249,6 +262,8 @@ static bool enlarge(pf_run *run)
         memset(crews + run->ncrews, 0, (size_t)(run->threads - run->ncrews) * sizeof(*crews));
         run->crews = crews;
         run->ncrews = run->threads;
+        /* relaxed: no worker is inside, and no slot is paused */
+        atomic_store_explicit(&run->free_crews, all_crews(run), memory_order_relaxed);
     }
     return true;
 }
@@ -318,9 +333,7 @@ static bool phase_open(pf_run *run)
         /* relaxed: published by opening the claims */
         atomic_store_explicit(&run->slots[i].state, SLOT_BUSY, memory_order_relaxed);
     }
-    /* relaxed: crew 0 is the caller's; published by the offer's lock */
-    atomic_store_explicit(&run->free_crews, (run->threads == 64 ? 0 : (uint64_t)1 << run->threads) - 2, memory_order_relaxed);
-    run->phase = true;
+    run->phase = run->phase_left = true;
     run->phase_row = run->next_row;
     run->phase_end_row = run->rows;
     run->phase_index = 0;
@@ -330,13 +343,25 @@ static bool phase_open(pf_run *run)
     return true;
 }
 
+/* Slots of the last phase are paused: their crews are on the way again, and the phase goes on where it was. */
+static void phase_reopen(pf_run *run)
+{
+    run->phase = true;
+    int64_t end = claimable_end(run);
+    pf_claims_open(&run->claims, end);
+    invite(run, end - run->head - 1);
+}
+
 void phase_close(pf_run *run)
 {
     if (!run->phase) {
         return;
     }
     pf_claims_close(&run->claims);
+    /* relaxed, both: polled; withdrawing is what waits */
+    atomic_store_explicit(&run->pause, true, memory_order_relaxed);
     pf_sched_withdraw(&run->job);
+    atomic_store_explicit(&run->pause, false, memory_order_relaxed);
     run->phase = false;
     int64_t row = run->phase_row + (claimed(run) - run->phase_index) * run->phase_size;
     run->next_row = row < run->phase_end_row ? row : run->phase_end_row;
@@ -360,84 +385,85 @@ void claims_extend(pf_run *run)
 
 /* ---- the caller's own work ---- */
 
-static void learn(pf_run *run, int64_t rows, int64_t ns)
+static void learn(pf_run *run, const slot *s)
 {
-    if (rows > 0) {
-        run->ns_per_row = (double)ns / (double)rows;
+    if (s->spent_ns > 0) {
+        run->ns_per_row = (double)s->spent_ns / (double)(s->row_end - s->row_begin);
     }
 }
 
 /* Moves to the next probe, or says that probing is over. The very first is not timed. */
-static void probe_done(pf_run *run, int64_t rows, int64_t ns, bool timed)
+static void probe_done(pf_run *run, const slot *s)
 {
-    if (timed) {
-        learn(run, rows, ns);
-    }
-    if (run->probe >= LAST_PROBE || (timed && ns >= TRUST_NS)) {
+    if (run->probe >= LAST_PROBE || s->spent_ns >= TRUST_NS) {
         run->probe = 0;
     } else {
         run->probe *= 4;
     }
 }
 
-/* The caller computes the next rows alone, in slot 0. The ring is empty. */
-static void compute_alone(pf_run *run, window *w)
+/* The caller computes the next rows alone, in slot 0. The ring is empty, so crew 0 is free. */
+static void compute_alone(pf_run *run, const window *w)
 {
     int64_t left = run->rows - run->next_row;
     int64_t size = run->probe > 0 ? run->probe : morsel_rows(run);
     size = size < left ? size : left;
-    crew *c = &run->crews[0];
-    int64_t ns = c->compute_ns;
-    slot *s = &run->slots[0];
     run->head = 0;
-    s->row_begin = run->next_row;
-    s->row_end = run->next_row + size;
+    run->phase_left = false;
+    int64_t begin = run->next_row;
     run->next_row += size;
     /* relaxed, both: no worker is inside */
     atomic_store_explicit(&run->claims.next, 1, memory_order_relaxed);
     atomic_store_explicit(&run->saturated, false, memory_order_relaxed);
-    morsel_compute(run, c, s, w->started);
+    crew *c = crew_take(run, true);
+    c->deadline = w->started ? w->deadline : 0;
+    slot *s = &run->slots[0];
+    morsel_compute(run, c, s, begin, begin + size, w->started);
+    learn(run, s);
     if (run->probe > 0) {
-        probe_done(run, size, c->compute_ns - ns, w->started);
-    } else {
-        learn(run, size, c->compute_ns - ns);
+        probe_done(run, s);
     }
 }
 
-static bool claim_and_compute(pf_run *run)
+static bool claim_and_compute(pf_run *run, const window *w)
 {
-    int64_t number = pf_claims_take(&run->claims);
-    if (number < 0) {
+    crew *c = crew_take(run, true);
+    if (c == NULL) {
         return false;
     }
+    int64_t number = crew_prepare(c, run) == PF_OK ? pf_claims_take(&run->claims) : -1;
+    if (number < 0) {
+        crew_give(run, c);
+        return false;
+    }
+    c->deadline = w->started ? w->deadline : 0;
+    int64_t begin, end;
+    morsel_rows_of(run, number, &begin, &end);
     slot *s = slot_of(run, number);
-    s->row_begin = run->phase_row + (number - run->phase_index) * run->phase_size;
-    s->row_end = s->row_begin + run->phase_size < run->phase_end_row ? s->row_begin + run->phase_size : run->phase_end_row;
-    crew *c = &run->crews[0];
-    int64_t ns = c->compute_ns;
-    morsel_compute(run, c, s, true);
-    learn(run, s->row_end - s->row_begin, c->compute_ns - ns);
+    if (morsel_compute(run, c, s, begin, end, true)) {
+        learn(run, s);
+    }
     return true;
 }
 
-static bool head_is_done(const pf_run *run)
+static int head_state(const pf_run *run)
 {
     /* acquire: as in merge_head */
-    return atomic_load_explicit(&slot_of(run, run->head)->state, memory_order_acquire) == SLOT_DONE;
+    return atomic_load_explicit(&slot_of(run, run->head)->state, memory_order_acquire);
 }
 
-/* The head slot is with a worker, and there is nothing to claim. */
+/* The head slot is with a worker, and there is nothing to claim. The worker may also pause it, when the pool stops. */
 static void wait_for_head(pf_run *run)
 {
     for (int i = 0; i < SPIN; i++) {
-        if (head_is_done(run)) {
+        if (head_state(run) != SLOT_BUSY) {
             return;
         }
         pf_thread_pause();
     }
     for (;;) {
         uint32_t ticket = pf_eventcount_ticket(&run->done);
-        if (head_is_done(run)) {
+        if (head_state(run) != SLOT_BUSY) {
             return;
         }
         pf_eventcount_wait(&run->done, ticket, -1);
@@ -452,10 +478,16 @@ static bool is_saturated(const pf_run *run)
 
 /* One step forward, after merge_head had nothing to merge. The ring that looked empty may have had its last slot taken by a
  * worker meanwhile: only a closed phase is known to have used up its rows, and is merged again before anything new starts. */
-static void work(pf_run *run, window *w, bool ring_looked_empty)
+static void work(pf_run *run, const window *w, bool ring_looked_empty)
 {
+    if (!run->phase && run->phase_left && !ring_looked_empty) {
+        phase_reopen(run);
+    }
+    if (!ring_looked_empty && morsel_resume(run, w->started ? w->deadline : 0) != NULL) {
+        return;
+    }
     if (run->phase) {
-        if (!is_saturated(run) && claim_and_compute(run)) {
+        if (!is_saturated(run) && claim_and_compute(run, w)) {
             return;
         }
         if (ring_looked_empty) {
@@ -489,7 +521,7 @@ static bool is_over(const pf_run *run, window *w)
 /* A failed row waits at the head: whatever can be computed beyond it in this window is computed now, while workers are inside. */
 static void compute_ahead(pf_run *run, window *w)
 {
-    while (run->phase && !is_saturated(run) && !is_over(run, w) && claim_and_compute(run)) {
+    while (run->phase && !is_saturated(run) && !is_over(run, w) && claim_and_compute(run, w)) {
     }
 }
 
@@ -507,7 +539,7 @@ static int merge_or_work(pf_run *run, pf_event_info *info, window *w, bool first
     if (event == MERGE_EMPTY && run->frontier >= run->rows) {
         return PF_EVENT_END;
     }
-    if (!first && is_over(run, w)) {
+    if ((!first || run->may_pause) && is_over(run, w)) {
         run->ticks++;
         return PF_EVENT_TICK;
     }
@@ -525,10 +557,10 @@ static int merge_rest(pf_run *run, pf_event_info *info)
     while (event == MERGE_DONE) {
         event = merge_head(run, info);
     }
-    if (event == MERGE_EMPTY) {
-        event = run->frontier >= run->rows ? PF_EVENT_END : PF_EVENT_TICK;
+    if (event == MERGE_EMPTY && run->frontier >= run->rows) {
+        return PF_EVENT_END;
     }
-    return event;
+    return event >= 0 ? event : PF_EVENT_TICK;
 }
 
 pf_event pf_run_advance(pf_run *run, pf_event_info *info)

@@ -66,8 +66,8 @@ typedef struct pf_column_out {
 
 struct pf_fblocks; /* fsum.h */
 
-/* Outputs of a run of consecutive good rows, count > 0 of them: rows that yield nothing may have no piece of their own, and a run of
- * good rows may come in several pieces. Valid only inside absorb. */
+/* Outputs of a run of consecutive good rows, count > 0 of them: rows that yield nothing may have no piece of their own, and a
+ * run of good rows may come in several pieces. Valid only inside absorb. */
 typedef struct pf_piece {
     int64_t row_begin, row_end;   /* source rows covered; rows in between that yield nothing are covered too */
     int64_t count;                /* outputs */
@@ -92,7 +92,8 @@ typedef struct pf_hooks {
      * where column i's kinds go if it needs them. Only columns of PF_FROM_SOURCE are to be filled. */
     pf_status (*gather)(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory);
     /* PF_EXPAND_ITEMS: writes items [offset, offset + want) of what `item` names into columns from lane `lane` on
-     * (only PF_FROM_INNER columns, whose kind, seen, lo and hi it widens); *got < want means that there are no more. A negative *got fails the row. May be NULL. */
+     * (only PF_FROM_INNER columns, whose kind, seen, lo and hi it widens); *got < want means that there are no more. A
+     * negative *got fails the row. May be NULL. */
     pf_status (*expand)(void *ctx, int stage, pf_scalar item, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
                         uint8_t *const *kind_memory, int32_t *got);
     pf_status (*absorb)(void *ctx, const pf_piece *piece); /* when it fails, the sink must be as it was before */
@@ -115,7 +116,8 @@ typedef struct pf_run_config {
 typedef enum pf_event {
     PF_EVENT_END,    /* all rows are merged */
     PF_EVENT_FAILED, /* `row` must be run elsewhere; everything before it is merged. The next advance goes on after it. */
-    PF_EVENT_STOP,   /* `row` stops the stream; everything before it is merged, nothing of it. A further advance would go on after it. */
+    PF_EVENT_STOP,   /* `row` stops the stream; everything before it is merged, nothing of it. A further advance would go on
+                      * after it */
     PF_EVENT_TICK,   /* the window is over */
     PF_EVENT_ERROR   /* `status` says what; everything before the frontier is merged. Advancing again tries again. */
 } pf_event;

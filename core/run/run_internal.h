@@ -31,6 +31,8 @@ enum {
     MAX_BEST = 8          /* outputs of MIN, MAX: pf_piece.best */
 };
 
+typedef struct crew crew;
+
 /* ---- slots: slot.c ---- */
 
 enum { END_OPEN, END_FAILED, END_STOP };
@@ -62,11 +64,15 @@ typedef struct column {
     bool has_kinds;
 } column;
 
-enum { SLOT_BUSY, SLOT_DONE };
+/* PAUSED: the window ended within a row of long inner loops; the crew that holds the work in progress waits with the slot. */
+enum { SLOT_BUSY, SLOT_DONE, SLOT_PAUSED };
 
 typedef struct slot {
     _Atomic int state;        /* SLOT_*; release by who computed it, acquire by the caller */
     int64_t row_begin, row_end;
+    int64_t row;              /* next row to compute */
+    int64_t spent_ns;
+    crew *holder;             /* PAUSED */
     pf_status status;         /* not PF_OK: rows from the end of the last segment on are missing */
     bool finished_early;      /* nothing after the last segment was or will be computed: a stop */
     bool has_barrier;
@@ -118,24 +124,32 @@ void slot_return(slot *s, const pf_run *run, const mark *to);
 
 typedef struct expansion expansion; /* expand.c */
 
-typedef struct crew {
+struct crew {
     pf_frame *frames[PF_MAX_STAGES];
     uint8_t **kind_memory[PF_MAX_STAGES];
     expansion *expansion; /* more than one stage */
     mark start;           /* of the vector at hand */
     bool ready;           /* frames exist and are set up for this run */
     bool used;
-    int64_t compute_ns, rows, morsels;
-} crew;
+    int64_t deadline;     /* when to pause, 0: when told to */
+    int64_t compute_ns, morsels;
+};
 
 PF_MUST_CHECK pf_status crew_prepare(crew *c, const pf_run *run);
 void crew_clear(crew *c, const pf_run *run);
-/* Computes a slot that was claimed; marks it done. */
-void morsel_compute(pf_run *run, crew *c, slot *s, bool timed);
-void morsel_help(void *run); /* pf_job.work */
+crew *crew_take(pf_run *run, bool caller);       /* NULL: none is free */
+void crew_give(pf_run *run, const crew *c);
+/* Computes slot `number`, which was claimed, and gives the crew back; unless it pauses: then the slot holds the crew, and the
+ * answer is false. */
+bool morsel_compute(pf_run *run, crew *c, slot *s, int64_t row_begin, int64_t row_end, bool timed);
+slot *morsel_resume(pf_run *run, int64_t deadline); /* goes on with some paused slot; NULL: there is none */
+void morsel_forget(pf_run *run);                 /* gives the crews of all paused slots back */
+void morsel_rows_of(const pf_run *run, int64_t number, int64_t *begin, int64_t *end);
+void morsel_help(void *run);                     /* pf_job.work */
 
 PF_MUST_CHECK pf_status expansion_new(expansion **out);
-PF_MUST_CHECK pf_status expand_vector(pf_run *run, crew *c, slot *s, int64_t row0, int32_t n, bool *stopped);
+void expansion_reset(expansion *x);
+PF_MUST_CHECK pf_status expand_vector(pf_run *run, crew *c, slot *s, int64_t row0, int32_t n, bool *paused);
 
 /* ---- the run ---- */
 
@@ -158,6 +172,7 @@ struct pf_run {
     uint32_t noutputs;
     bool has_columns;  /* the sink takes columns */
     bool is_extreme;   /* MIN, MAX */
+    bool may_pause;    /* a row may take long, and nothing it reads can go away meanwhile: nested ranges */
     const pf_run_kernel_table *kernels;
 
     /* caller only */
@@ -169,13 +184,12 @@ struct pf_run {
     int64_t probe;     /* size of the next probe; 0: done probing */
     bool handed_out;   /* nothing was computed since the last failed row */
     double ns_per_row; /* 0: not known */
-    int64_t timed_rows, timed_ns; /* totals at the last estimate */
     pf_column_out *out;/* for pieces */
     int64_t rows_native, rows_failed, ticks;
-    int workers_used;
 
     /* A phase is a time when workers may claim. Set before the job is offered, constant until it is withdrawn. */
     bool phase;
+    bool phase_left;   /* slots of the last phase are in the ring */
     int64_t phase_row, phase_index, phase_end_row, phase_size;
 
     /* shared with workers */
@@ -183,6 +197,7 @@ struct pf_run {
     pf_claims claims;
     pf_eventcount done;        /* a slot was finished */
     _Atomic bool cancelled;
+    _Atomic bool pause;        /* the window ends: long rows are left for the next one */
     _Atomic bool saturated;    /* a slot ends the stream or has an error: later slots would be in vain */
     _Atomic int guess;         /* FSUM */
     _Atomic uint64_t free_crews;

@@ -392,6 +392,43 @@ static void without_memory(void **state)
     }
 }
 
+/* A row that would take minutes: windows end on time, the row is never torn, and the run can be given up in the middle. */
+static void a_giant_row(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"b0:\n  yield 0, 1000000000000, 1\n",
+                                        "column 0: i64 from inner 0\nb0:\n  %x:i64 = column 0\n  yield %x\n"};
+    for (int threads = 1; threads <= 3; threads += 2) {
+        pf_plan plan = {.nstages = 2, .sink = PF_SINK_ISUM};
+        for (int s = 0; s < 2; s++) {
+            assert_int_equal(pf_ir_parse(texts[s], &plan.stages[s].fn, NULL, 0), PF_OK);
+        }
+        plan.stages[0].expand = PF_EXPAND_RANGE;
+        assert_int_equal(pf_plan_compile(&plan), PF_OK);
+        ask how = {.sink = PF_SINK_ISUM};
+        sink k = {.how = &how};
+        pf_run_config config = {.threads = threads, .min_rows = threads > 1, .window_ns = 1000000, .rows = 5};
+        pf_hooks hooks = {.ctx = &k, .absorb = absorb};
+        pf_run *run;
+        assert_int_equal(pf_run_new(&plan, &config, &hooks, &run), PF_OK);
+        for (int i = 0; i < 20; i++) {
+            pf_event_info info;
+            assert_int_equal(pf_run_advance(run, &info), PF_EVENT_TICK);
+            assert_int_equal(pf_run_frontier(run), 0);
+            if (i == 10) {
+                pf_run_drop(run);
+            }
+        }
+        assert_int_equal(k.count, 0);
+        pf_run_stats stats;
+        pf_run_get_stats(run, &stats);
+        assert_int_equal(stats.morsels, 0);
+        assert_true(stats.compute_ns > 0);
+        pf_run_free(run);
+        pf_plan_clear(&plan);
+    }
+}
+
 static int clean_up(void **state)
 {
     (void)state;
@@ -404,6 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_trouble),         cmocka_unit_test(one_row_in_trouble),   cmocka_unit_test(many_rows_in_trouble),
         cmocka_unit_test(only_long_rows),     cmocka_unit_test(items_of_the_binding), cmocka_unit_test(without_memory),
+        cmocka_unit_test(a_giant_row),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
 }
