@@ -237,6 +237,7 @@ def test_star_import_brings_every_public_name():
     assert outcome(getattr, pf, "nonsense")[0] is AttributeError
 
 
+@pytest.mark.timing
 def test_import_is_quick():
     """CPU time of purefold's own import, so that what else runs on the machine does not count."""
     code = "import time; a = time.process_time(); import purefold; print(time.process_time() - a)"
