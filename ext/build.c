@@ -408,6 +408,10 @@ static void work_key_number(pf_builder *b, pf_state *st, const pf_node *node, in
     pf_kinds kind;
     (void)node;
     (void)index;
+    if (st->value.tag == PF_AV_TUPLE || (st->value.kinds & PF_K_STR)) {
+        pf_b_refuse(b, PF_REASON_KEY_TYPE);
+        return;
+    }
     if (!pf_b_number(b, st, &st->value, false, &ref, &kind)) {
         return;
     }
