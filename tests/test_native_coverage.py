@@ -550,3 +550,38 @@ def test_answers_in_cpython(program: str) -> None:
     rows = said.get("rows", {})
     native = said.get("native") and rows.get("native", 0) > rows.get("replayed", 0) + rows.get("fallback", 0)
     assert not native, "native by now: move it to PROGRAMS"
+
+
+def test_reduce_of_one_row_is_that_row() -> None:
+    """Sums are made of values, not of objects; one row is not summed."""
+    with pf.config(min_rows=1):
+        for data in ([10**12], [2**70]):
+            assert pf.reduce(operator.add, data) is data[0]
+            assert pf.reduce(lambda a, b: a + b, (x for x in data)) is data[0]
+
+
+def test_defaults_of_a_class_are_read_until_they_change() -> None:
+    class Row:
+        rate = 2
+        n: int
+
+    rows = [Row() for _ in range(40)]
+    for i, row in enumerate(rows):
+        row.n = i
+    rows[7].rate = 5
+    with pf.config(min_rows=1):
+        ask = lambda: pf.sum(r.n * r.rate for r in rows)
+        assert ask() == 780 * 2 + 7 * 3
+        assert pf.last().data["native"]
+        Row.rate = 3
+        assert ask() == 780 * 3 + 7 * 2
+        Row.rate = property(lambda self: self.n)  # type: ignore[assignment]
+        assert ask() == builtins.sum(i * i for i in range(40))
+
+
+def test_len_of_rows_of_several_lengths() -> None:
+    rows: list[tuple[int, ...]] = [(1, 2, 3)] * 60
+    rows[55] = (1, 2)
+    with pf.config(min_rows=1):
+        assert pf.sum(len(r) for r in rows) == 179
+        assert pf.list(len(r) * r[0] for r in rows) == [3] * 55 + [2] + [3] * 4
