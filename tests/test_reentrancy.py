@@ -51,7 +51,9 @@ def test_functions_of_reduce_and_key_run_chains_of_their_own():
         return n if n < 1 else pf.max(x + deep(n - 1) for x in range(20))
 
     assert pf.reduce(f, range(300)) == __import__("functools").reduce(plain, range(300))
-    assert pf.min(range(100), key=lambda x: pf.sum(y ^ x for y in range(40))) == min(range(100), key=lambda x: sum(y ^ x for y in range(40)))
+    assert pf.min(range(100), key=lambda x: pf.sum(y ^ x for y in range(40))) == min(
+        range(100), key=lambda x: sum(y ^ x for y in range(40))
+    )
     assert deep(2) == 38
 
 
@@ -137,7 +139,9 @@ def test_threads_share_chains_of_every_kind():
         def take(chain, taken=taken, errors=errors):
             try:
                 for _ in range(50):
-                    taken.extend(x if type(x) is int else x[-1] for x in pf.list(a for a in (next(chain, -1), next(chain, -1))))
+                    taken.extend(
+                        x if type(x) is int else x[-1] for x in pf.list(a for a in (next(chain, -1), next(chain, -1)))
+                    )
                 taken.extend(x if type(x) is int else x[-1] for x in pf.list(a for a in chain))
             except Exception as error:
                 errors.append(error)
