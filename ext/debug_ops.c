@@ -1,8 +1,9 @@
 /* The op table and row programs, laid open: `_engine._ops` and `_engine._ir_run`.
  *
- * A test that wants to know what an op does writes a row program in the text form of core/ir/parse.c and has it run over
- * columns of Python values by the evaluator (tier 0) or the vector interpreter (tier 1); the rules are not applied. Columns and
- * params are of exact builtin types; an int beyond 64 bits or any other object is a lane of the kind "other". */
+ * A test that wants to know what an op does writes a row program in the text form of core/ir/parse.c and has it run
+ * over columns of Python values by the evaluator (tier 0) or the vector interpreter (tier 1); the rules are not
+ * applied. Columns and params are of exact builtin types; an int beyond 64 bits or any other object is a lane of the
+ * kind "other". */
 #include "debug_ops.h"
 
 #include <string.h>
@@ -18,7 +19,8 @@ static PyObject *op_tuple(const pf_op_info *op)
 {
     static const char *const args[] = {"nil", "num", "bits", "i64", "f64", "bool", "equal", "any"};
     static const char *const results[] = {"same", "i64", "f64", "bool", "declared", "nothing"};
-    return Py_BuildValue("(sissiis)", op->name, op->arity, args[op->operands], results[op->result], op->bails, op->laws, op->text);
+    return Py_BuildValue("(sissiis)", op->name, op->arity, args[op->operands], results[op->result], op->bails, op->laws,
+                         op->text);
 }
 
 PyDoc_STRVAR(ops_doc, "_ops()\n--\n\nThe op table: tuples (name, arity, operands, result, bails, laws, text).");
@@ -42,13 +44,13 @@ static PyObject *debug_ops(PyObject *module, PyObject *nothing)
 
 typedef struct job {
     pf_fn *fn;
-    PyObject *columns;    /* tuple of tuples; borrowed */
+    PyObject *columns; /* tuple of tuples; borrowed */
     Py_ssize_t nrows;
     pf_scalar *params;
-    PyObject *strings;    /* tuple of the program's constants of kind str */
-    uint64_t *handles;    /* of those */
-    bool wide;            /* columns of ints claim no bounds */
-    PyObject *results;    /* one item per row */
+    PyObject *strings; /* tuple of the program's constants of kind str */
+    uint64_t *handles; /* of those */
+    bool wide;         /* columns of ints claim no bounds */
+    PyObject *results; /* one item per row */
 } job;
 
 static int fail(pf_status status, const char *error)
@@ -153,7 +155,8 @@ static void fill_column(const job *j, pf_frame *frame, uint32_t c, Py_ssize_t fi
 static PyObject *lane(const pf_vec *vec, int i)
 {
     pf_scalar scalar = {.kind = vec->kind != NULL ? vec->kind[i] : vec->seen};
-    scalar.u.i = vec->kind == NULL && vec->seen == PF_K_BOOL ? ((const uint8_t *)vec->data)[i] : ((const int64_t *)vec->data)[i];
+    scalar.u.i =
+        vec->kind == NULL && vec->seen == PF_K_BOOL ? ((const uint8_t *)vec->data)[i] : ((const int64_t *)vec->data)[i];
     return pf_box_scalar(&scalar);
 }
 
@@ -267,11 +270,12 @@ static int bind(job *j, PyObject *params)
     return 0;
 }
 
-PyDoc_STRVAR(ir_run_doc,
-             "_ir_run(text, columns, params, tier, wide, /)\n--\n\n"
-             "Runs a row program over tuples of values: tier 0 is the evaluator, 1 the vector interpreter. For each row a tuple "
-             "of what it yields, 'end', 'stop' (rows behind it in tier 1: 'end'), or ('bail', op, place, reason), the reason "
-             "from tier 0 alone. wide: tier 1 is told nothing about the size of ints.");
+PyDoc_STRVAR(
+    ir_run_doc,
+    "_ir_run(text, columns, params, tier, wide, /)\n--\n\n"
+    "Runs a row program over tuples of values: tier 0 is the evaluator, 1 the vector interpreter. For each row a tuple "
+    "of what it yields, 'end', 'stop' (rows behind it in tier 1: 'end'), or ('bail', op, place, reason), the reason "
+    "from tier 0 alone. wide: tier 1 is told nothing about the size of ints.");
 
 static PyObject *debug_ir_run(PyObject *module, PyObject *args)
 {
@@ -281,7 +285,8 @@ static PyObject *debug_ir_run(PyObject *module, PyObject *args)
     int tier, wide;
     char error[200] = "";
     job j = {0};
-    if (!PyArg_ParseTuple(args, "sO!O!ip:_ir_run", &text, &PyTuple_Type, &j.columns, &PyTuple_Type, &params, &tier, &wide)) {
+    if (!PyArg_ParseTuple(args, "sO!O!ip:_ir_run", &text, &PyTuple_Type, &j.columns, &PyTuple_Type, &params, &tier,
+                          &wide)) {
         return NULL;
     }
     j.wide = wide;

@@ -7,6 +7,7 @@ to run natively is moved from STILL_PLAIN to PROGRAMS.
 Asserts are left as they are (PYTEST_DONT_REWRITE): one stands in a program.
 """
 
+# ruff: noqa: F401 (the programs use them)
 from __future__ import annotations
 
 import array
