@@ -373,6 +373,16 @@ static void choose_form(pf_exec *ex)
     }
 }
 
+/* Nobody can change the source between two windows. */
+static bool has_only_ranges(const pf_exec *ex)
+{
+    bool only = true;
+    for (int i = 0; i < ex->gather.nleaves; i++) {
+        only = only && ex->gather.leaves[i].leaf.kind == PF_LEAF_RANGE;
+    }
+    return only;
+}
+
 static int make_run(pf_exec *ex, const pf_settings *settings)
 {
     pf_pyplan *plan = ex->plan;
@@ -386,6 +396,7 @@ static int make_run(pf_exec *ex, const pf_settings *settings)
         .strings = (const uint64_t *)(const void *)plan->strings,
         .str_view = pf_unicode_view,
         .want_rows = plan->wants_rows,
+        .may_pause = has_only_ranges(ex),
         .fsum_flavour = PY_VERSION_HEX >= 0x030c0000 ? PF_FSUM_NEUMAIER : PF_FSUM_PLAIN,
         .fsum_guess = PF_FSUM_NO_GUESS,
     };

@@ -73,10 +73,6 @@ static pf_status run_build(const pf_plan *plan, pf_run **out)
     run->last = plan->stages[plan->nstages - 1].fn;
     run->noutputs = run->last->noutputs;
     run->has_columns = plan->sink == PF_SINK_COLLECT || plan->sink == PF_SINK_FSUM || plan->sink == PF_SINK_FOLD;
-    run->may_pause = plan->nstages > 1;
-    for (int i = 0; i < plan->nstages - 1; i++) {
-        run->may_pause = run->may_pause && plan->stages[i].expand == PF_EXPAND_RANGE;
-    }
     run->is_extreme = plan->sink == PF_SINK_MIN || plan->sink == PF_SINK_MAX;
     run->kernels = pf_run_kernels();
     run->job.work = morsel_help;
@@ -106,6 +102,24 @@ static int64_t first_probe(const pf_run *run)
     return run->plan->nstages > 1 ? FIRST_PROBE_NESTED : FIRST_PROBE;
 }
 
+/* Nested ranges, and no handle anywhere that could die between two windows. */
+static bool is_pausable(const pf_plan *plan)
+{
+    bool pausable = plan->nstages > 1;
+    for (int i = 0; i < plan->nstages; i++) {
+        const pf_fn *fn = plan->stages[i].fn;
+        pf_kinds kinds = 0;
+        for (uint32_t k = 0; k < fn->ncolumns; k++) {
+            kinds |= fn->columns[k].kinds;
+        }
+        for (uint32_t k = 0; k < fn->noutputs; k++) {
+            kinds |= fn->outputs[k];
+        }
+        pausable = pausable && (kinds & (PF_K_STR | PF_K_OBJ)) == 0 && plan->stages[i].expand != PF_EXPAND_ITEMS;
+    }
+    return pausable;
+}
+
 static uint64_t all_crews(const pf_run *run)
 {
     return run->ncrews == MAX_CREWS ? UINT64_MAX : ((uint64_t)1 << run->ncrews) - 1;
@@ -118,6 +132,7 @@ static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks 
     run->threads = config->threads < 1 ? 1 : config->threads > MAX_CREWS ? MAX_CREWS : config->threads;
     run->eager = config->min_rows == 1;
     run->window_ns = config->window_ns;
+    run->may_pause = config->may_pause && is_pausable(run->plan);
     run->limit = run->plan->sink == PF_SINK_COLLECT ? config->limit : 0;
     run->want_rows = config->want_rows && (run->plan->sink == PF_SINK_COLLECT || run->plan->sink == PF_SINK_FOLD);
     run->keep_rows = run->want_rows || run->limit > 0;

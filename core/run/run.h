@@ -110,6 +110,9 @@ typedef struct pf_run_config {
     bool want_rows;      /* COLLECT, FOLD: fill pf_piece.rows */
     int fsum_flavour;    /* pf_fsum_flavour, PF_SINK_FSUM */
     int fsum_guess;      /* first guess; later ones come from pf_run_set_guess, which absorb calls */
+    bool may_pause;      /* a row of long inner loops may be left half-way at a TICK, so that it cannot outlast its window. Only
+                          * for sources that nobody can change: rows read in one window are then merged in a later one. Has an
+                          * effect on nested ranges over plain numbers. Without it, what was read is merged at a TICK */
     int64_t limit;       /* > 0: the row that holds output number `limit` (from 1) is a stopping row; COLLECT only */
 } pf_run_config;
 

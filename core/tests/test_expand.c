@@ -102,6 +102,7 @@ typedef struct ask {
     pf_sink_kind sink;
     int threads;
     int64_t min_rows, window_ns;
+    bool pausing;
     bool items; /* the last stage's items come from the expand hook */
 } ask;
 
@@ -260,7 +261,7 @@ static int drive(const ask *how, int64_t *x, int64_t *what, int64_t rows, int64_
     plan_make(&plan, how);
     sink k = {.how = how, .x = x, .what = what, .rows = rows};
     pf_run_config config = {.threads = how->threads, .min_rows = how->min_rows, .window_ns = how->window_ns, .rows = rows,
-                            .want_rows = true};
+                            .want_rows = true, .may_pause = how->pausing};
     pf_hooks hooks = {.ctx = &k, .gather = gather, .expand = expand, .absorb = absorb};
     pf_run *run;
     int errors = 0;
@@ -295,9 +296,9 @@ static int drive(const ask *how, int64_t *x, int64_t *what, int64_t rows, int64_
 static void drive_in_all_ways(int64_t *x, int64_t *what, int64_t rows, bool items)
 {
     static const pf_sink_kind sinks[] = {PF_SINK_COLLECT, PF_SINK_ISUM, PF_SINK_COUNT};
-    for (int way = 0; way < 12; way++) {
-        ask how = {.sink = sinks[way / 4], .threads = way & 1 ? 3 : 1, .min_rows = way & 1,
-                   .window_ns = way & 2 ? 1 : 5000000, .items = items};
+    for (int way = 0; way < 18; way++) {
+        ask how = {.sink = sinks[way / 6], .pausing = way % 3 == 2, .threads = way & 1 ? 3 : 1, .min_rows = way & 1,
+                   .window_ns = way % 3 ? 1 : 5000000, .items = items};
         drive(&how, x, what, rows, -1);
     }
 }
@@ -408,7 +409,8 @@ static void a_giant_row(void **state)
         assert_int_equal(pf_plan_compile(&plan), PF_OK);
         ask how = {.sink = PF_SINK_ISUM};
         sink k = {.how = &how};
-        pf_run_config config = {.threads = threads, .min_rows = threads > 1, .window_ns = 1000000, .rows = 5};
+        pf_run_config config = {.threads = threads, .min_rows = threads > 1, .window_ns = 1000000, .rows = 5,
+                                .may_pause = true};
         pf_hooks hooks = {.ctx = &k, .absorb = absorb};
         pf_run *run;
         assert_int_equal(pf_run_new(&plan, &config, &hooks, &run), PF_OK);
