@@ -332,19 +332,18 @@ def test_use_from_an_atexit_hook_and_from_a_destructor_at_exit():
 def test_subinterpreters_get_the_plain_builtins():
     module = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
     check_script(f"""
-        import sys
+        import sys, textwrap
         import {module} as interpreters
         import purefold as pf
         assert pf.sum(x * 2 for x in range(10**5)) == 9999900000
-        script = '''
-import sys
-sys.path[:] = {sys.path!r}
-import builtins
-import purefold as pf
-assert pf.sum(x * 2 for x in range(10**5)) == 9999900000
-assert pf.list(x for x in range(5)) == [0, 1, 2, 3, 4]
-open(0, "rb", closefd=False)
-'''
+        script = textwrap.dedent('''
+            import sys
+            sys.path[:] = {sys.path!r}
+            import builtins
+            import purefold as pf
+            assert pf.sum(x * 2 for x in range(10**5)) == 9999900000
+            assert pf.list(x for x in range(5)) == [0, 1, 2, 3, 4]
+        ''')
         for _ in range(3):
             one = interpreters.create()
             problem = interpreters.{"exec" if sys.version_info >= (3, 13) else "run_string"}(one, script)

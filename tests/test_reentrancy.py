@@ -129,7 +129,7 @@ def test_another_thread_releases_memoryviews():
 
 def test_threads_share_chains_of_every_kind():
     """Twelve kinds of pulls on four shared iterators: no crash, no error that CPython has not, no item twice."""
-    for round_ in range(12):
+    for _ in range(12):
         n = 20_000
         xs = list(range(n))
         it = iter(xs)
