@@ -58,20 +58,29 @@ static PyObject *box_leaf(const pf_shape *shape, const outputs *from)
     return from->columns != NULL ? box_lane(&from->columns[shape->payload], from->i) : pf_box_scalar(&from->scalars[shape->payload]);
 }
 
-/* The subtree at node *at, which moves behind it. made: the objects of earlier nodes, borrowed. */
-static PyObject *box_shape(const pf_shape *shapes, int *at, const outputs *from, PyObject **made)
+/* A walk over the shape of one row. */
+typedef struct boxing {
+    const pf_shape *shapes;
+    const outputs *from;
+    PyObject *made[PF_MAX_SHAPE]; /* the objects of earlier nodes, borrowed */
+    pf_outer *outer;              /* or NULL */
+} boxing;
+
+static void skip_shape(const boxing *b, int *at)
 {
-    int node = (*at)++;
-    const pf_shape *shape = &shapes[node];
-    if (shape->same >= 0) {
-        return Py_NewRef(made[shape->same]);
+    const pf_shape *shape = &b->shapes[(*at)++];
+    for (int i = 0; shape->same < 0 && i < shape->ntuple; i++) {
+        skip_shape(b, at);
     }
-    if (shape->ntuple < 0) {
-        return made[node] = box_leaf(shape, from);
-    }
-    PyObject *tuple = made[node] = PyTuple_New(shape->ntuple);
-    for (int i = 0; tuple != NULL && i < shape->ntuple; i++) {
-        PyObject *item = box_shape(shapes, at, from, made);
+}
+
+static PyObject *box_shape(boxing *b, int *at);
+
+static PyObject *box_tuple(boxing *b, int *at, int n)
+{
+    PyObject *tuple = PyTuple_New(n);
+    for (int i = 0; tuple != NULL && i < n; i++) {
+        PyObject *item = box_shape(b, at);
         if (item == NULL) {
             Py_CLEAR(tuple);
         } else {
@@ -81,18 +90,58 @@ static PyObject *box_shape(const pf_shape *shapes, int *at, const outputs *from,
     return tuple;
 }
 
+/* The subtree at node *at, which moves behind it. */
+static PyObject *box_shape(boxing *b, int *at)
+{
+    int node = (*at)++;
+    const pf_shape *shape = &b->shapes[node];
+    if (shape->same >= 0) {
+        return Py_NewRef(b->made[shape->same]);
+    }
+    bool keep = b->outer != NULL && shape->outer;
+    if (keep && b->outer->object[node] != NULL) {
+        *at = node;
+        skip_shape(b, at);
+        return Py_NewRef(b->made[node] = b->outer->object[node]);
+    }
+    PyObject *object = shape->ntuple < 0 ? box_leaf(shape, b->from) : box_tuple(b, at, shape->ntuple);
+    if (keep) {
+        b->outer->object[node] = Py_XNewRef(object);
+    }
+    return b->made[node] = object;
+}
+
 PyObject *pf_box_output(const pf_pyplan *plan, const pf_column_out *columns, int64_t i)
 {
-    PyObject *made[PF_MAX_SHAPE];
     int at = 0;
     outputs from = {columns, NULL, i};
-    return box_shape(plan->shape, &at, &from, made);
+    boxing b = {.shapes = plan->shape, .from = &from};
+    return box_shape(&b, &at);
+}
+
+PyObject *pf_box_output_of(const pf_pyplan *plan, const pf_column_out *columns, int64_t i, int64_t row, pf_outer *outer)
+{
+    int at = 0;
+    outputs from = {columns, NULL, i};
+    boxing b = {.shapes = plan->shape, .from = &from, .outer = outer};
+    if (row != outer->row) {
+        pf_outer_clear(outer);
+        outer->row = row;
+    }
+    return box_shape(&b, &at);
+}
+
+void pf_outer_clear(pf_outer *outer)
+{
+    for (int i = 0; i < PF_MAX_SHAPE; i++) {
+        Py_CLEAR(outer->object[i]);
+    }
 }
 
 PyObject *pf_box_scalars(const pf_pyplan *plan, const pf_scalar *scalars)
 {
-    PyObject *made[PF_MAX_SHAPE];
     int at = 0;
     outputs from = {NULL, scalars, 0};
-    return box_shape(plan->shape, &at, &from, made);
+    boxing b = {.shapes = plan->shape, .from = &from};
+    return box_shape(&b, &at);
 }

@@ -495,6 +495,27 @@ static int same_node(const yields *y, const pf_av *const *avs, int nodes)
     return -1;
 }
 
+/* A value that was made outside of a nested for is one object in all rows of the loop. `outer` where that can be kept up; else
+ * the plan is refused, unless the consumer keeps no objects. */
+static bool made_outside(yields *y, const pf_av *const *avs, bool boxed)
+{
+    bool outside = false, one = avs[0]->origin == 1;
+    for (int s = 0; s < y->k; s++) {
+        outside |= avs[s]->origin != 0;
+        one &= avs[s]->origin == 1 && avs[s]->tag == avs[0]->tag && avs[s]->ref == avs[0]->ref && avs[s]->items == avs[0]->items;
+    }
+    pf_consumer consumer = y->b->plan->consumer;
+    if (!boxed || !outside || (consumer != PF_CONSUME_LIST && consumer != PF_CONSUME_TUPLE)) {
+        return false;
+    }
+    if (!one) {
+        pf_b_refuse(y->b, PF_REASON_IDENTITY);
+        return false;
+    }
+    y->b->plan->has_outer = y->b->plan->wants_rows = true;
+    return true;
+}
+
 static void shape_value(yields *y, const pf_av *const *avs)
 {
     pf_pyplan *plan = y->b->plan;
@@ -512,6 +533,7 @@ static void shape_value(yields *y, const pf_av *const *avs)
     pf_shape *shape = &plan->shape[plan->nshape++];
     shape->same = (int16_t)same;
     shape->payload = shape->handle = shape->ntuple = -1;
+    shape->outer = false;
     if (same >= 0) {
         return;
     }
@@ -521,8 +543,10 @@ static void shape_value(yields *y, const pf_av *const *avs)
     }
     if (!tuples) {
         shape_scalar(y, shape, avs);
+        shape->outer = made_outside(y, avs, shape->payload >= 0 && (avs[0]->kinds & (PF_K_I64 | PF_K_F64)) != 0);
         return;
     }
+    shape->outer = made_outside(y, avs, true);
     shape->ntuple = (int16_t)avs[0]->n;
     for (int i = 0; i < avs[0]->n; i++) {
         const pf_av *parts[MAX_FINALS];
@@ -566,6 +590,24 @@ static void yield_finals(pf_builder *b, bool keyed)
     b->plan->noutputs = y->noutputs;
 }
 
+/* `a if a >= b else b` and its like: the larger or smaller of two, the first of two equal ones. */
+static pf_monoid extreme_of(const pf_instr *in)
+{
+    bool shape = in[0].op == PF_BC_LOAD_FAST && in[1].op == PF_BC_LOAD_FAST && in[2].op == PF_BC_COMPARE &&
+                 in[3].op == PF_BC_POP_JUMP_IF_FALSE && in[3].target == 6 && in[4].op == PF_BC_LOAD_FAST &&
+                 in[5].op == PF_BC_RETURN_VALUE && in[6].op == PF_BC_LOAD_FAST && in[7].op == PF_BC_RETURN_VALUE;
+    if (!shape || in[0].arg + in[1].arg != 1 || in[4].arg + in[6].arg != 1 || in[2].sub == PF_CMP_EQ ||
+        in[2].sub == PF_CMP_NE) {
+        return PF_MONOID_NONE;
+    }
+    bool greater = in[2].sub == PF_CMP_GT || in[2].sub == PF_CMP_GE, equal = in[2].sub == PF_CMP_LE || in[2].sub == PF_CMP_GE;
+    if (in[equal ? 4 : 6].arg != 0) {
+        return PF_MONOID_NONE; /* of two equal ones it would be the last */
+    }
+    bool takes_left = in[4].arg == in[0].arg;
+    return takes_left == greater ? PF_MONOID_MAX : PF_MONOID_MIN;
+}
+
 /* A function of two arguments that does nothing but combine them in a way we know: `lambda a, b: a + b`, operator.add, max... */
 static pf_monoid monoid_of(pf_builder *b, PyObject *func)
 {
@@ -580,10 +622,13 @@ static pf_monoid monoid_of(pf_builder *b, PyObject *func)
         return PF_MONOID_NONE;
     }
     const pf_code *code = pf_b_decode(b, ((PyFunctionObject *)func)->func_code);
-    if (code == NULL || code->npos != 2 || code->nkwonly != 0 || code->varargs || code->varkeywords || code->n != 4) {
+    if (code == NULL || code->npos != 2 || code->nkwonly != 0 || code->varargs || code->varkeywords) {
         return PF_MONOID_NONE;
     }
     const pf_instr *in = code->instrs;
+    if (code->n != 4) {
+        return code->n == 8 ? extreme_of(in) : PF_MONOID_NONE;
+    }
     bool loads = in[0].op == PF_BC_LOAD_FAST && in[1].op == PF_BC_LOAD_FAST && in[0].arg + in[1].arg == 1;
     return loads && in[2].op == PF_BC_BINARY_OP && in[2].sub == PF_BINOP_ADD && in[3].op == PF_BC_RETURN_VALUE ? PF_MONOID_ADD
                                                                                                                 : PF_MONOID_NONE;
@@ -618,15 +663,16 @@ static void build_reduce(pf_builder *b, pf_state *list)
         ints &= st->value.tag == PF_AV_SCALAR && st->value.kinds == PF_K_I64;
     }
     /* only exact ints: floats do not associate, and the identity of other objects is the function's business */
-    b->plan->monoid = ints && monoid == PF_MONOID_ADD ? monoid : PF_MONOID_NONE;
+    b->plan->monoid = ints && (monoid == PF_MONOID_ADD || b->plan->consumer == PF_CONSUME_REDUCE) ? monoid : PF_MONOID_NONE;
+    bool extreme = b->plan->monoid == PF_MONOID_MIN || b->plan->monoid == PF_MONOID_MAX;
     bool objects = false; /* the sum is over the first output: not over handles */
     for (pf_state *st = b->finals; st != NULL && b->plan->monoid != PF_MONOID_NONE && !pf_b_dead(b); st = st->next) {
         objects |= pf_b_handle(b, &st->value) != PF_NOREF;
         st->carry[1] = st->value;
     }
-    yield_finals(b, objects);
-    b->plan->core.sink = PF_SINK_COLLECT;
-    b->plan->wants_rows = true;
+    yield_finals(b, objects || extreme);
+    b->plan->core.sink = !extreme ? PF_SINK_COLLECT : b->plan->monoid == PF_MONOID_MIN ? PF_SINK_MIN : PF_SINK_MAX;
+    b->plan->wants_rows = !extreme;
 }
 
 static void build_tail(pf_builder *b, pf_state *list)

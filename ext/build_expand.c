@@ -119,6 +119,9 @@ typedef void (*visit)(handing_over *h, pf_ref *ref);
 
 static void each_ref(handing_over *h, pf_av *av, visit work)
 {
+    if (h->to != NULL && av->origin == 0) { /* crossing over: one object for all rows of the new stage that come of one of the old */
+        av->origin = (uint8_t)(h->b->nstages + 1);
+    }
     if (av->tag == PF_AV_SCALAR) {
         work(h, &av->ref);
         if (av->handle != PF_NOREF) {

@@ -30,9 +30,12 @@ typedef enum pf_av_tag {
     PF_AV_ITERATOR /* the iterator of a for: items are what a range runs over, or the container's handle */
 } pf_av_tag;
 
+enum { PF_ORIGIN_MIXED = 255 };
+
 typedef struct pf_av {
     uint8_t tag;
     bool partial;    /* SCALAR: `handle` is 0 in lanes that have no object */
+    uint8_t origin;  /* SCALAR, TUPLE: one more than the earlier stage that made it; 0: this stage; PF_ORIGIN_MIXED */
     pf_kinds kinds;  /* SCALAR */
     pf_ref ref;      /* SCALAR: the value */
     pf_ref handle;   /* SCALAR: the object it came as (kind obj), or PF_NOREF */

@@ -702,6 +702,9 @@ static void join_scalar(join *j, pf_av *target, const pf_av *const *avs)
     if (!differ && same_origin) {
         return;
     }
+    for (int s = 0; s < j->k; s++) {
+        target->origin = avs[s]->origin != 0 ? PF_ORIGIN_MIXED : target->origin;
+    }
     pf_ref refs[MAX_JOIN], handles[MAX_JOIN];
     bool any_handle = false, partial = false, handles_differ = false, refs_differ = false;
     for (int s = 0; s < j->k; s++) {
@@ -737,6 +740,10 @@ static void join_value(join *j, pf_av *target, const pf_av *const *avs)
     if (target->tag == PF_AV_SCALAR) {
         join_scalar(j, target, avs);
     } else if (target->n > 0) {
+        for (int s = 1; s < j->k; s++) {
+            bool one = avs[s]->items == avs[0]->items;
+            target->origin = !one && (avs[s]->origin != 0 || avs[0]->origin != 0) ? PF_ORIGIN_MIXED : target->origin;
+        }
         pf_av fresh = pf_av_tuple(j->b, target->n);
         for (int i = 0; fresh.items != NULL && i < target->n; i++) {
             const pf_av *parts[MAX_JOIN];

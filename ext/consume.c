@@ -9,6 +9,7 @@
 #include "chain.h"
 #include "config.h"
 #include "exec.h"
+#include "later.h"
 
 /* The builtins themselves, kept for the process. */
 static PyObject *builtin[PF_CONSUMER_COUNT];
@@ -202,7 +203,7 @@ PyObject *pf_consume_tuple(PyObject *iterable) { return consume_items(PF_CONSUME
 static PyObject *consume_reduce(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
-    if (nargs < 2 || nargs > 3 || kwnames != NULL || few(args[1])) {
+    if (nargs < 2 || nargs > 3 || kwnames != NULL || few(args[1]) || (nargs == 3 && !pf_is_harmless(args[2]))) {
         return plain(PF_CONSUME_REDUCE, args, (size_t)nargs, kwnames);
     }
     pf_reduce_sink sink;

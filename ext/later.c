@@ -44,11 +44,29 @@ void pf_later_unpin(pf_later *later)
 
 /* ---- waiting outputs ---- */
 
+bool pf_is_harmless(PyObject *object)
+{
+    if (!PyTuple_CheckExact(object)) {
+        return pf_scalar_of(object, NULL) != PF_K_FOREIGN;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
+        PyObject *item = PyTuple_GET_ITEM(object, i);
+        if (PyTuple_CheckExact(item) || !pf_is_harmless(item)) { /* one level will do */
+            return false;
+        }
+    }
+    return true;
+}
+
 int pf_later_queue(pf_later *later, const pf_pyplan *plan, const pf_piece *piece, int64_t *row)
 {
     for (int64_t i = 0; i < piece->count; i++) {
         PyObject *item = pf_box_output(plan, piece->columns, i);
         *row = piece->rows[i];
+        if (item != NULL && !pf_is_harmless(item)) { /* the function may run code of its type: not ahead of its time */
+            Py_CLEAR(item);
+            return -1;
+        }
         if (item != NULL && !has_room(&later->waiting, later->nwaiting, &later->waiting_room, sizeof *later->waiting)) {
             Py_CLEAR(item);
             PyErr_NoMemory();

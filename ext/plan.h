@@ -64,6 +64,7 @@ typedef struct pf_shape {
     int16_t handle;  /* output with the object, -1: none. Handle 0 in a lane means: box the payload */
     int16_t ntuple;  /* >= 0: a tuple of that many following subtrees */
     int16_t same;    /* >= 0: the very object of that earlier node; nothing follows */
+    bool outer;      /* made outside of a nested for: one object for all that comes of one source row */
 } pf_shape;
 
 enum { PF_MAX_SHAPE = 16, PF_MAX_OUTPUTS = 8 };
@@ -132,6 +133,7 @@ typedef struct pf_pyplan {
     int depth;          /* Python frames the deepest inlined call adds to those of the chain's own generators */
     bool caller_only;   /* gather needs the caller's thread state */
     bool wants_rows;    /* the sink needs the source row of each output */
+    bool has_outer;     /* some node of the shape is `outer` */
     PyObject *rules;    /* owned list of str: rewrite rules that fired */
     PyObject *functions; /* owned list of str: what was inlined, for explain */
     /* range_stride: the same pipeline over only those rows of its range that the first filter keeps (has_stride) */

@@ -35,6 +35,13 @@ struct pf_sink {
 
 /* The object of output row i of a piece, as the plan's shape says. New reference, or NULL with an exception. */
 PyObject *pf_box_output(const pf_pyplan *plan, const pf_column_out *columns, int64_t i);
+/* The same, where nodes of the shape may be `outer`: of one source row they are one object. All zeros to begin with. */
+typedef struct pf_outer {
+    int64_t row;
+    PyObject *object[PF_MAX_SHAPE]; /* owned */
+} pf_outer;
+PyObject *pf_box_output_of(const pf_pyplan *plan, const pf_column_out *columns, int64_t i, int64_t row, pf_outer *outer);
+void pf_outer_clear(pf_outer *outer);
 /* The same from scalars, one per output. */
 PyObject *pf_box_scalars(const pf_pyplan *plan, const pf_scalar *outputs);
 /* A scalar as a Python object; kind obj with handle 0 is an error of ours. New reference or NULL. */
@@ -73,6 +80,7 @@ void pf_extreme_clear(pf_extreme_sink *sink);
 typedef struct pf_list_sink {
     pf_sink base;
     PyListObject *list; /* owned, not tracked by the collector until it is complete */
+    pf_outer outer;
 } pf_list_sink;
 
 int pf_list_init(pf_list_sink *sink);             /* -1 with an exception */

@@ -32,7 +32,7 @@ static void append_owned(PyListObject *list, PyObject *item)
 static int64_t append_column(PyListObject *list, const pf_pyplan *plan, const pf_piece *piece)
 {
     const pf_shape *shape = &plan->shape[0];
-    if (plan->nshape != 1 || shape->ntuple >= 0 || (shape->payload >= 0 && shape->handle >= 0)) {
+    if (plan->nshape != 1 || shape->outer || shape->ntuple >= 0 || (shape->payload >= 0 && shape->handle >= 0)) {
         return 0;
     }
     const pf_column_out *column = &piece->columns[shape->handle >= 0 ? shape->handle : shape->payload];
@@ -63,7 +63,11 @@ static int list_piece(pf_sink *base, const pf_piece *piece)
         return -1;
     }
     for (int64_t i = append_column(list, base->plan, piece); i < piece->count; i++) {
-        PyObject *item = PyErr_Occurred() ? NULL : pf_box_output(base->plan, piece->columns, i);
+        PyObject *item = NULL;
+        if (!PyErr_Occurred()) {
+            item = base->plan->has_outer ? pf_box_output_of(base->plan, piece->columns, i, piece->rows[i], &((pf_list_sink *)base)->outer)
+                                         : pf_box_output(base->plan, piece->columns, i);
+        }
         if (item == NULL) {
             return -1;
         }
@@ -121,6 +125,7 @@ PyObject *pf_list_as_tuple(pf_list_sink *sink)
 
 void pf_list_clear(pf_list_sink *sink)
 {
+    pf_outer_clear(&sink->outer);
     if (sink->list != NULL) {
         PyObject_GC_Track(sink->list);
         Py_CLEAR(sink->list);
