@@ -112,7 +112,10 @@ static int64_t source_row(const void *ctx, int64_t row)
 
 static int64_t frontier(const pf_exec *ex) { return source_row(ex, pf_run_frontier(ex->run)); }
 
-static bool calls(const pf_exec *ex) { return ex->sink->type->calls && ex->core->sink != PF_SINK_ISUM; }
+static bool calls(const pf_exec *ex)
+{
+    return ex->sink->type->calls && (ex->core->sink == PF_SINK_COLLECT || ex->core->sink == PF_SINK_FOLD);
+}
 
 static pf_status absorb(void *ctx, const pf_piece *piece)
 {
@@ -507,6 +510,8 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     if (ex->plan->rest > 0 && settings->min_rows != 1) {
         ex->plan->rest--;
         refuse(&report->refusal, PF_REASON_BACKING_OFF);
+    } else if (call->consumer == PF_CONSUME_REDUCE && ex->plan->monoid == PF_MONOID_NONE && settings->min_rows != 1) {
+        refuse(&report->refusal, PF_REASON_NOT_ASSOCIATIVE); /* boxing rows for a function CPython calls gains nothing */
     } else if (depth_left() < ex->plan->depth + ex->chain.nnodes + 4) {
         refuse(&report->refusal, PF_REASON_DEPTH);
     } else {

@@ -43,9 +43,33 @@ static int reduce_isum(pf_reduce_sink *sink, const pf_piece *piece)
 
 /* ---- reduce ---- */
 
+/* The smallest or largest exact int that a piece has; of equal ones the first stays, as it does in the function. */
+static int reduce_extreme(pf_reduce_sink *sink, const pf_piece *piece)
+{
+    const pf_pyplan *plan = sink->base.plan;
+    if (sink->result != NULL && !PyLong_CheckExact(sink->result)) { /* an initial value of another type */
+        sink->base.row = piece->row_begin;
+        return PF_SINK_REDO;
+    }
+    PyObject *item = piece->has_best ? pf_box_scalars(plan, piece->best) : NULL;
+    if (item == NULL) {
+        return piece->has_best ? -1 : 0;
+    }
+    int better = sink->result == NULL ? 1 : PyObject_RichCompareBool(item, sink->result, plan->core.sink == PF_SINK_MIN ? Py_LT : Py_GT);
+    if (better > 0) {
+        Py_XSETREF(sink->result, Py_NewRef(item));
+    }
+    Py_DECREF(item);
+    return better < 0 ? -1 : 0;
+}
+
 static int reduce_piece(pf_sink *base, const pf_piece *piece)
 {
-    return piece->count == 0 ? 0 : reduce_isum((pf_reduce_sink *)base, piece);
+    pf_reduce_sink *sink = (pf_reduce_sink *)base;
+    if (piece->count == 0) {
+        return 0;
+    }
+    return base->plan->core.sink == PF_SINK_ISUM ? reduce_isum(sink, piece) : reduce_extreme(sink, piece);
 }
 
 static int reduce_object(pf_sink *base, PyObject *item)
