@@ -7,7 +7,8 @@ Both runs happen in this process, on inputs built anew by the program itself. Th
     OUT(value)  an answer           FAIL(error)  an exception, traceback included
 
 An observation is a list of (what, value) of plain comparable data. Objects of the sources are named by where they
-stand, so that "the very same object" can be compared across two runs. Floats are compared by bits.
+stand, so that "the very same object" can be compared across two runs. Floats are compared by bits, except that a NaN is
+a NaN: the sign of nan + -nan is that of whichever operand the C compiler put first, in CPython as in any engine.
 
 What contract.md leaves open is left open here: whether arithmetic returns its own operand (see LAX_IDENTITY).
 """
@@ -60,6 +61,13 @@ def positions(code: types.CodeType) -> list:
 def position(code: types.CodeType, lasti: int) -> Any:
     """Where in the source an instruction stands (the instruction itself differs as 3.11 specialises calls)."""
     return positions(code)[lasti // 2] if lasti >= 0 else None
+
+
+def in_reduces_words(message: str) -> str:
+    """fold's plain counterpart here is reduce, whose messages name itself."""
+    if message.endswith("object is not iterable"):
+        return "reduce() arg 2 must support iteration"
+    return message.replace("no identity value", "no initial value").replace("fold() of", "reduce() of")
 
 
 class Watcher:
@@ -124,7 +132,7 @@ class Watcher:
                 return ("int", value)
             return ("int", value, self.identity(value, labels))
         if kind is float:
-            bits = struct.pack("<d", value)
+            bits = struct.pack("<d", value if value == value else NAN)
             return ("float", bits) if self.lax else ("float", bits, self.identity(value, labels))
         if kind is str or kind is bytes:
             return (kind.__name__, value)
@@ -161,7 +169,7 @@ class Watcher:
     def norm_exception(self, error: BaseException | None, depth: int) -> Any:
         if error is None or depth > 4:
             return None
-        args = tuple(arg.replace("no identity value", "no initial value").replace("fold() of", "reduce() of") if type(arg) is str else arg for arg in error.args)
+        args = tuple(in_reduces_words(arg) if type(arg) is str else arg for arg in error.args)
         return (
             type(error).__qualname__, self.norm(args, {}), self.frames(error), getattr(error, "__notes__", None),
             self.norm_exception(error.__cause__, depth + 1), self.norm_exception(error.__context__, depth + 1),
