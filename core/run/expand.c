@@ -23,6 +23,8 @@
 #include "../base/clock.h"
 #include "../base/mem.h"
 
+enum { SHORT = 8 };
+
 typedef struct level {
     int32_t fill;     /* child lanes filled */
     int32_t parent;   /* next output of the stage before to expand ... */
@@ -102,53 +104,68 @@ static pf_status settle(pf_run *run, expansion *x, slot *s, int64_t row0, int32_
     return cut_bad_rows(run, x, s, row0, before);
 }
 
-/* First output at or after `from` that belongs to another row than the one at `from`. */
-static int32_t end_of_row(const expansion *x, int32_t from, int32_t count)
+/* Outputs are in row order, so a row's bounds are found by bisection; most often the last lane is still the same row. */
+
+/* First of the lanes [from, count) whose row is greater than `row`; count: none. */
+static int32_t first_after(const uint16_t *index, int32_t from, int32_t count, int32_t row)
 {
-    int32_t to = from;
-    while (to < count && x->index[to] == x->index[from]) {
-        to++;
+    if (index[count - 1] <= row) {
+        return count;
     }
-    return to;
+    int32_t low = from, high = count - 1;
+    while (low < high) {
+        int32_t middle = (low + high) / 2;
+        if (index[middle] > row) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
 }
 
-static int32_t begin_of_last_row(const expansion *x, int32_t from, int32_t count)
+/* index: source row of each output, ascending. */
+static pf_status deliver(pf_run *run, expansion *x, slot *s, const pf_frame *frame, const uint16_t *index, int64_t row0)
 {
-    int32_t begin = count - 1;
-    while (begin > from && x->index[begin - 1] == x->index[count - 1]) {
-        begin--;
-    }
-    return begin;
-}
-
-static pf_status deliver(pf_run *run, expansion *x, slot *s, const pf_frame *frame, int64_t row0)
-{
-    lanes in = {frame->outputs, x->index, row0};
+    lanes in = {frame->outputs, index, row0};
     int32_t count = frame->nout;
-    for (int32_t at = 0; at < count;) {
-        int32_t row = x->index[at], to = end_of_row(x, at, count);
+    for (int32_t at = 0, to; at < count; at = to) {
+        int32_t row = index[at];
         if (row >= x->stop_at) {
             break;
         }
         if (row != x->open_row) {
             PF_TRY(settle(run, x, s, row0, row));
             if (x->nbad == 0 && x->stop_at == x->n) {
-                int32_t last = begin_of_last_row(x, at, count);
+                row = index[count - 1];
+                int32_t last = row == 0 ? at : first_after(index, at, count, row - 1);
                 PF_TRY(slot_append(s, run, &in, at, last)); /* all complete rows at once */
                 at = last;
-                row = x->index[at];
-                to = count;
                 x->cut_from = row;
             }
             x->open_row = row;
             slot_mark(s, run, &x->open);
         }
+        to = first_after(index, at, count, row);
         if (!x->bad[row]) {
             PF_TRY(slot_append(s, run, &in, at, to));
         }
-        at = to;
     }
     return PF_OK;
+}
+
+/* The rows of the last stage's outputs; where every lane has one, they are those of the lanes. */
+static const uint16_t *rows_of_outputs(expansion *x, const pf_frame *frame, int stage)
+{
+    const uint16_t *source = x->levels[stage].source, *lane = frame->out_rows;
+    if (frame->nout == frame->n) {
+        return source;
+    }
+    uint16_t *index = x->index;
+    for (int32_t i = 0, n = frame->nout; i < n; i++) {
+        index[i] = source[lane[i]];
+    }
+    return index;
 }
 
 /* ---- running a stage ---- */
@@ -176,10 +193,7 @@ static pf_status run_stage(pf_run *run, crew *c, slot *s, int stage, int64_t row
         x->levels[stage + 1].started = false;
         return PF_OK;
     }
-    for (int32_t i = 0; i < frame->nout; i++) {
-        x->index[i] = (uint16_t)source_of(x, stage, frame->out_rows[i]);
-    }
-    return deliver(run, x, s, frame, row0);
+    return deliver(run, x, s, frame, rows_of_outputs(x, frame, stage), row0);
 }
 
 /* ---- filling child vectors ---- */
@@ -225,6 +239,41 @@ static void set_kind(pf_vec *v, uint8_t *memory, int32_t lane, int32_t n, pf_kin
     v->seen |= kind;
 }
 
+/* How many lanes to write for n: short inner loops write a fixed number, without a branch that mispredicts. What lies beyond n
+ * is written again by the next parent. */
+static int32_t lanes_to_write(int32_t lane, int32_t n)
+{
+    return n <= SHORT && lane + SHORT <= PF_LANES ? SHORT : n;
+}
+
+static void write_steps(uint64_t *data, int32_t lane, int32_t n, uint64_t value, uint64_t step)
+{
+    data += lane;
+    if (lanes_to_write(lane, n) == SHORT) {
+        for (int32_t i = 0; i < SHORT; i++, value += step) {
+            data[i] = value;
+        }
+        return;
+    }
+    for (int32_t i = 0; i < n; i++, value += step) {
+        data[i] = value;
+    }
+}
+
+static void write_source(uint16_t *source, int32_t lane, int32_t n, int32_t row)
+{
+    source += lane;
+    if (lanes_to_write(lane, n) == SHORT) {
+        for (int32_t i = 0; i < SHORT; i++) {
+            source[i] = (uint16_t)row;
+        }
+        return;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        source[i] = (uint16_t)row;
+    }
+}
+
 /* A column that repeats one value of the parent. */
 static void broadcast(pf_vec *v, uint8_t *memory, unsigned width, int32_t lane, int32_t n, const pf_scalar *value)
 {
@@ -236,20 +285,14 @@ static void broadcast(pf_vec *v, uint8_t *memory, unsigned width, int32_t lane, 
         memset((uint8_t *)v->data + lane, (int)value->u.i, (size_t)n);
         return;
     }
-    uint64_t *data = (uint64_t *)v->data + lane;
-    for (int32_t i = 0; i < n; i++) {
-        data[i] = value->u.handle;
-    }
+    write_steps(v->data, lane, n, value->u.handle, 0);
 }
 
 static void fill_range(pf_vec *v, uint8_t *memory, int32_t lane, int32_t n, const level *l)
 {
-    int64_t *data = (int64_t *)v->data + lane;
-    uint64_t value = (uint64_t)l->value, step = (uint64_t)l->step;
-    for (int32_t i = 0; i < n; i++) {
-        data[i] = (int64_t)(value + (uint64_t)i * step);
-    }
+    write_steps(v->data, lane, n, (uint64_t)l->value, (uint64_t)l->step);
     set_kind(v, memory, lane, n, PF_K_I64);
+    const int64_t *data = (const int64_t *)v->data + lane;
     widen(v, data[0], data[n - 1]);
 }
 
@@ -270,14 +313,15 @@ static void fill_from_parent(pf_run *run, crew *c, int stage, int32_t n, int32_t
             fill_range(&child->columns[k], c->kind_memory[stage][k], l->fill, n, l);
         }
     }
-    for (int32_t i = 0; i < n; i++) {
-        l->source[l->fill + i] = (uint16_t)row;
-    }
+    write_source(l->source, l->fill, n, row);
     l->fill += n;
 }
 
 static uint64_t range_length(int64_t start, int64_t stop, int64_t step)
 {
+    if (step == 1) {
+        return start < stop ? (uint64_t)stop - (uint64_t)start : 0;
+    }
     if (step > 0) {
         return start < stop ? ((uint64_t)stop - (uint64_t)start - 1) / (uint64_t)step + 1 : 0;
     }
