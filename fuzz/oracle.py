@@ -102,7 +102,8 @@ class Watcher:
             return
         self.where[id(value)] = path
         self.keep.append(value)
-        if len(self.counted) < 40 and type(value) not in (str, bytes) and id(value) not in self.constants:
+        shared = type(value) in (str, bytes) or value is NAN or id(value) in self.constants
+        if len(self.counted) < 40 and not shared and not (self.lax and type(value) in (int, float)):
             self.counted.append(value)
         if type(value) in (list, tuple):
             for i, item in enumerate(value):
