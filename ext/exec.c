@@ -488,6 +488,11 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     }
     pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
     report->rows = ex->rows;
+    int unsettled = pf_feed_refuses(&ex->chain);
+    if (unsettled != 0) {
+        refuse(&report->refusal, unsettled);
+        return 0;
+    }
     int64_t last = pf_feed_must_last(&ex->chain); /* an islice ends behind it without another pull: the chain takes it */
     if (last >= 0 && last < ex->rows) {
         ex->rows = last;
