@@ -25,12 +25,28 @@ static const struct {
     [PF_CONSUME_REDUCE] = {"_functools", "reduce"},
 };
 
+/* The builtin runs in our place, not below us: up to 3.11 a call of a C function counts as a level of recursion, unless its
+ * call site is specialised, and RecursionError has to come where it would. Calls of ours are specialised where those of the
+ * builtin are; min, max and reduce take their arguments in a way that never is, so there the builtin's own level counts. */
 static PyObject *plain(pf_consumer consumer, PyObject *const *args, size_t nargs, PyObject *kwnames)
 {
+#if PY_VERSION_HEX < 0x030c0000
+    PyThreadState *tstate = PyThreadState_Get();
+    int credit = consumer != PF_CONSUME_MIN && consumer != PF_CONSUME_MAX && consumer != PF_CONSUME_REDUCE;
+    tstate->recursion_remaining += credit;
+    PyObject *result = PyObject_Vectorcall(builtin[consumer], args, nargs, kwnames);
+    tstate->recursion_remaining -= credit;
+    return result;
+#else
     return PyObject_Vectorcall(builtin[consumer], args, nargs, kwnames);
+#endif
 }
 
-static PyObject *plain_one(pf_consumer consumer, PyObject *arg) { return PyObject_CallOneArg(builtin[consumer], arg); }
+static PyObject *plain_one(pf_consumer consumer, PyObject *arg)
+{
+    PyObject *args[2] = {NULL, arg}; /* room for a bound self */
+    return plain(consumer, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+}
 
 /* Too few rows to be worth a look. */
 static bool few(PyObject *iterable)

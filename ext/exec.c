@@ -11,7 +11,7 @@
 #include "later.h"
 #include "reasons.h"
 
-enum { SMALL_ROWS = 16, FAILED_BEFORE_GIVING_UP = 32, MOST_REST = 1024 };
+enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, FAILED_BEFORE_GIVING_UP = 32, MOST_REST = 1024 };
 static const int64_t WINDOW_NS = 5000000;
 static const int64_t CALLING_WINDOW_NS = 500000; /* where outputs queue for Python code, which takes its time over them */
 
@@ -503,6 +503,10 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     }
     if (pf_is_traced()) {
         refuse(&report->refusal, PF_REASON_TRACED);
+        return 0;
+    }
+    if (depth_left() < PLANNING_DEPTH) { /* making a plan takes a few levels itself */
+        refuse(&report->refusal, PF_REASON_DEPTH);
         return 0;
     }
     ex->request = (pf_request){&ex->chain, call->consumer, call->extra, call->nextra, call->flavour};

@@ -253,6 +253,9 @@ int pf_types_add(PyObject *module)
     }
     PyObject *metaclass = PyType_FromModuleAndSpec(module, &metaclass_spec, bases);
     Py_DECREF(bases);
+    if (metaclass != NULL) {
+        ((PyTypeObject *)metaclass)->tp_name = "type"; /* as messages print it; the module is in its dictionary */
+    }
     int status = metaclass == NULL ? -1 : 0;
     for (size_t i = 0; status == 0 && i < sizeof dropins / sizeof dropins[0]; i++) {
         PyObject *type = make_dropin((PyTypeObject *)metaclass, &dropins[i]);

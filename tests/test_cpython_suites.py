@@ -23,7 +23,7 @@ def test_suite_under_patch(suite):
     report = suites.compare(suite)
     print(f"{suite}: {report['tests']} tests, {report['calls_native']} of {report['calls']} calls native")
     assert not report["crash"], report["crash"]
-    assert report["tests"] > 5
+    assert report["tests"] > 0
     wrong = {test: d for test, d in report["different"].items() if not d["allowed"]}
     assert not wrong, "\n".join(f"{t}: {d['plain']} -> {d['patched']}\n{d['text']}" for t, d in wrong.items())
     assert report["calls_native"] > 0 or suite not in NATIVE_CALLS_EXPECTED
