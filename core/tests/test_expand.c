@@ -312,7 +312,7 @@ static void fill(int64_t *x, int64_t *what, int64_t rows)
 }
 
 #ifdef PF_SANITIZED
-enum { ROWS = 1300, STEP = 5 }; /* the sanitizers are slow */
+enum { ROWS = 1300, STEP = 11 }; /* the sanitizers are slow */
 #else
 enum { ROWS = 3000, STEP = 1 };
 #endif
