@@ -769,6 +769,7 @@ static bool hand_over(pf_builder *b)
     for (int i = 0; i < plan->ncolumns; i++) {
         own_steps(plan->columns[i].path, plan->columns[i].npath);
     }
+    b->owned = true;
     for (int i = 0; i < b->npaths && i < PF_MAX_CHECKS; i++) {
         pf_check *check = &plan->checks[plan->nchecks++];
         const pf_path *path = &b->paths[i];
@@ -883,6 +884,9 @@ static pf_pyplan *attempt(const pf_request *request, pf_wants *wants, bool *agai
     describe_request(plan, request);
     bool ok = build_plan(b);
     *again = b->again;
+    if (!b->owned) { /* its columns' types and names are borrowed still */
+        plan->ncolumns = 0;
+    }
     for (int i = 0; i < b->nwatches; i++) {
         Py_XDECREF(b->watches[i].name);
         Py_XDECREF(b->watches[i].expected);

@@ -127,6 +127,7 @@ typedef struct pf_builder {
     pf_ref null_handle;
     int nstages;                       /* stages that have ended (build_expand.c) */
     struct pf_wants *wants;            /* source columns that later stages need; outlives an attempt */
+    bool owned; /* the plan owns its columns' types and names */
     bool again;                        /* one more became wanted: build anew */
 } pf_builder;
 
