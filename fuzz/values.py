@@ -125,7 +125,7 @@ class Values:
         elif kind == "b":
             core = f"{core} > 3"
         elif kind == "s":
-            core = f"('a', 'b', 'UA')[j % 3]"
+            core = "('a', 'b', 'UA')[j % 3]"
         elif kind == "o":
             core = "(OBJ0, OBJ1)[j % 2]"
         elif profile.startswith("e"):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import signal
 
 import pytest
-from fuzz import oracle
-from fuzz.generate import generate
 
 import purefold as pf
+from fuzz import oracle
+from fuzz.generate import generate
 
 try:
     from hypothesis import HealthCheck, given, settings

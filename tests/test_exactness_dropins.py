@@ -35,7 +35,7 @@ def test_what_a_drop_in_shows_of_itself(name):
 
 @needs_engine
 def test_type_drop_ins_are_the_types_where_they_can_be():
-    assert isinstance([], pf.list) and issubclass(list, pf.list) and pf.list == list and hash(pf.list) == hash(list)
+    assert isinstance([], pf.list) and issubclass(list, pf.list) and pf.list == list and hash(pf.list) == hash(list)  # noqa: E721
     assert isinstance(pf.list(x for x in (1,)), list) and type(pf.list((1,))) is list and type(pf.tuple([1])) is tuple
     assert pf.list[int] == list[int] or typing.get_args(pf.list[int]) == (int,)
     assert {list: 1}[pf.list] == 1

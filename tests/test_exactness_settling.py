@@ -310,7 +310,7 @@ def test_builtins_of_the_functions_own(p):
 @exact()
 def test_an_empty_cell_that_no_row_reaches(p):
     def work(xs):
-        gen = (k * x for x in xs if x < 0)
+        gen = (k * x for x in xs if x < 0)  # noqa: F821
         answer = p.list(gen)
         k = 3  # noqa: F841
         return answer
@@ -321,7 +321,7 @@ def test_an_empty_cell_that_no_row_reaches(p):
 @exact()
 def test_an_empty_cell_that_a_row_reaches(p):
     def work(xs):
-        gen = (k * x for x in xs if x > 2)
+        gen = (k * x for x in xs if x > 2)  # noqa: F821
         answer = p.list(gen)
         k = 3  # noqa: F841
         return answer

@@ -12,9 +12,9 @@ import warnings
 from types import SimpleNamespace
 
 import pytest
-from fuzz import oracle
 
 import purefold as pf
+from fuzz import oracle
 from purefold import _engine
 
 PLAIN = SimpleNamespace(**oracle.PLAIN)
