@@ -14,7 +14,7 @@
 
 #include "pylong.h"
 
-enum { TILE = 64, MOST_LINES = 8 };
+enum { TILE = 32, MOST_LINES = 8 };
 
 /* The kind and payload of one object in a column of these kinds. A lane that is nobody's has payload 0. */
 static inline pf_kinds lane_of(PyObject *object, pf_kinds declared, uint64_t *payload)
