@@ -127,7 +127,7 @@ class Report:
         print(f"\n### {title}\n")
         widths = [max(map(len, cells)) for cells in zip(heads, *rows)]
         for cells in (heads, ["-" * w for w in widths], *rows):
-            print("| " + " | ".join(cell.ljust(w) for cell, w in zip(cells, widths)) + " |")
+            print("| " + " | ".join(cell.ljust(w) for cell, w in zip(cells, widths)) + " |", flush=True)
         if note:
             print(f"\n{note}")
 
