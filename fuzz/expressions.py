@@ -16,7 +16,7 @@ INT_OPS = ("+", "+", "-", "-", "*", "*", "//", "%", "&", "|", "^")
 COMPARE = ("<", "<=", ">", ">=", "==", "!=")
 MATH_1 = ("sqrt", "exp", "log", "sin", "cos", "tan", "fabs", "log2", "log10", "atan", "exp2", "degrees", "radians", "log1p", "expm1", "tanh", "asin")
 MATH_1_COMMON = ("sqrt", "fabs", "exp", "log", "sin", "cos", "tan")
-ISINSTANCE = ("int", "float", "bool", "str", "(int, float)", "type(None)", "(float, bool)", "object")
+ISINSTANCE = ("int", "int", "float", "float", "bool", "str", "(int, float)", "(int, float)", "type(None)", "(float, bool)", "object")
 
 
 def compatible(have, want: str) -> bool:

@@ -166,7 +166,7 @@ class Generator(Expressions):
             src = self.foreign_source()
         elif roll < 96:
             src = Chain(rnd.choice(("count(3)", "repeat(4)", "cycle([1, 2, 0])", "count(-2, 3)")), "i", finite=False, iterator=True)
-        elif roll < 98:
+        elif roll < 97:
             inner = ", ".join(self.column("i", rnd.randint(0, 4)) for _ in range(rnd.randint(0, 5)))
             src = Chain(f"[{inner}]", ("l", "i"), sequence=True)
         else:
@@ -398,7 +398,7 @@ class Generator(Expressions):
         roll = rnd.randint(0, 99)
         if not ch.finite:
             return self.bound(ch)
-        if self.drops and 62 <= roll < 83 and self.chance(70):  # steps that count rows mostly come before those that drop some
+        if self.drops and 62 <= roll < 83 and self.chance(88):  # steps that count rows mostly come before those that drop some
             roll -= 62
         if roll < 38:
             return self.genexpr(ch)
@@ -419,19 +419,21 @@ class Generator(Expressions):
             pair = [ch, other] if self.chance(70) else [other, ch]
             return Chain(f"zip({pair[0].text}, {pair[1].text}{strict})", ("t", [pair[0].elem, pair[1].elem]), ch.finite or other.finite, iterator=True)
         if roll < 77:
-            start = rnd.choice(("", "", "", "", ", 1", ", 1", ", -5", f", {2**63 - 3}", f", start={rnd.randint(0, 9)}", f", start={rnd.randint(0, 9)}", f", {2**70}"))
+            start = rnd.choice(("", "", "", "", ", 1", ", 1", ", -5", f", start={rnd.randint(0, 9)}"))
+            if self.rarely(40):
+                start = rnd.choice((f", {2**63 - 3}", f", {2**70}", f", {2**62}"))
             return Chain(f"enumerate({ch.text}{start})", ("t", ["i", ch.elem]), ch.finite, iterator=True)
         if roll < 83:
             return self.bound(ch)
         if roll < 88:
             self.drops = True
             return Chain(f"takewhile({self.function_of([ch.elem], 'b')}, {ch.text})", ch.elem, ch.finite, iterator=True)
-        if roll < 93:
+        if roll < 93 and (self.steps < 2 or self.chance(25)):
             other = self.source()
             if self.chance(20):
                 return Chain(f"chain.from_iterable([{ch.text}, {other.text}])", ch.elem, ch.finite and other.finite, iterator=True)
             return Chain(f"chain({ch.text}, {other.text})", ch.elem if ch.elem == other.elem else "n", ch.finite and other.finite, iterator=True)
-        if roll < 97 and not isinstance(ch.elem, str) and ch.elem[0] == "t":
+        if 88 <= roll < 97 and not isinstance(ch.elem, str) and ch.elem[0] == "t":
             out = self.result_type()
             return Chain(f"starmap({self.function_of(list(ch.elem[1]), out)}, {ch.text})", out, ch.finite, iterator=True)
         return self.genexpr(ch)
@@ -507,10 +509,10 @@ class Generator(Expressions):
         roll = rnd.randint(0, 9)
         if roll < 5:
             return f"range({self.make('i', env, 1)} & 3)", "i"
-        if roll < 7:
-            return f"({self.make('i', env, 1)}, {self.make('i', env, 0)})", "i"
         if roll < 9:
-            return rnd.choice(("range(3)", "(1, 2)", "[0, 1, 5]", "'ab'[:0]", "range(2, 7, 2)")), "i"
+            if self.chance(15):
+                return f"({self.make('i', env, 1)}, {self.make('i', env, 0)})", "i"
+            return rnd.choice(("range(3)", "(1, 2)", "[0, 1, 5]", "range(2, 7, 2)", "'ab'[:0]" if self.chance(10) else "(4,)")), "i"
         return "xs0", "n"
 
     # ---- the program

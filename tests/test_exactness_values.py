@@ -389,6 +389,17 @@ def test_min_max_keep_the_first_of_equals(p):
     return [(p.min(c), p.max(c), p.min(x for x in c), p.max(x for x in c)) for c in cases], [p.max(c, key=lambda x: 0) for c in cases], p.max([(i % 5, i) for i in range(4000)], key=lambda t: t[0])
 
 
+@pytest.mark.parametrize("settings", [{"min_rows": 1}, {"min_rows": 100, "threads": 1}, {"min_rows": 0, "threads": 2}])
+def test_ties_in_long_columns_give_the_first(settings):
+    def work(p):
+        rows = [(i % 5, i) for i in range(9000)]
+        floats = [(float(i % 3), i) for i in range(9000)]
+        mixed = [0.0 if i % 2 else -0.0 for i in range(9000)]
+        return p.max(rows, key=lambda r: r[0]), p.min(rows, key=operator.itemgetter(0)), p.max(floats, key=lambda r: r[0]), p.min(r for r in floats if r[0] > 0), p.max(mixed), p.min(-x for x in mixed)
+
+    same(work, **settings)
+
+
 @exact()
 def test_min_max_of_nothing_and_of_several(p):
     return [_outcome(c) for c in (lambda: p.min([]), lambda: p.max(x for x in ()), lambda: p.min([], default=3), lambda: p.min(3, 2), lambda: p.max(1, 2.0, key=lambda x: -x), lambda: p.max(1, 2, default=3), lambda: p.min(), lambda: p.min(5),
