@@ -10,6 +10,7 @@
 
 PyObject *pf_path_walk(PyObject *object, const pf_path_step *path, int npath, PyObject **owned)
 {
+    bool asked = false; /* the interpreter, which may have raised */
     for (int i = 0; i < npath && object != NULL; i++) {
         const pf_path_step *step = &path[i];
         if (Py_TYPE(object) != step->type) {
@@ -25,9 +26,11 @@ PyObject *pf_path_walk(PyObject *object, const pf_path_step *path, int npath, Py
             object = *(PyObject **)((char *)object + step->index);
             break;
         case PF_PATH_KEY:
+            asked = true;
             object = PyDict_GetItemWithError(object, step->name);
             break;
         case PF_PATH_ATTR: {
+            asked = true;
             PyObject *value = PyObject_GenericGetAttr(object, step->name);
             Py_XSETREF(*owned, value); /* keeps it alive while its own attributes are read */
             object = value;
@@ -35,7 +38,7 @@ PyObject *pf_path_walk(PyObject *object, const pf_path_step *path, int npath, Py
         }
         }
     }
-    if (object == NULL) {
+    if (object == NULL && asked) { /* only then: other paths are walked on threads that Python does not know */
         PyErr_Clear();
     }
     return object;
