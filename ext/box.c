@@ -7,6 +7,9 @@ static PyObject *box(pf_kinds kind, const void *data, bool narrow, int64_t i)
     case PF_K_NONE:
         return Py_NewRef(Py_None);
     case PF_K_BOOL:
+#ifdef PF_PLANTED_BUG_INT_AS_BOOL_LOST
+        return PyLong_FromLong(narrow ? ((const uint8_t *)data)[i] : ((const int64_t *)data)[i] != 0);
+#endif
         return Py_NewRef((narrow ? ((const uint8_t *)data)[i] : ((const int64_t *)data)[i]) ? Py_True : Py_False);
     case PF_K_I64:
         return PyLong_FromLongLong(((const int64_t *)data)[i]);

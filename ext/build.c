@@ -798,6 +798,9 @@ static void choose_sum_sink(pf_pyplan *plan, const pf_fn *fn)
     if ((plan->core.sink == PF_SINK_MIN || plan->core.sink == PF_SINK_MAX) && fn->noutputs > 0 && !pf_kinds_single(fn->outputs[0])) {
         plan->refusal.reason = PF_REASON_MIXED_KEYS;
     }
+    if (fn->noutputs == 0 && plan->core.sink != PF_SINK_FOLD) { /* no row ever gets to the end (`if False`) */
+        plan->core.sink = PF_SINK_NONE;
+    }
 }
 
 /* Ends building: order, rewrite, lower. False: an exception is set, or the plan became a refusal. */

@@ -142,6 +142,12 @@ bool pf_b_binary(pf_builder *b, pf_state *st, pf_binop op, pf_av *left, pf_av *r
     default:
         break;
     }
+#ifdef PF_PLANTED_BUG_BOOL_AS_INT_RESULT
+    if (left->kinds == PF_K_BOOL && right->kinds == PF_K_BOOL && op == PF_BINOP_ADD) {
+        *out = pf_av_of(PF_K_BOOL, pf_ir_op2(b->fn, PF_OP_or, left->ref, right->ref, 0));
+        return true;
+    }
+#endif
     bool floats = ((left->kinds | right->kinds) & PF_K_F64) != 0;
     pf_ref a = floats ? as_f64(b, left, PF_OP_float) : as_i64(b, left);
     pf_ref c = floats ? as_f64(b, right, PF_OP_float) : as_i64(b, right);
@@ -411,6 +417,13 @@ bool pf_b_truth(pf_builder *b, pf_state *st, pf_av *av, pf_ref *out)
         return refuse(b, PF_REASON_OPERAND_TYPE);
     }
     default:
+#ifdef PF_PLANTED_BUG_FILTER_INVERTED_NONE
+        if (av->kinds == PF_K_F64) {
+            *out = pf_ir_op2(b->fn, PF_OP_eq, av->ref, av->ref, 0);
+            *out = pf_ir_op2(b->fn, PF_OP_and, *out, pf_ir_op1(b->fn, PF_OP_truth, av->ref, 0), 0);
+            return true;
+        }
+#endif
         *out = pf_ir_op1(b->fn, PF_OP_truth, av->ref, 0);
         return true;
     }

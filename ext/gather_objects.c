@@ -46,6 +46,18 @@ static inline pf_kinds lane_of(PyObject *object, pf_kinds declared, uint64_t *pa
         kind = type == &PyBytes_Type || type == &PyTuple_Type ? PF_K_OTHER : PF_K_FOREIGN;
         *payload = 0;
     }
+#ifdef PF_PLANTED_BUG_NONE_AS_ZERO
+    kind = kind == PF_K_NONE && (declared & PF_K_I64) ? PF_K_I64 : kind;
+#endif
+#ifdef PF_PLANTED_BUG_BOOL_AS_ONE_IN_COLUMN
+    kind = kind == PF_K_BOOL && (declared & PF_K_I64) ? PF_K_I64 : kind;
+#endif
+#ifdef PF_PLANTED_BUG_KIND_CONFUSED
+    if (kind == PF_K_F64 && !(declared & PF_K_F64) && (declared & PF_K_I64)) {
+        *payload = (uint64_t)(int64_t)PyFloat_AS_DOUBLE(object);
+        kind = PF_K_I64;
+    }
+#endif
     if (!(declared & kind) && (declared & PF_K_OBJ)) {
         *payload = (uint64_t)(uintptr_t)object;
         return PF_K_OBJ;

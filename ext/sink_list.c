@@ -44,6 +44,14 @@ static int64_t append_column(PyListObject *list, const pf_pyplan *plan, const pf
     if (column->seen == PF_K_OBJ) {
         for (; i < n; i++) {
             to[i] = Py_NewRef((PyObject *)(uintptr_t)((const uint64_t *)column->data)[i]);
+#ifdef PF_PLANTED_BUG_PASSENGER_COPIED
+            if (PyFloat_CheckExact(to[i])) {
+                Py_SETREF(to[i], PyFloat_FromDouble(PyFloat_AS_DOUBLE(to[i])));
+            }
+#endif
+#ifdef PF_PLANTED_BUG_REFCOUNT_LEAK
+            Py_INCREF(to[i]);
+#endif
         }
     } else if (column->seen == PF_K_F64) {
         for (; i < n && (to[i] = PyFloat_FromDouble(((const double *)column->data)[i])) != NULL; i++) {

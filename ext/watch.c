@@ -172,6 +172,18 @@ static bool holds(const pf_watch *watch, PyObject *value, pf_scalar *params)
         if (pf_scalar_of(value, &scalar) != watch->kind) {
             return false;
         }
+#if defined PF_PLANTED_BUG_STALE_GLOBAL || defined PF_PLANTED_BUG_STALE_CLOSURE
+#ifdef PF_PLANTED_BUG_STALE_GLOBAL
+        bool remembered = watch->how == PF_WATCH_GLOBAL;
+#else
+        bool remembered = watch->how == PF_WATCH_CELL || watch->how == PF_WATCH_CLOSURE;
+#endif
+        if (remembered && watch->expected != NULL) {
+            (void)pf_scalar_of(watch->expected, &scalar);
+        } else if (remembered) {
+            ((pf_watch *)watch)->expected = Py_NewRef(value);
+        }
+#endif
         if (watch->param >= 0) {
             params[watch->param] = scalar;
         }

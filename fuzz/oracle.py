@@ -251,11 +251,11 @@ class Watcher:
 def is_lax(tree: ast.AST) -> bool:
     """Does the program hold arithmetic that may return its own operand (and so says nothing by identity)?"""
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Mod, ast.UAdd, ast.Pow, ast.FloorDiv)):
+        if isinstance(node, (ast.Mod, ast.UAdd, ast.Pow, ast.FloorDiv, ast.LShift, ast.RShift)):
             return True
         if isinstance(node, ast.Name) and node.id in ("divmod", "abs", "pow", "sum", "reduce", "fold"):
             return True
-        if isinstance(node, ast.Attribute) and node.attr in ("gcd", "mod", "pos", "pow", "fmod", "isqrt", "index"):
+        if isinstance(node, ast.Attribute) and node.attr in ("gcd", "mod", "pos", "pow", "fmod", "isqrt", "index", "lshift", "rshift", "floordiv", "abs"):
             return True
     return False
 
