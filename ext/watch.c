@@ -185,7 +185,8 @@ static bool holds(const pf_watch *watch, PyObject *value, pf_scalar *params)
         }
 #endif
         if (watch->param >= 0) {
-            params[watch->param] = scalar;
+            params[watch->param].u = scalar.u; /* field by field: params are compared byte by byte */
+            params[watch->param].kind = scalar.kind;
         }
         return true;
     }
