@@ -15,6 +15,7 @@ import faulthandler
 import gc
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from .shrink import shrink
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM_SECONDS = 10
+MEMORY = 6 << 30  # a program that multiplies tuples in a reduce ends in a MemoryError, not with the machine
 HANG_SECONDS = 60
 
 STANDALONE = '''\
@@ -80,6 +82,8 @@ class Worker:
         self.features: Counter = Counter()
         self.counts: Counter = Counter()
         signal.signal(signal.SIGALRM, on_alarm)
+        if "libasan" not in os.environ.get("LD_PRELOAD", ""):  # its shadow is larger than any limit
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
     def judge(self, program: Program) -> list:
         signal.setitimer(signal.ITIMER_REAL, PROGRAM_SECONDS)
