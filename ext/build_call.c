@@ -327,6 +327,8 @@ static bool kinds_of_type(PyObject *type, pf_kinds *kinds)
         *kinds |= PF_K_STR;
     } else if (type == (PyObject *)Py_TYPE(Py_None)) {
         *kinds |= PF_K_NONE;
+    } else if (type == (PyObject *)&PyBaseObject_Type) {
+        *kinds |= PF_K_I64 | PF_K_BOOL | PF_K_F64 | PF_K_STR | PF_K_NONE;
     } else {
         return type == (PyObject *)&PyList_Type || type == (PyObject *)&PyDict_Type || type == (PyObject *)&PyBytes_Type ||
                type == (PyObject *)&PyComplex_Type || type == (PyObject *)&PySet_Type;
@@ -546,6 +548,9 @@ bool pf_b_call(pf_builder *b, pf_state *st, const pf_av *callable, pf_av *args, 
     }
     if (pf_is_partial(callable->py) && callable->watch >= 0) {
         return call_partial(b, st, callable, args, nargs, kwnames, results);
+    }
+    if (PyExceptionClass_Check(callable->py)) { /* made to be raised: such rows are CPython's */
+        return raises(b, st);
     }
     if (kwnames != NULL) {
         return refuse(b, PF_REASON_CALL);

@@ -123,7 +123,11 @@ bool pf_b_binary(pf_builder *b, pf_state *st, pf_binop op, pf_av *left, pf_av *r
         }
         return out->items != NULL;
     }
-    if (left->tag == PF_AV_TUPLE || right->tag == PF_AV_TUPLE || ((left->kinds | right->kinds) & PF_K_STR)) {
+    bool text = ((left->kinds | right->kinds) & PF_K_STR) != 0;
+    if (text && ((left->kinds | right->kinds) & (NUMBERS | PF_K_NONE)) && op != PF_BINOP_MUL && op != PF_BINOP_MOD) {
+        return bail(b, st); /* TypeError */
+    }
+    if (left->tag == PF_AV_TUPLE || right->tag == PF_AV_TUPLE || text) {
         /* text and sequences have operators of their own */
         return refuse(b, PF_REASON_OPERAND_TYPE);
     }
@@ -551,6 +555,13 @@ bool pf_b_length(pf_builder *b, pf_state *st, pf_av *av, pf_av *out)
         return false;
     }
     int n = av->n;
+    if (av->tag == PF_AV_SCALAR && (av->kinds & (NUMBERS | PF_K_NONE))) {
+        return bail(b, st); /* has none */
+    }
+    if (av->tag == PF_AV_SCALAR && av->py != NULL && PyUnicode_CheckExact(av->py)) {
+        *out = pf_av_of(PF_K_I64, pf_ir_const_i64(b->fn, PyUnicode_GET_LENGTH(av->py)));
+        return true;
+    }
     if (av->tag != PF_AV_TUPLE) {
         const pf_path *path = row_path(b, av);
         if (path == NULL || path->size < 1 || path->type != &PyTuple_Type) {

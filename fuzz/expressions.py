@@ -16,7 +16,7 @@ INT_OPS = ("+", "+", "-", "-", "*", "*", "//", "%", "&", "|", "^")
 COMPARE = ("<", "<=", ">", ">=", "==", "!=")
 MATH_1 = ("sqrt", "exp", "log", "sin", "cos", "tan", "fabs", "log2", "log10", "atan", "exp2", "degrees", "radians", "log1p", "expm1", "tanh", "asin")
 MATH_1_COMMON = ("sqrt", "fabs", "exp", "log", "sin", "cos", "tan")
-ISINSTANCE = ("int", "int", "float", "float", "bool", "str", "(int, float)", "(int, float)", "type(None)", "(float, bool)", "object")
+ISINSTANCE = ("int", "int", "int", "float", "float", "float", "bool", "bool", "str", "str", "(int, float)", "(int, float)", "(int, float)", "type(None)", "(float, bool)", "(int, str)", "object")
 
 
 def compatible(have, want: str) -> bool:
@@ -71,7 +71,7 @@ class Expressions(Values):
             roll = rnd.randint(0, 19)
             if roll < 17:
                 return str(rnd.randint(-9, 20))
-            return f"({self.int_text(rnd.choice(('small', 'mid', 'e31', 'e53', 'e62', 'e63', 'e64')))})" if roll < 19 else "True"
+            return f"({self.int_text(rnd.choice(('small', 'mid', 'mid', 'e31', 'e31', 'e53', 'e53', 'e62', 'e63', 'e64') if self.chance(25) else ('small', 'mid', 'e31')))})" if roll < 19 else "True"
         if want == "f":
             return f"({self.float_text(self.chance(70))})"
         if want == "n":
@@ -80,7 +80,7 @@ class Expressions(Values):
             return rnd.choice(("True", "False"))
         if want == "s":
             return rnd.choice(("'a'", "'UA'", "'b'", "''"))
-        return rnd.choice(("None", "OBJ0", "'x'", "7", "0.5"))
+        return rnd.choice(("None", "OBJ0" if self.chance(20) else "1", "'x'", "7", "0.5"))
 
     # ---- the grammar
 
@@ -195,7 +195,7 @@ class Expressions(Values):
         if roll < 90:
             return f"{rnd.choice(('min', 'max'))}({self.make('f', env, d - 1)}, {self.make('n', env, d - 1)})"
         if roll < 91:
-            return f"round({self.make('f', env, d - 1)}, {rnd.choice((0, 1, 2, -1))})"
+            return f"round({self.make('f', env, d - 1)}, {rnd.choice((0, 1, 2, -1))})" if self.chance(40) else self.leaf("f", env)
         if roll < 92:
             return rnd.choice(("math.pi", "math.e", "math.tau"))
         return self.leaf("f", env)
@@ -239,7 +239,7 @@ class Expressions(Values):
         if roll < 89:
             return f"({self.make('b', env, d - 1)} {rnd.choice(('&', '|', '^', '==', '<'))} {self.make('b', env, d - 1)})"
         if roll < 92:
-            return f"({self.any_leaf(env)} {rnd.choice(('==', '!=', 'is', 'is not'))} {rnd.choice(('None', '0', 'OBJ0') if self.chance(40) else ('None', 'None'))})".replace("is 0", "== 0").replace("is not 0", "!= 0")
+            return f"({self.any_leaf(env)} {rnd.choice(('==', '!=', 'is', 'is not'))} {rnd.choice(('None', '0', 'OBJ0' if self.chance(10) else '1') if self.chance(40) else ('None', 'None'))})".replace("is 0", "== 0").replace("is not 0", "!= 0").replace("is 1", "== 1").replace("is not 1", "!= 1")
         return self.leaf("b", env)
 
     def any_leaf(self, env: Env) -> str:
