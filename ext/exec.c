@@ -253,9 +253,6 @@ static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
             *row = ex->sink->row = source_row(ex, info.row);
             ex->failed++;
             count_bail(ex->report, &info);
-#ifdef PF_PLANTED_BUG_STALE_AFTER_BARRIER
-            info.barrier = false;
-#endif
             if (info.barrier || fails_too_often(ex, info.row)) {
                 ex->gave_up = true;
                 return last_row(ex, *row, row);

@@ -135,6 +135,7 @@ class Generator(Expressions):
         self.watch: list[str] = []
         self.counter = 0
         self.steps = 0
+        self.pokes: list[tuple[int, str]] = []  # items of the source under construction that are put in afterwards
         self.drops = False  # has a step dropped rows?
         self.used_functions = 0
         self.features: set[str] = set()
@@ -227,27 +228,46 @@ class Generator(Expressions):
         rnd = self.rnd
         name = rnd.choice(("Loud", "Editor", "Rebinder", "Half", "Grumpy", "Decimal", "Fraction"))
         self.features.add("foreign:" + name)
+        if self.chance(45):
+            return self.foreign_far_inside(name)
         size = rnd.choice((3, 5, 8, 20, 33))
         items = [self.value(rnd.choice(("i", "i", "i", "f", "i?")), "small", True) for _ in range(size)]
         makers = {"Half": "Half(1.5)", "Grumpy": "Grumpy()", "Decimal": "Decimal('1.5')", "Fraction": "Fraction(1, 3)"}
         for _ in range(rnd.randint(1, 3)):
             items[rnd.randint(0, size - 1)] = makers.get(name, f"{name}({rnd.randint(-2, 9)})")
+        self.define_foreign(name)
+        return Chain("[" + ", ".join(items) + "]", "i", sequence=True)
+
+    def foreign_far_inside(self, name: str) -> Chain:
+        """Where no sample of the data sees them: the rows before and behind run natively."""
+        rnd = self.rnd
+        self.define_foreign(name)
+        makers = {"Half": "Half(1.5)", "Grumpy": "Grumpy()", "Decimal": "Decimal('1.5')", "Fraction": "Fraction(1, 3)"}
+        size = rnd.choice((200, 300, 1100, 2100))
+        typ = rnd.choice(("i", "i", "f"))
+        places = sorted(rnd.randint(20, size - 2) for _ in range(rnd.choice((1, 1, 2))))
+        self.pokes = [(at, makers.get(name, f"{name}({rnd.randint(-2, 9)})")) for at in places]
+        return Chain(self.long_column(typ, size, "small", True), typ, sequence=True)
+
+    def define_foreign(self, name: str) -> None:
+        rnd = self.rnd
         if name in FOREIGN:
             self.head.append(FOREIGN[name])
             if name == "Editor":
                 self.head.append(rnd.choice(EDITS))
         else:
             self.head.append(f"from {'decimal' if name == 'Decimal' else 'fractions'} import {name}")
-        return Chain("[" + ", ".join(items) + "]", "i", sequence=True)
 
     def place(self, src: Chain) -> Chain:
         """Give the source a name, and maybe put a partly advanced iterator over it."""
         rnd = self.rnd
         if not src.finite and self.chance(80):
             return self.bound(src)
-        if not self.data or src.iterator or self.chance(75):
+        if not self.data or src.iterator or self.pokes or self.chance(75):
             name = f"xs{len(self.data)}"
             self.data.append(f"{name} = {src.text}")
+            self.data += [f"{name}[{at}] = {text}" for at, text in self.pokes]
+            self.pokes = []
             src.text = name
             if src.iterator:
                 self.watch.append(name)

@@ -42,6 +42,25 @@ def test_foreign_row_edits_a_later_row(p):
     return p.sum(x * 2 for x in xs), xs
 
 
+@pytest.mark.parametrize("to", [201, 250, 299])
+@pytest.mark.parametrize("settings", [{}, {"threads": 1}, {"min_rows": 0}])
+def test_foreign_row_that_no_sample_sees_edits_a_later_row(to, settings):
+    def work(p):
+        answers = []
+        for consume in (lambda xs: p.sum(x * 2 for x in xs), lambda xs: p.list(map(lambda x: x * 3, xs)), lambda xs: p.max(xs, key=lambda x: x * 2), lambda xs: p.any(x * 2 < 0 for x in xs)):
+            for edit in (lambda xs: xs.__setitem__(to, -100), lambda xs: xs.clear(), lambda xs: xs.append(7), lambda xs: xs.append(None), lambda xs: xs.__setitem__(to, 2.5)):
+                xs = list(range(300))
+                xs[200] = loud(lambda a, b: edit(xs))(4)  # noqa: B023
+                it = iter(xs)
+                try:
+                    answers.append((consume(it), rest(it), len(xs)))
+                except TypeError as error:
+                    answers.append((str(error), rest(it), len(xs)))
+        return answers
+
+    same(work, native=True, **settings)
+
+
 @exact()
 def test_foreign_row_appends_and_rebinds_a_global(p):
     global G

@@ -166,9 +166,11 @@ pf_status slot_cut(slot *s, const pf_run *run, int64_t row_end, int end, const f
     if (why != NULL) {
         s->now.op = why->op;
         s->now.stage = why->stage;
-        s->now.barrier = why->barrier;
         s->now.place = why->place;
+#ifndef PF_PLANTED_BUG_STALE_AFTER_BARRIER
+        s->now.barrier = why->barrier;
         s->has_barrier = s->has_barrier || why->barrier;
+#endif
     }
     push_segment(s, run, row_end);
     open_segment(s, end == END_OPEN ? row_end : row_end + 1);
