@@ -275,6 +275,9 @@ static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_
 
 static pf_kinds fill_range(const pf_leaf *leaf, int64_t row, int32_t n, pf_vec *vec, int32_t lane, bool whole)
 {
+#ifdef PF_PLANTED_BUG_RANGE_NEGATIVE_STEP
+    row = leaf->step < 0 ? -row : row;
+#endif
     int64_t start = leaf->start + row * leaf->step, last = start + (n - 1) * leaf->step;
     pf_widen_interval(vec, start < last ? start : last, start < last ? last : start);
     if (whole) {

@@ -46,9 +46,6 @@ static int read_range(pf_leaf *out) {
     out->length = it->len;
     out->start = it->start;
 #endif
-#ifdef PF_PLANTED_BUG_RANGE_NEGATIVE_STEP
-    out->length -= out->step < -1 && out->length > 1;
-#endif
     return 0;
 }
 

@@ -58,7 +58,7 @@ def test_foreign_row_that_no_sample_sees_edits_a_later_row(to, settings):
                     answers.append((str(error), rest(it), len(xs)))
         return answers
 
-    same(work, native=True, **settings)
+    same(work, native=True if "min_rows" not in settings else None, **settings)
 
 
 @exact()
