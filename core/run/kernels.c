@@ -140,10 +140,15 @@ static int64_t sum_bytes(const uint8_t *x, int32_t n)
 /* ---- the first smallest and largest ---- */
 
 /* One pass for the value, one for its first place: comparing for equality puts -0.0 and 0.0 together, as < does. */
+#ifdef PF_PLANTED_BUG_MINMAX_LAST_OF_EQUALS
+#define PLACE(j) (n - 1 - (j))
+#else
+#define PLACE(j) (j)
+#endif
 #define FIND_FIRST                                                                                                     \
     for (int32_t j = 0; j < n; j++) {                                                                                  \
-        if (x[j] == best) {                                                                                            \
-            return j;                                                                                                  \
+        if (x[PLACE(j)] == best) {                                                                                     \
+            return PLACE(j);                                                                                           \
         }                                                                                                              \
     }                                                                                                                  \
     return -1;

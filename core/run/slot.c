@@ -323,24 +323,16 @@ static void note_row(const pf_run *run, const lanes *in, int32_t lane, pf_scalar
 /* Whether the value at `lane` replaces the best so far: Python's `item < best` and `item > best`. */
 static bool replaces(const pf_run *run, const pf_vec *v, int32_t lane, const pf_scalar *best)
 {
-    bool smaller, larger, equal;
+    bool smaller, larger;
     if (run->last->outputs[0] == PF_K_F64) {
         double x = ((const double *)v->data)[lane];
         smaller = x < best->u.f;
         larger = x > best->u.f;
-        equal = x == best->u.f;
     } else {
         int64_t x = ((const int64_t *)v->data)[lane];
         smaller = x < best->u.i;
         larger = x > best->u.i;
-        equal = x == best->u.i;
     }
-#ifdef PF_PLANTED_BUG_MINMAX_LAST_OF_EQUALS
-    if (equal) {
-        return true;
-    }
-#endif
-    (void)equal;
     return run->plan->sink == PF_SINK_MIN ? smaller : larger;
 }
 
