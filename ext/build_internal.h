@@ -1,8 +1,11 @@
 /* Inside of the builder: abstract interpretation of a chain into one row program.
  *
- *   build.c        the chain: nodes from the leaves outward, the consumer's tail, the finished plan
+ *   build.c        attempts, refusals, the finished plan
+ *   build_chain.c  the chain's steps, from the leaves outward
+ *   build_tail.c   what the consumer wants of each row
  *   build_frame.c  one Python function or generator expression: bytecode, joins, inlining
- *   build_value.c  abstract values: columns, kinds, splitting, merging
+ *   build_value.c  abstract values: constants, what is watched, what is read from the source
+ *   build_state.c  states: forking, splitting by kind, merging
  *   build_op.c     operators on abstract values
  *   build_call.c   calls: binding arguments, intrinsics
  *   build_expand.c nested `for`s: where one stage ends and the next begins
@@ -138,6 +141,17 @@ void pf_b_refuse(pf_builder *b, int reason);
 void *pf_b_alloc(pf_builder *b, size_t size); /* NULL: b->error is set */
 uint16_t pf_b_place(pf_builder *b);
 
+/* ---- build_chain.c ---- */
+/* Does `work` for each state of the list; halves of split states are tried again. work ends or keeps its state, and adds to *out. */
+typedef void (*pf_b_work)(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out);
+pf_state *pf_b_each(pf_builder *b, pf_state *list, pf_b_work work, int node, int base);
+void pf_b_keep(pf_builder *b, pf_state *st, pf_state **out);   /* adds the state, closed, to *out */
+void pf_b_append(pf_state **list, pf_state *more);
+pf_state *pf_b_flow(pf_builder *b, int index, pf_state *list); /* node `index` and all below it */
+
+/* ---- build_tail.c ---- */
+void pf_b_tail(pf_builder *b, pf_state *list);
+
 /* ---- build_value.c ---- */
 pf_av pf_av_none(pf_builder *b);
 pf_av pf_av_const(pf_builder *b, PyObject *object);            /* any constant; PY when it is no scalar or tuple of such */
@@ -150,6 +164,7 @@ pf_ref pf_b_none_or_object(pf_builder *b, int path);           /* of a path that
 pf_ref pf_b_presence(pf_builder *b, int path);                 /* kind obj wherever the path can be walked */
 bool pf_b_always_object(const pf_builder *b, const pf_av *av);  /* whether its handle is an object in every lane */
 pf_ref pf_b_handle(pf_builder *b, const pf_av *av);            /* object of a value, PF_NOREF: box afresh */
+pf_ref pf_b_null_handle(pf_builder *b);                        /* no object in any lane */
 int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value); /* deduplicated; -1: refused. watch.name borrowed */
 pf_av pf_b_watched(pf_builder *b, pf_watch watch);             /* reads it now and classifies it */
 /* The items of a PY list or tuple whose values are used: a tuple, borrowed, kept by the plan; they are compared at each call. NULL:

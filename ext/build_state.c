@@ -1,0 +1,425 @@
+/* States: how one is forked, split by kind where an op needs one kind, and merged where ways meet. */
+#include <string.h>
+
+#include "build_internal.h"
+
+/* ---- states ---- */
+
+static pf_frame_state *copy_frames(pf_builder *b, const pf_frame_state *frame)
+{
+    if (frame == NULL) {
+        return NULL;
+    }
+    size_t nlocals = (size_t)frame->act->code->nlocalsplus, nstack = (size_t)frame->act->code->max_depth + 2;
+    pf_frame_state *copy = pf_b_alloc(b, sizeof *copy + sizeof(pf_av) * (nlocals + nstack));
+    if (copy == NULL) {
+        return NULL;
+    }
+    *copy = *frame;
+    copy->locals = (pf_av *)(copy + 1);
+    copy->stack = copy->locals + nlocals;
+    memcpy(copy->locals, frame->locals, sizeof(pf_av) * nlocals);
+    memcpy(copy->stack, frame->stack, sizeof(pf_av) * (size_t)frame->depth);
+    copy->parent = copy_frames(b, frame->parent);
+    return copy;
+}
+
+pf_state *pf_b_fork(pf_builder *b, const pf_state *st, pf_block block)
+{
+    pf_state *copy = pf_b_alloc(b, sizeof *copy);
+    if (copy == NULL) {
+        return NULL;
+    }
+    *copy = *st;
+    copy->block = block;
+    copy->open = false;
+    copy->next = NULL;
+    copy->frame = copy_frames(b, st->frame);
+    return copy;
+}
+
+static pf_block new_block(pf_builder *b, uint32_t nargs, const pf_kinds *kinds)
+{
+    if (b->fn->nblocks >= PF_MAX_BLOCKS) {
+        pf_b_refuse(b, PF_REASON_TOO_MANY_WAYS);
+    }
+    return pf_ir_block(b->fn, nargs, kinds);
+}
+
+void pf_b_open(pf_builder *b, pf_state *st)
+{
+    if (!st->open) {
+        pf_ir_start(b->fn, st->block);
+        st->open = true;
+    }
+}
+
+void pf_b_close(pf_builder *b, pf_state *st)
+{
+    if (st->open) {
+        pf_block next = new_block(b, 0, NULL);
+        pf_ir_jump(b->fn, next, 0, NULL);
+        st->block = next;
+        st->open = false;
+    }
+}
+
+void pf_b_branch(pf_builder *b, pf_state *st, pf_ref cond, pf_state **yes, pf_state **no)
+{
+    pf_block by = new_block(b, 0, NULL), bn = new_block(b, 0, NULL);
+    pf_ir_branch(b->fn, cond, by, 0, NULL, bn, 0, NULL);
+    *yes = pf_b_fork(b, st, by);
+    *no = pf_b_fork(b, st, bn);
+}
+
+void pf_b_bail(pf_builder *b, pf_state *st)
+{
+    pf_ir_bail(b->fn, pf_b_place(b));
+    st->open = false;
+}
+
+/* ---- splitting ---- */
+
+static void replace_in(pf_builder *b, pf_av *av, pf_ref old, const pf_av *with)
+{
+    if (av->tag == PF_AV_SCALAR && av->ref == old) {
+        pf_ref handle = av->handle;
+        bool partial = av->partial;
+        *av = *with;
+        av->handle = handle;
+        av->partial = partial;
+    } else if (av->n > 0) {
+        pf_av copy = pf_av_tuple(b, av->n);
+        for (int i = 0; copy.items != NULL && i < av->n; i++) {
+            copy.items[i] = av->items[i];
+            replace_in(b, &copy.items[i], old, with);
+        }
+        av->items = copy.items;
+    }
+}
+
+static void replace_everywhere(pf_builder *b, pf_state *st, pf_ref old, const pf_av *with)
+{
+    for (pf_frame_state *f = st->frame; f != NULL; f = f->parent) {
+        for (int i = 0; i < f->act->code->nlocalsplus; i++) {
+            replace_in(b, &f->locals[i], old, with);
+        }
+        for (int i = 0; i < f->depth; i++) {
+            replace_in(b, &f->stack[i], old, with);
+        }
+    }
+    for (int i = 0; i < st->ncarry; i++) {
+        replace_in(b, &st->carry[i], old, with);
+    }
+    replace_in(b, &st->value, old, with);
+}
+
+static void push_split(pf_builder *b, pf_state *st)
+{
+    if (st != NULL) {
+        st->next = b->split;
+        b->split = st;
+    }
+}
+
+void pf_b_rely(pf_builder *b, const pf_av *av)
+{
+    if (av->tag != PF_AV_SCALAR || av->ref == PF_NOREF || pf_b_dead(b)) {
+        return;
+    }
+    const pf_inst *inst = &b->fn->insts[av->ref];
+    if (inst->op == PF_OP_column) {
+        b->fn->columns[inst->imm.k].checked = true;
+    } else if (inst->op == PF_OP_arg || inst->op == PF_OP_narrow) { /* a value of several origins: all of them */
+        for (uint32_t c = 0; c < b->fn->ncolumns; c++) {
+            b->fn->columns[c].checked |= (b->fn->columns[c].kinds & PF_K_OBJ) == 0;
+        }
+    }
+}
+
+bool pf_b_mono(pf_builder *b, pf_state *st, pf_av *av)
+{
+    if (pf_b_dead(b)) {
+        return false;
+    }
+    if (av->tag != PF_AV_SCALAR || pf_kinds_single(av->kinds)) {
+        pf_b_rely(b, av);
+        return true;
+    }
+    /* one kind, and the rest, which is split again when the op is tried again */
+    pf_kinds first = av->kinds & (pf_kinds)-av->kinds, rest = av->kinds & (pf_kinds)~first;
+    pf_state *ways[2];
+    pf_b_branch(b, st, pf_ir_is_kind(b->fn, av->ref, first), &ways[0], &ways[1]);
+    for (int i = 0; i < 2 && ways[i] != NULL; i++) {
+        pf_kinds kinds = i == 0 ? first : rest;
+        pf_b_open(b, ways[i]);
+        pf_av narrow = *av;
+        narrow.kinds = kinds;
+        if (kinds == PF_K_NONE) {
+            narrow = pf_av_none(b);
+        } else {
+            narrow.ref = pf_ir_narrow(b->fn, av->ref, kinds, pf_b_place(b));
+        }
+        replace_everywhere(b, ways[i], av->ref, &narrow);
+        pf_b_close(b, ways[i]);
+        push_split(b, ways[i]);
+    }
+    st->open = false;
+    return false;
+}
+
+/* ---- merging ---- */
+
+bool pf_av_same_shape(const pf_av *a, const pf_av *b)
+{
+    if (a->tag != b->tag) {
+        return false;
+    }
+    switch (a->tag) {
+    case PF_AV_SCALAR:
+        /* an opaque object keeps what is known of it only together with its path */
+        return a->kinds == b->kinds && (a->kinds != PF_K_OBJ || a->path == b->path);
+    case PF_AV_TUPLE:
+    case PF_AV_RANGE:
+    case PF_AV_ITERATOR:
+        if (a->n != b->n) {
+            return false;
+        }
+        for (int i = 0; i < a->n; i++) {
+            if (!pf_av_same_shape(&a->items[i], &b->items[i])) {
+                return false;
+            }
+        }
+        return true;
+    case PF_AV_PY:
+        return a->py == b->py && a->watch == b->watch;
+    default:
+        return true;
+    }
+}
+
+static bool same_frames(const pf_frame_state *a, const pf_frame_state *b)
+{
+    for (; a != NULL && b != NULL; a = a->parent, b = b->parent) {
+        if (a->act != b->act || a->depth != b->depth) {
+            return false;
+        }
+        for (int i = 0; i < a->act->code->nlocalsplus; i++) {
+            if (!pf_av_same_shape(&a->locals[i], &b->locals[i])) {
+                return false;
+            }
+        }
+        for (int i = 0; i < a->depth; i++) {
+            if (!pf_av_same_shape(&a->stack[i], &b->stack[i])) {
+                return false;
+            }
+        }
+    }
+    return a == b;
+}
+
+static bool same_state(const pf_state *a, const pf_state *b)
+{
+    if (a->ncarry != b->ncarry || !pf_av_same_shape(&a->value, &b->value) || !same_frames(a->frame, b->frame)) {
+        return false;
+    }
+    for (int i = 0; i < a->ncarry; i++) {
+        if (!pf_av_same_shape(&a->carry[i], &b->carry[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum { MAX_JOIN = 24, MAX_PHI = 64 };
+
+/* One join being made: k states, and the block arguments found so far. */
+typedef struct join {
+    pf_builder *b;
+    int k, nphi;
+    pf_state *states[MAX_JOIN];
+    pf_ref args[MAX_JOIN][MAX_PHI];
+    pf_kinds kinds[MAX_PHI];
+    pf_av *targets[MAX_PHI]; /* values of the merged state that become arguments */
+    bool is_handle[MAX_PHI];
+    bool too_many;
+} join;
+
+static void add_phi(join *j, pf_av *target, const pf_ref *refs, pf_kinds kinds, bool is_handle)
+{
+    if (j->nphi == MAX_PHI) {
+        j->too_many = true;
+        return;
+    }
+    for (int s = 0; s < j->k; s++) {
+        j->args[s][j->nphi] = refs[s];
+    }
+    j->kinds[j->nphi] = kinds;
+    j->targets[j->nphi] = target;
+    j->is_handle[j->nphi++] = is_handle;
+}
+
+static void join_scalar(join *j, pf_av *target, const pf_av *const *avs)
+{
+    bool differ = false, same_origin = true;
+    for (int s = 1; s < j->k; s++) {
+        differ |= avs[s]->ref != avs[0]->ref || avs[s]->handle != avs[0]->handle;
+        same_origin &= avs[s]->py == avs[0]->py && avs[s]->watch == avs[0]->watch && avs[s]->path == avs[0]->path &&
+                       avs[s]->handle == avs[0]->handle;
+    }
+    if (!differ && same_origin) {
+        return;
+    }
+    for (int s = 0; s < j->k; s++) {
+        target->origin = avs[s]->origin != 0 ? PF_ORIGIN_MIXED : target->origin;
+    }
+    pf_ref refs[MAX_JOIN], handles[MAX_JOIN];
+    bool any_handle = false, partial = false, handles_differ = false, refs_differ = false;
+    for (int s = 0; s < j->k; s++) {
+        refs[s] = avs[s]->ref;
+        handles[s] = same_origin ? PF_NOREF : pf_b_handle(j->b, avs[s]);
+        any_handle |= handles[s] != PF_NOREF;
+        partial |= !pf_b_always_object(j->b, avs[s]);
+        refs_differ |= refs[s] != refs[0];
+    }
+    for (int s = 0; any_handle && s < j->k; s++) {
+        handles[s] = handles[s] != PF_NOREF ? handles[s] : pf_b_null_handle(j->b);
+        handles_differ |= handles[s] != handles[0];
+    }
+    if (refs_differ && avs[0]->kinds != PF_K_NONE) {
+        add_phi(j, target, refs, avs[0]->kinds, false);
+    }
+    if (!same_origin) {
+        if (avs[0]->kinds != PF_K_OBJ) { /* the path of an opaque object is part of its shape */
+            target->path = -1;
+        }
+        target->py = NULL;
+        target->watch = -1;
+        target->handle = any_handle ? handles[0] : PF_NOREF;
+        target->partial = any_handle && partial;
+        if (handles_differ) {
+            add_phi(j, target, handles, PF_K_OBJ, true);
+        }
+    }
+}
+
+static void join_value(join *j, pf_av *target, const pf_av *const *avs)
+{
+    if (target->tag == PF_AV_SCALAR) {
+        join_scalar(j, target, avs);
+    } else if (target->n > 0) {
+        for (int s = 1; s < j->k; s++) {
+            bool one = avs[s]->items == avs[0]->items;
+            target->origin = !one && (avs[s]->origin != 0 || avs[0]->origin != 0) ? PF_ORIGIN_MIXED : target->origin;
+        }
+        pf_av fresh = pf_av_tuple(j->b, target->n);
+        for (int i = 0; fresh.items != NULL && i < target->n; i++) {
+            const pf_av *parts[MAX_JOIN];
+            for (int s = 0; s < j->k; s++) {
+                parts[s] = &avs[s]->items[i];
+            }
+            fresh.items[i] = *parts[0];
+            join_value(j, &fresh.items[i], parts);
+        }
+        target->items = fresh.items;
+    }
+}
+
+/* Collects the same slot of every state: f(state) gives its address. */
+#define JOIN_SLOT(j, merged, expr)                                                                                     \
+    do {                                                                                                               \
+        const pf_av *slots_[MAX_JOIN];                                                                                 \
+        for (int s_ = 0; s_ < (j)->k; s_++) {                                                                          \
+            const pf_state *each = (j)->states[s_];                                                                    \
+            slots_[s_] = &(expr);                                                                                      \
+        }                                                                                                              \
+        join_value((j), (merged), slots_);                                                                             \
+    } while (0)
+
+static const pf_frame_state *frame_at(const pf_state *st, int up)
+{
+    const pf_frame_state *f = st->frame;
+    while (up-- > 0) {
+        f = f->parent;
+    }
+    return f;
+}
+
+static pf_state *join_states(join *j)
+{
+    pf_builder *b = j->b;
+    pf_state *merged = pf_b_fork(b, j->states[0], 0);
+    if (merged == NULL) {
+        return NULL;
+    }
+    int up = 0;
+    for (pf_frame_state *f = merged->frame; f != NULL; f = f->parent, up++) {
+        for (int i = 0; i < f->act->code->nlocalsplus; i++) {
+            JOIN_SLOT(j, &f->locals[i], frame_at(each, up)->locals[i]);
+        }
+        for (int i = 0; i < f->depth; i++) {
+            JOIN_SLOT(j, &f->stack[i], frame_at(each, up)->stack[i]);
+        }
+    }
+    for (int i = 0; i < merged->ncarry; i++) {
+        JOIN_SLOT(j, &merged->carry[i], each->carry[i]);
+    }
+    JOIN_SLOT(j, &merged->value, each->value);
+    if (j->too_many) {
+        pf_b_refuse(b, PF_REASON_TOO_MANY_WAYS);
+        return NULL;
+    }
+    merged->block = new_block(b, (uint32_t)j->nphi, j->kinds);
+    for (int s = 0; s < j->k; s++) {
+        pf_b_open(b, j->states[s]);
+        pf_ir_jump(b->fn, merged->block, (uint32_t)j->nphi, j->args[s]);
+    }
+    pf_b_open(b, merged);
+    for (int p = 0; p < j->nphi; p++) {
+        pf_ref arg = pf_ir_arg(b->fn, merged->block, (uint32_t)p);
+        if (j->is_handle[p]) {
+            j->targets[p]->handle = arg;
+        } else {
+            j->targets[p]->ref = arg;
+        }
+    }
+    pf_b_close(b, merged);
+    return merged;
+}
+
+pf_state *pf_b_merge(pf_builder *b, pf_state *list)
+{
+    pf_state *out = NULL, **tail = &out;
+    int versions = 0;
+    while (list != NULL && !pf_b_dead(b)) {
+        join *j = pf_b_alloc(b, sizeof *j);
+        if (j == NULL) {
+            return NULL;
+        }
+        j->b = b;
+        j->states[j->k++] = list;
+        pf_state *rest = NULL, **rest_tail = &rest, *next;
+        for (pf_state *st = list->next; st != NULL; st = next) {
+            next = st->next;
+            if (j->k < MAX_JOIN && same_state(list, st)) {
+                j->states[j->k++] = st;
+            } else {
+                *rest_tail = st;
+                rest_tail = &st->next;
+                st->next = NULL;
+            }
+        }
+        pf_state *one = j->k == 1 ? list : join_states(j);
+        if (one == NULL) {
+            return NULL;
+        }
+        one->next = NULL;
+        *tail = one;
+        tail = &one->next;
+        list = rest;
+        if (++versions > PF_MAX_VERSIONS) {
+            pf_b_refuse(b, PF_REASON_TOO_MANY_WAYS);
+        }
+    }
+    return pf_b_dead(b) ? NULL : out;
+}

@@ -1,0 +1,375 @@
+/* What the consumer wants of each row: a number, a truth, a key beside the item, or the parts of the object to be made. */
+#include "build_internal.h"
+#include "effects.h"
+#include "intrinsics.h"
+
+static void work_number(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
+{
+    pf_ref ref;
+    pf_kinds kind;
+    (void)node;
+    (void)index;
+    (void)base;
+    if (pf_b_number(b, st, &st->value, false, &ref, &kind)) {
+        pf_ir_yield(b->fn, 1, &ref);
+        b->plan->noutputs = 1;
+        (void)out;
+    }
+}
+
+static void work_stop_on(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
+{
+    pf_ref truth;
+    (void)node;
+    (void)index;
+    (void)base;
+    (void)out;
+    if (b->plan->consumer == PF_CONSUME_NEXT) {
+        pf_ir_stop(b->fn);
+        return;
+    }
+    pf_state *ways[2];
+    if (!pf_b_truth(b, st, &st->value, &truth)) {
+        return;
+    }
+    pf_b_branch(b, st, truth, &ways[0], &ways[1]);
+    for (int i = 0; i < 2 && ways[i] != NULL; i++) {
+        pf_b_open(b, ways[i]);
+        if ((i == 0) == (b->plan->consumer == PF_CONSUME_ANY)) {
+            pf_ir_stop(b->fn);
+        } else {
+            pf_ir_end(b->fn);
+        }
+    }
+}
+
+static void work_collect_final(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
+{
+    (void)node;
+    (void)index;
+    (void)base;
+    (void)out;
+    pf_b_close(b, st);
+    st->next = b->finals;
+    b->finals = st;
+}
+
+/* key(value) into value, the item itself into carry[0] */
+static void work_key(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
+{
+    (void)node;
+    (void)index;
+    st->carry[base] = st->value;
+    st->ncarry = base + 1;
+    if (b->request->nextra == 0) {
+        pf_b_keep(b, st, out);
+        return;
+    }
+    pf_watch watch = {.how = PF_WATCH_EXTRA, .parent = -1, .index = 0};
+    pf_av func = pf_b_watched(b, watch);
+    pf_state *results = NULL;
+    if (!pf_b_dead(b) && pf_b_call(b, st, &func, &st->carry[base], 1, NULL, &results)) {
+        pf_b_append(out, results);
+    }
+}
+
+static void work_key_number(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
+{
+    pf_ref ref;
+    pf_kinds kind;
+    (void)node;
+    (void)index;
+    if (st->value.tag == PF_AV_TUPLE || (st->value.kinds & PF_K_STR)) {
+        pf_b_refuse(b, PF_REASON_KEY_TYPE);
+        return;
+    }
+    if (!pf_b_number(b, st, &st->value, false, &ref, &kind)) {
+        return;
+    }
+    /* the key's value stays in carry[base + 1] while value becomes the item */
+    st->carry[base + 1] = pf_av_of(kind, ref);
+    st->value = st->carry[base];
+    st->ncarry = base + 2;
+    pf_b_keep(b, st, out);
+}
+
+enum { MAX_FINALS = 24 };
+
+/* The yields of all final states, side by side. */
+typedef struct yields {
+    pf_builder *b;
+    pf_state *states[MAX_FINALS];
+    pf_ref refs[MAX_FINALS][PF_MAX_OUTPUTS];
+    const pf_av *nodes[PF_MAX_SHAPE][MAX_FINALS]; /* what each node of the shape stands for */
+    int k, noutputs;
+} yields;
+
+static int add_output(yields *y, const pf_ref *refs)
+{
+    if (y->noutputs == PF_MAX_OUTPUTS) {
+        pf_b_refuse(y->b, PF_REASON_TOO_LARGE);
+        return 0;
+    }
+    for (int s = 0; s < y->k; s++) {
+        y->refs[s][y->noutputs] = refs[s];
+    }
+    return y->noutputs++;
+}
+
+static void shape_scalar(yields *y, pf_shape *shape, const pf_av *const *avs)
+{
+    pf_ref handles[MAX_FINALS], payloads[MAX_FINALS];
+    int with = 0, whole = 0; /* ways that have an object; ways on which every row has one */
+    for (int s = 0; s < y->k; s++) {
+        if (avs[s]->tag != PF_AV_SCALAR && avs[s]->tag != PF_AV_PY) {
+            pf_b_refuse(y->b, avs[s]->tag == PF_AV_TUPLE ? PF_REASON_MIXED_RESULTS : PF_REASON_UNBOUND);
+            return;
+        }
+        handles[s] = pf_b_handle(y->b, avs[s]);
+        with += handles[s] != PF_NOREF;
+        whole += handles[s] != PF_NOREF && pf_b_always_object(y->b, avs[s]);
+        payloads[s] = avs[s]->tag == PF_AV_SCALAR && avs[s]->kinds != PF_K_OBJ ? avs[s]->ref : pf_ir_const_none(y->b->fn);
+    }
+    shape->payload = whole == y->k ? -1 : (int16_t)add_output(y, payloads);
+    if (with > 0) {
+        for (int s = 0; s < y->k; s++) {
+            handles[s] = handles[s] != PF_NOREF ? handles[s] : pf_b_null_handle(y->b);
+        }
+        shape->handle = (int16_t)add_output(y, handles);
+    }
+}
+
+/* One value used twice in a row is one object: an earlier node that stands for the same, or -1. */
+static int same_node(const yields *y, const pf_av *const *avs, int nodes)
+{
+    for (int i = 0; i < nodes; i++) {
+        bool same = true;
+        for (int s = 0; s < y->k && same; s++) {
+            const pf_av *a = avs[s], *other = y->nodes[i][s];
+            same = a->tag == other->tag && (a->tag == PF_AV_SCALAR ? a->ref == other->ref && a->handle == other->handle
+                                            : a->tag == PF_AV_TUPLE  ? a->n > 0 && a->items == other->items
+                                                                     : false);
+        }
+        if (same) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* A value that was made outside of a nested for is one object in all rows of the loop. `outer` where that can be kept up; else
+ * the plan is refused, unless the consumer keeps no objects. */
+static bool made_outside(yields *y, const pf_av *const *avs, bool boxed)
+{
+    bool outside = false, one = avs[0]->origin == 1;
+    for (int s = 0; s < y->k; s++) {
+        outside |= avs[s]->origin != 0;
+        one &= avs[s]->origin == 1 && avs[s]->tag == avs[0]->tag && avs[s]->ref == avs[0]->ref && avs[s]->items == avs[0]->items;
+    }
+    pf_consumer consumer = y->b->plan->consumer;
+    if (!boxed || !outside || (consumer != PF_CONSUME_LIST && consumer != PF_CONSUME_TUPLE)) {
+        return false;
+    }
+    if (!one) {
+        pf_b_refuse(y->b, PF_REASON_IDENTITY);
+        return false;
+    }
+    y->b->plan->has_outer = y->b->plan->wants_rows = true;
+    return true;
+}
+
+static void shape_value(yields *y, const pf_av *const *avs)
+{
+    pf_pyplan *plan = y->b->plan;
+    if (pf_b_dead(y->b)) {
+        return;
+    }
+    if (plan->nshape == PF_MAX_SHAPE) {
+        pf_b_refuse(y->b, PF_REASON_TOO_LARGE);
+        return;
+    }
+    int same = same_node(y, avs, plan->nshape);
+    for (int s = 0; s < y->k; s++) {
+        y->nodes[plan->nshape][s] = avs[s];
+    }
+    pf_shape *shape = &plan->shape[plan->nshape++];
+    shape->same = (int16_t)same;
+    shape->payload = shape->handle = shape->ntuple = -1;
+    shape->outer = false;
+    if (same >= 0) {
+        return;
+    }
+    bool tuples = true;
+    for (int s = 0; s < y->k; s++) {
+        tuples &= avs[s]->tag == PF_AV_TUPLE && avs[s]->n == avs[0]->n;
+    }
+    if (!tuples) {
+        shape_scalar(y, shape, avs);
+        shape->outer = made_outside(y, avs, shape->payload >= 0 && (avs[0]->kinds & (PF_K_I64 | PF_K_F64)) != 0);
+        return;
+    }
+    shape->outer = made_outside(y, avs, true);
+    shape->ntuple = (int16_t)avs[0]->n;
+    for (int i = 0; i < avs[0]->n; i++) {
+        const pf_av *parts[MAX_FINALS];
+        for (int s = 0; s < y->k; s++) {
+            parts[s] = &avs[s]->items[i];
+        }
+        shape_value(y, parts);
+    }
+}
+
+static void yield_finals(pf_builder *b, bool keyed)
+{
+    yields *y = pf_b_alloc(b, sizeof *y);
+    if (y == NULL) {
+        return;
+    }
+    y->b = b;
+    const pf_av *avs[MAX_FINALS];
+    pf_ref keys[MAX_FINALS];
+    for (pf_state *st = b->finals; st != NULL; st = st->next) {
+        if (y->k == MAX_FINALS) {
+            pf_b_refuse(b, PF_REASON_TOO_MANY_WAYS);
+            return;
+        }
+        keys[y->k] = keyed ? st->carry[1].ref : PF_NOREF;
+        avs[y->k] = &st->value;
+        y->states[y->k++] = st;
+    }
+    if (y->k == 0) { /* no row ever gets here */
+        return;
+    }
+    if (keyed) {
+        add_output(y, keys);
+        b->plan->first_shape_output = 1;
+    }
+    shape_value(y, avs);
+    for (int s = 0; s < y->k && !pf_b_dead(b); s++) {
+        pf_b_open(b, y->states[s]);
+        pf_ir_yield(b->fn, (uint32_t)y->noutputs, y->refs[s]);
+    }
+    b->plan->noutputs = y->noutputs;
+}
+
+/* `a if a >= b else b` and its like: the larger or smaller of two, the first of two equal ones. */
+static pf_monoid extreme_of(const pf_instr *in)
+{
+    bool shape = in[0].op == PF_BC_LOAD_FAST && in[1].op == PF_BC_LOAD_FAST && in[2].op == PF_BC_COMPARE &&
+                 in[3].op == PF_BC_POP_JUMP_IF_FALSE && in[3].target == 6 && in[4].op == PF_BC_LOAD_FAST &&
+                 in[5].op == PF_BC_RETURN_VALUE && in[6].op == PF_BC_LOAD_FAST && in[7].op == PF_BC_RETURN_VALUE;
+    if (!shape || in[0].arg + in[1].arg != 1 || in[4].arg + in[6].arg != 1 || in[2].sub == PF_CMP_EQ ||
+        in[2].sub == PF_CMP_NE) {
+        return PF_MONOID_NONE;
+    }
+    bool greater = in[2].sub == PF_CMP_GT || in[2].sub == PF_CMP_GE, equal = in[2].sub == PF_CMP_LE || in[2].sub == PF_CMP_GE;
+    if (in[equal ? 4 : 6].arg != 0) {
+        return PF_MONOID_NONE; /* of two equal ones it would be the last */
+    }
+    bool takes_left = in[4].arg == in[0].arg;
+    return takes_left == greater ? PF_MONOID_MAX : PF_MONOID_MIN;
+}
+
+/* A function of two arguments that does nothing but combine them in a way we know: `lambda a, b: a + b`, operator.add, max... */
+static pf_monoid monoid_of(pf_builder *b, PyObject *func)
+{
+    const pf_intrinsic *known = pf_intrinsic_of(func);
+    if (known != NULL) {
+        return known->how == PF_CALL_SMALLEST                                    ? PF_MONOID_MIN
+               : known->how == PF_CALL_LARGEST                                   ? PF_MONOID_MAX
+               : known->how == PF_CALL_BINARY && known->op == PF_BINOP_ADD ? PF_MONOID_ADD
+                                                                                 : PF_MONOID_NONE;
+    }
+    if (!PyFunction_Check(func)) {
+        return PF_MONOID_NONE;
+    }
+    const pf_code *code = pf_b_decode(b, ((PyFunctionObject *)func)->func_code);
+    if (code == NULL || code->npos != 2 || code->nkwonly != 0 || code->varargs || code->varkeywords) {
+        return PF_MONOID_NONE;
+    }
+    const pf_instr *in = code->instrs;
+    if (code->n != 4) {
+        return code->n == 8 ? extreme_of(in) : PF_MONOID_NONE;
+    }
+    bool loads = in[0].op == PF_BC_LOAD_FAST && in[1].op == PF_BC_LOAD_FAST && in[0].arg + in[1].arg == 1;
+    return loads && in[2].op == PF_BC_BINARY_OP && in[2].sub == PF_BINOP_ADD && in[3].op == PF_BC_RETURN_VALUE ? PF_MONOID_ADD
+                                                                                                                : PF_MONOID_NONE;
+}
+
+/* The function is called between rows that ran ahead: it must not be able to tell. */
+static void require_pure(pf_builder *b, PyObject *func)
+{
+    pf_effects effects;
+    if (pf_intrinsic_of(func) != NULL) {
+        return;
+    }
+    if (pf_effects_function(func, &effects) < 0) {
+        b->error = true;
+        return;
+    }
+    if (!effects.pure) {
+        pf_b_refuse(b, effects.reason);
+    }
+    pf_effects_clear(&effects);
+}
+
+static void build_reduce(pf_builder *b, pf_state *list)
+{
+    pf_watch watch = {.how = PF_WATCH_EXTRA, .parent = -1, .index = 0};
+    pf_b_watched(b, watch);
+    require_pure(b, b->request->extra[0]);
+    pf_b_each(b, list, work_collect_final, -1, 0);
+    pf_monoid monoid = pf_b_dead(b) ? PF_MONOID_NONE : monoid_of(b, b->request->extra[0]);
+    bool ints = true;
+    for (pf_state *st = b->finals; st != NULL; st = st->next) {
+        ints &= st->value.tag == PF_AV_SCALAR && st->value.kinds == PF_K_I64;
+    }
+    /* only exact ints: floats do not associate, and the identity of other objects is the function's business */
+    b->plan->monoid = ints && (monoid == PF_MONOID_ADD || b->plan->consumer == PF_CONSUME_REDUCE) ? monoid : PF_MONOID_NONE;
+    bool extreme = b->plan->monoid == PF_MONOID_MIN || b->plan->monoid == PF_MONOID_MAX;
+    bool objects = false; /* the sum is over the first output: not over handles */
+    for (pf_state *st = b->finals; st != NULL && b->plan->monoid != PF_MONOID_NONE && !pf_b_dead(b); st = st->next) {
+        objects |= pf_b_handle(b, &st->value) != PF_NOREF;
+        st->carry[1] = st->value;
+    }
+    yield_finals(b, objects || extreme);
+    b->plan->core.sink = !extreme ? PF_SINK_COLLECT : b->plan->monoid == PF_MONOID_MIN ? PF_SINK_MIN : PF_SINK_MAX;
+    b->plan->wants_rows = !extreme;
+}
+
+void pf_b_tail(pf_builder *b, pf_state *list)
+{
+    pf_plan *core = &b->plan->core;
+    switch (b->plan->consumer) {
+    case PF_CONSUME_SUM:
+        pf_b_each(b, list, work_number, -1, 0);
+        break;
+    case PF_CONSUME_ANY:
+    case PF_CONSUME_ALL:
+    case PF_CONSUME_NEXT:
+        pf_b_each(b, list, work_stop_on, -1, 0);
+        core->sink = PF_SINK_NONE;
+        break;
+    case PF_CONSUME_MIN:
+    case PF_CONSUME_MAX:
+        list = pf_b_each(b, list, work_key, -1, 0);
+        list = pf_b_each(b, list, work_key_number, -1, 0);
+        pf_b_each(b, list, work_collect_final, -1, 0);
+        yield_finals(b, true);
+        core->sink = b->plan->consumer == PF_CONSUME_MIN ? PF_SINK_MIN : PF_SINK_MAX;
+        break;
+    case PF_CONSUME_REDUCE:
+        build_reduce(b, list);
+        break;
+    case PF_CONSUME_FOLD:
+        build_reduce(b, list);
+        core->sink = PF_SINK_FOLD;
+        core->fold_block = 4096;
+        break;
+    default:
+        pf_b_each(b, list, work_collect_final, -1, 0);
+        yield_finals(b, false);
+        core->sink = PF_SINK_COLLECT;
+        break;
+    }
+}
