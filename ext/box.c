@@ -1,16 +1,16 @@
 /* Native values back to Python objects. */
 #include "sink.h"
 
-static PyObject *box(pf_kinds kind, const void *data, bool narrow, int64_t i)
+static PyObject *box(pf_kinds kind, const void *data, bool bytes, int64_t i)
 {
     switch (kind) {
     case PF_K_NONE:
         return Py_NewRef(Py_None);
     case PF_K_BOOL:
 #ifdef PF_PLANTED_BUG_INT_AS_BOOL_LOST
-        return PyLong_FromLong(narrow ? ((const uint8_t *)data)[i] : ((const int64_t *)data)[i] != 0);
+        return PyLong_FromLong(bytes ? ((const uint8_t *)data)[i] : ((const int64_t *)data)[i] != 0);
 #endif
-        return Py_NewRef((narrow ? ((const uint8_t *)data)[i] : ((const int64_t *)data)[i]) ? Py_True : Py_False);
+        return Py_NewRef((bytes ? ((const uint8_t *)data)[i] : ((const int64_t *)data)[i]) ? Py_True : Py_False);
     case PF_K_I64:
         return PyLong_FromLongLong(((const int64_t *)data)[i]);
     case PF_K_F64:
@@ -26,7 +26,7 @@ static PyObject *box(pf_kinds kind, const void *data, bool narrow, int64_t i)
 
 static PyObject *box_lane(const pf_column_out *column, int64_t i)
 {
-    return box(column->kind != NULL ? column->kind[i] : column->seen, column->data, column->kind == NULL && column->seen == PF_K_BOOL, i);
+    return box(column->kind != NULL ? column->kind[i] : column->seen, column->data, column->bytes, i);
 }
 
 PyObject *pf_box_scalar(const pf_scalar *scalar) { return box(scalar->kind, &scalar->u, false, 0); }
@@ -34,7 +34,7 @@ PyObject *pf_box_scalar(const pf_scalar *scalar) { return box(scalar->kind, &sca
 pf_scalar pf_column_scalar(const pf_column_out *column, int64_t i)
 {
     pf_scalar out = {.kind = column->kind != NULL ? column->kind[i] : column->seen};
-    if (column->kind == NULL && column->seen == PF_K_BOOL) {
+    if (column->bytes) {
         out.u.i = ((const uint8_t *)column->data)[i];
     } else {
         out.u.i = ((const int64_t *)column->data)[i];
@@ -69,12 +69,24 @@ typedef struct boxing {
     pf_outer *outer;              /* or NULL */
 } boxing;
 
-static void skip_shape(const boxing *b, int *at)
+/* The subtree at *at is that object, which was made before. */
+static PyObject *made_before(boxing *b, int *at, PyObject *object)
 {
-    const pf_shape *shape = &b->shapes[(*at)++];
+    const pf_shape *shape = &b->shapes[*at];
+    b->made[(*at)++] = object;
     for (int i = 0; shape->same < 0 && i < shape->ntuple; i++) {
-        skip_shape(b, at);
+        made_before(b, at, PyTuple_GET_ITEM(object, i));
     }
+    return object;
+}
+
+/* The earlier node whose object this is, or -1. */
+static int64_t alias_of(const pf_shape *shape, const outputs *from)
+{
+    if (shape->same >= 0 || shape->alias < 0) {
+        return shape->same;
+    }
+    return from->columns != NULL ? ((const int64_t *)from->columns[shape->alias].data)[from->i] : from->scalars[shape->alias].u.i;
 }
 
 static PyObject *box_shape(boxing *b, int *at);
@@ -96,17 +108,17 @@ static PyObject *box_tuple(boxing *b, int *at, int n)
 /* The subtree at node *at, which moves behind it. */
 static PyObject *box_shape(boxing *b, int *at)
 {
-    int node = (*at)++;
+    int node = *at;
     const pf_shape *shape = &b->shapes[node];
-    if (shape->same >= 0) {
-        return Py_NewRef(b->made[shape->same]);
+    int64_t same = alias_of(shape, b->from);
+    if (same >= 0) {
+        return Py_NewRef(made_before(b, at, b->made[same]));
     }
     bool keep = b->outer != NULL && shape->outer;
     if (keep && b->outer->object[node] != NULL) {
-        *at = node;
-        skip_shape(b, at);
-        return Py_NewRef(b->made[node] = b->outer->object[node]);
+        return Py_NewRef(made_before(b, at, b->outer->object[node]));
     }
+    ++*at;
     PyObject *object = shape->ntuple < 0 ? box_leaf(shape, b->from) : box_tuple(b, at, shape->ntuple);
     if (keep) {
         b->outer->object[node] = Py_XNewRef(object);

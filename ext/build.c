@@ -264,7 +264,7 @@ pf_pyplan *pf_plan_build(const pf_request *request)
         PyErr_NoMemory();
         return NULL;
     }
-    do { /* each attempt wants one column more than the one before */
+    do { /* each attempt wants more than the one before: a column, or identities */
         plan = attempt(request, wants, &again);
     } while (plan == NULL && again && !PyErr_Occurred());
     pf_mem_free(wants);

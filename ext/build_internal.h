@@ -38,6 +38,7 @@ enum { PF_ORIGIN_MIXED = 255 };
 typedef struct pf_av {
     uint8_t tag;
     bool partial;    /* SCALAR: `handle` is 0 in lanes that have no object */
+    bool joined;     /* SCALAR, TUPLE: made where ways met; on some of them it was what another value is */
     uint8_t origin;  /* SCALAR, TUPLE: one more than the earlier stage that made it; 0: this stage; PF_ORIGIN_MIXED */
     pf_kinds kinds;  /* SCALAR */
     pf_ref ref;      /* SCALAR: the value */
@@ -102,6 +103,7 @@ typedef struct pf_wants {
         int what;
     } list[PF_MAX_COLUMNS];
     int n;
+    bool identities; /* ways on which different values are one object are to go on apart (build_state.c) */
 } pf_wants;
 
 typedef struct pf_builder {
@@ -129,9 +131,9 @@ typedef struct pf_builder {
     int pc;
     pf_ref null_handle;
     int nstages;                       /* stages that have ended (build_expand.c) */
-    struct pf_wants *wants;            /* source columns that later stages need; outlives an attempt */
+    struct pf_wants *wants;            /* what was learned in earlier attempts; outlives them */
     bool owned; /* the plan owns its columns' types and names */
-    bool again;                        /* one more became wanted: build anew */
+    bool again;                        /* something more became wanted: build anew */
 } pf_builder;
 
 static inline bool pf_b_dead(const pf_builder *b) { return b->refused || b->error || b->again || b->fn->failed; }

@@ -231,7 +231,68 @@ static bool same_state(const pf_state *a, const pf_state *b)
     return true;
 }
 
-enum { MAX_JOIN = 24, MAX_PHI = 64 };
+/* ---- identity ---- */
+
+enum { MAX_IDENTITIES = 256 };
+
+/* What the values of a state are as objects, slot by slot: equal numbers are one object, 0 is nobody else's. */
+typedef struct identities {
+    uintptr_t of[MAX_IDENTITIES];
+    int n; /* more than fit: unknown */
+} identities;
+
+static void identify(identities *ids, const pf_av *av)
+{
+    uintptr_t id = 0;
+    if (av->tag == PF_AV_TUPLE) {
+        id = (uintptr_t)av->items;
+    } else if (av->tag == PF_AV_SCALAR && av->py == NULL && av->watch < 0 && (av->handle == PF_NOREF || av->partial)) {
+        id = (uintptr_t)av->ref; /* boxed afresh, once */
+    }
+    if (ids->n < MAX_IDENTITIES) {
+        ids->of[ids->n] = id;
+    }
+    ids->n++;
+    for (int i = 0; i < av->n; i++) {
+        identify(ids, &av->items[i]);
+    }
+}
+
+static void identify_all(const pf_state *st, identities *out)
+{
+    out->n = 0;
+    for (const pf_frame_state *f = st->frame; f != NULL; f = f->parent) {
+        for (int i = 0; i < f->act->code->nlocalsplus; i++) {
+            identify(out, &f->locals[i]);
+        }
+        for (int i = 0; i < f->depth; i++) {
+            identify(out, &f->stack[i]);
+        }
+    }
+    for (int i = 0; i < st->ncarry; i++) {
+        identify(out, &st->carry[i]);
+    }
+    identify(out, &st->value);
+}
+
+/* Whether the same slots of both are one object. Where they are not, merging would lose which: `(v if v else 1, v)`. */
+static bool same_identities(const pf_state *a, const pf_state *b)
+{
+    identities in_a, in_b;
+    identify_all(a, &in_a);
+    identify_all(b, &in_b);
+    bool same = in_a.n == in_b.n && in_a.n <= MAX_IDENTITIES;
+    for (int i = 0; same && i < in_a.n; i++) {
+        for (int j = 0; same && j < i; j++) {
+            same = (in_a.of[i] != 0 && in_a.of[i] == in_a.of[j]) == (in_b.of[i] != 0 && in_b.of[i] == in_b.of[j]);
+        }
+    }
+    return same;
+}
+
+/* ---- joins ---- */
+
+enum { MAX_JOIN = 24, MAX_PHI = 64, MAX_TARGETS = 192, MAX_TUPLES = 32 };
 
 /* One join being made: k states, and the block arguments found so far. */
 typedef struct join {
@@ -240,23 +301,52 @@ typedef struct join {
     pf_state *states[MAX_JOIN];
     pf_ref args[MAX_JOIN][MAX_PHI];
     pf_kinds kinds[MAX_PHI];
-    pf_av *targets[MAX_PHI]; /* values of the merged state that become arguments */
-    bool is_handle[MAX_PHI];
+    struct {
+        pf_av *av; /* of the merged state: its value or its handle becomes an argument */
+        bool is_handle;
+        int phi;
+    } targets[MAX_TARGETS];
+    int ntargets;
+    struct {
+        const pf_av *items[MAX_JOIN];
+        pf_av *merged;
+    } tuples[MAX_TUPLES]; /* a tuple that stands in several slots stays one */
+    int ntuples;
     bool too_many;
 } join;
 
-static void add_phi(join *j, pf_av *target, const pf_ref *refs, pf_kinds kinds, bool is_handle)
+/* The argument for these values: one for all slots that hold the same. */
+static int find_phi(join *j, const pf_ref *refs, pf_kinds kinds)
 {
+    for (int p = 0; p < j->nphi; p++) {
+        bool same = j->kinds[p] == kinds;
+        for (int s = 0; s < j->k && same; s++) {
+            same = j->args[s][p] == refs[s];
+        }
+        if (same) {
+            return p;
+        }
+    }
     if (j->nphi == MAX_PHI) {
         j->too_many = true;
-        return;
+        return 0;
     }
     for (int s = 0; s < j->k; s++) {
         j->args[s][j->nphi] = refs[s];
     }
     j->kinds[j->nphi] = kinds;
-    j->targets[j->nphi] = target;
-    j->is_handle[j->nphi++] = is_handle;
+    return j->nphi++;
+}
+
+static void add_phi(join *j, pf_av *target, const pf_ref *refs, pf_kinds kinds, bool is_handle)
+{
+    if (j->ntargets == MAX_TARGETS) {
+        j->too_many = true;
+        return;
+    }
+    j->targets[j->ntargets].av = target;
+    j->targets[j->ntargets].is_handle = is_handle;
+    j->targets[j->ntargets++].phi = find_phi(j, refs, kinds);
 }
 
 static void join_scalar(join *j, pf_av *target, const pf_av *const *avs)
@@ -287,6 +377,7 @@ static void join_scalar(join *j, pf_av *target, const pf_av *const *avs)
         handles_differ |= handles[s] != handles[0];
     }
     if (refs_differ && avs[0]->kinds != PF_K_NONE) {
+        target->joined = true;
         add_phi(j, target, refs, avs[0]->kinds, false);
     }
     if (!same_origin) {
@@ -303,25 +394,64 @@ static void join_scalar(join *j, pf_av *target, const pf_av *const *avs)
     }
 }
 
+static void join_value(join *j, pf_av *target, const pf_av *const *avs);
+
+static pf_av *joined_before(const join *j, const pf_av *const *avs)
+{
+    for (int t = 0; t < j->ntuples; t++) {
+        bool same = true;
+        for (int s = 0; s < j->k && same; s++) {
+            same = j->tuples[t].items[s] == avs[s]->items;
+        }
+        if (same) {
+            return j->tuples[t].merged;
+        }
+    }
+    return NULL;
+}
+
+static void join_tuple(join *j, pf_av *target, const pf_av *const *avs)
+{
+    bool one = true;
+    for (int s = 1; s < j->k; s++) {
+        bool differs = avs[s]->items != avs[0]->items;
+        one &= !differs;
+        target->origin = differs && (avs[s]->origin != 0 || avs[0]->origin != 0) ? PF_ORIGIN_MIXED : target->origin;
+    }
+    if (one) {
+        return;
+    }
+    target->joined = true;
+    target->items = joined_before(j, avs);
+    if (target->items != NULL) {
+        return;
+    }
+    pf_av fresh = pf_av_tuple(j->b, target->n);
+    if (fresh.items == NULL || j->ntuples == MAX_TUPLES) {
+        j->too_many = true;
+        return;
+    }
+    target->items = j->tuples[j->ntuples].merged = fresh.items;
+    for (int s = 0; s < j->k; s++) {
+        j->tuples[j->ntuples].items[s] = avs[s]->items;
+    }
+    j->ntuples++;
+    for (int i = 0; i < target->n; i++) {
+        const pf_av *parts[MAX_JOIN];
+        for (int s = 0; s < j->k; s++) {
+            parts[s] = &avs[s]->items[i];
+        }
+        fresh.items[i] = *parts[0];
+        join_value(j, &fresh.items[i], parts);
+    }
+}
+
 static void join_value(join *j, pf_av *target, const pf_av *const *avs)
 {
     if (target->tag == PF_AV_SCALAR) {
         join_scalar(j, target, avs);
     } else if (target->n > 0) {
-        for (int s = 1; s < j->k; s++) {
-            bool one = avs[s]->items == avs[0]->items;
-            target->origin = !one && (avs[s]->origin != 0 || avs[0]->origin != 0) ? PF_ORIGIN_MIXED : target->origin;
-        }
-        pf_av fresh = pf_av_tuple(j->b, target->n);
-        for (int i = 0; fresh.items != NULL && i < target->n; i++) {
-            const pf_av *parts[MAX_JOIN];
-            for (int s = 0; s < j->k; s++) {
-                parts[s] = &avs[s]->items[i];
-            }
-            fresh.items[i] = *parts[0];
-            join_value(j, &fresh.items[i], parts);
-        }
-        target->items = fresh.items;
+        join_tuple(j, target, avs);
     }
 }
 
@@ -375,13 +505,13 @@ static pf_state *join_states(join *j)
         pf_ir_jump(b->fn, merged->block, (uint32_t)j->nphi, j->args[s]);
     }
     pf_b_open(b, merged);
+    pf_ref args[MAX_PHI];
     for (int p = 0; p < j->nphi; p++) {
-        pf_ref arg = pf_ir_arg(b->fn, merged->block, (uint32_t)p);
-        if (j->is_handle[p]) {
-            j->targets[p]->handle = arg;
-        } else {
-            j->targets[p]->ref = arg;
-        }
+        args[p] = pf_ir_arg(b->fn, merged->block, (uint32_t)p);
+    }
+    for (int t = 0; t < j->ntargets; t++) {
+        pf_ref *to = j->targets[t].is_handle ? &j->targets[t].av->handle : &j->targets[t].av->ref;
+        *to = args[j->targets[t].phi];
     }
     pf_b_close(b, merged);
     return merged;
@@ -401,7 +531,7 @@ pf_state *pf_b_merge(pf_builder *b, pf_state *list)
         pf_state *rest = NULL, **rest_tail = &rest, *next;
         for (pf_state *st = list->next; st != NULL; st = next) {
             next = st->next;
-            if (j->k < MAX_JOIN && same_state(list, st)) {
+            if (j->k < MAX_JOIN && same_state(list, st) && (!b->wants->identities || same_identities(list, st))) {
                 j->states[j->k++] = st;
             } else {
                 *rest_tail = st;

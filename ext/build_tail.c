@@ -139,22 +139,59 @@ static void shape_scalar(yields *y, pf_shape *shape, const pf_av *const *avs)
     }
 }
 
-/* One value used twice in a row is one object: an earlier node that stands for the same, or -1. */
-static int same_node(const yields *y, const pf_av *const *avs, int nodes)
+/* One value used twice in a row is one object: an earlier node that stands for the same on way s, or -1. */
+static int same_node(const yields *y, const pf_av *a, int s, int nodes)
 {
     for (int i = 0; i < nodes; i++) {
-        bool same = true;
-        for (int s = 0; s < y->k && same; s++) {
-            const pf_av *a = avs[s], *other = y->nodes[i][s];
-            same = a->tag == other->tag && (a->tag == PF_AV_SCALAR ? a->ref == other->ref && a->handle == other->handle
-                                            : a->tag == PF_AV_TUPLE  ? a->n > 0 && a->items == other->items
-                                                                     : false);
-        }
-        if (same) {
+        const pf_av *other = y->nodes[i][s];
+        if (a->tag == other->tag && (a->tag == PF_AV_SCALAR  ? a->ref == other->ref && a->handle == other->handle
+                                     : a->tag == PF_AV_TUPLE ? a->n > 0 && a->items == other->items
+                                                             : false)) {
             return i;
         }
     }
     return -1;
+}
+
+/* Finds the earlier node of each way; where ways differ, an output says which. */
+static void find_same(yields *y, pf_shape *shape, const pf_av *const *avs, int nodes)
+{
+    int same[MAX_FINALS] = {-1};
+    bool differ = false;
+    for (int s = 0; s < y->k; s++) {
+        same[s] = same_node(y, avs[s], s, nodes);
+        differ |= same[s] != same[0];
+    }
+    shape->same = (int16_t)(differ ? -1 : same[0]);
+    shape->alias = -1;
+    if (differ) {
+        pf_ref refs[MAX_FINALS];
+        for (int s = 0; s < y->k; s++) {
+            refs[s] = pf_ir_const_i64(y->b->fn, same[s]);
+        }
+        shape->alias = (int16_t)add_output(y, refs);
+    }
+}
+
+/* Whether values that met may have been one object with others on some of their ways: then those ways have to go on apart. */
+static bool lost_identity(const yields *y)
+{
+    const pf_pyplan *plan = y->b->plan;
+    int fresh = 0;
+    bool joined = false;
+    for (int i = 1; i < plan->nshape; i++) { /* node 0 is all of it */
+        bool made = false;
+        for (int s = 0; s < y->k; s++) {
+            const pf_av *av = y->nodes[i][s];
+            bool number = av->tag == PF_AV_SCALAR && (av->kinds & (PF_K_I64 | PF_K_F64)) != 0;
+            if (av->tag == PF_AV_TUPLE || (number && !pf_b_always_object(y->b, av))) {
+                made = true;
+                joined |= av->joined;
+            }
+        }
+        fresh += made;
+    }
+    return fresh > 1 && joined && !y->b->wants->identities;
 }
 
 /* A value that was made outside of a nested for is one object in all rows of the loop. `outer` where that can be kept up; else
@@ -188,15 +225,14 @@ static void shape_value(yields *y, const pf_av *const *avs)
         pf_b_refuse(y->b, PF_REASON_TOO_LARGE);
         return;
     }
-    int same = same_node(y, avs, plan->nshape);
     for (int s = 0; s < y->k; s++) {
         y->nodes[plan->nshape][s] = avs[s];
     }
     pf_shape *shape = &plan->shape[plan->nshape++];
-    shape->same = (int16_t)same;
     shape->payload = shape->handle = shape->ntuple = -1;
     shape->outer = false;
-    if (same >= 0) {
+    find_same(y, shape, avs, plan->nshape - 1);
+    if (shape->same >= 0) {
         return;
     }
     bool tuples = true;
@@ -245,6 +281,9 @@ static void yield_finals(pf_builder *b, bool keyed)
         b->plan->first_shape_output = 1;
     }
     shape_value(y, avs);
+    if (!pf_b_dead(b) && lost_identity(y)) {
+        b->wants->identities = b->again = true;
+    }
     for (int s = 0; s < y->k && !pf_b_dead(b); s++) {
         pf_b_open(b, y->states[s]);
         pf_ir_yield(b->fn, (uint32_t)y->noutputs, y->refs[s]);

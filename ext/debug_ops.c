@@ -152,11 +152,10 @@ static void fill_column(const job *j, pf_frame *frame, uint32_t c, Py_ssize_t fi
     vec->iota = false;
 }
 
-static PyObject *lane(const pf_vec *vec, int i)
+static PyObject *lane(const pf_vec *vec, bool bytes, int i)
 {
     pf_scalar scalar = {.kind = vec->kind != NULL ? vec->kind[i] : vec->seen};
-    scalar.u.i =
-        vec->kind == NULL && vec->seen == PF_K_BOOL ? ((const uint8_t *)vec->data)[i] : ((const int64_t *)vec->data)[i];
+    scalar.u.i = bytes ? ((const uint8_t *)vec->data)[i] : ((const int64_t *)vec->data)[i];
     return pf_box_scalar(&scalar);
 }
 
@@ -165,7 +164,7 @@ static int read_lanes(job *j, const pf_frame *frame, Py_ssize_t first)
     for (int i = 0; i < frame->nout; i++) {
         PyObject *tuple = PyTuple_New(j->fn->noutputs);
         for (uint32_t o = 0; tuple != NULL && o < j->fn->noutputs; o++) {
-            PyObject *item = lane(&frame->outputs[o], i);
+            PyObject *item = lane(&frame->outputs[o], pf_lane_bytes(j->fn->outputs[o]) == 1, i);
             if (item == NULL) {
                 Py_CLEAR(tuple);
             } else {

@@ -64,6 +64,7 @@ typedef struct pf_shape {
     int16_t handle;  /* output with the object, -1: none. Handle 0 in a lane means: box the payload */
     int16_t ntuple;  /* >= 0: a tuple of that many following subtrees */
     int16_t same;    /* >= 0: the very object of that earlier node; nothing follows */
+    int16_t alias;   /* >= 0: output with the number of the earlier node whose very object this is in that row, or -1 */
     bool outer;      /* made outside of a nested for: one object for all that comes of one source row */
 } pf_shape;
 

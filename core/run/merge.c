@@ -11,6 +11,7 @@ static void fill_columns(pf_run *run, const slot *s, const segment *seg)
         unsigned width = pf_lane_bytes(run->last->outputs[k]);
         run->out[k] = (pf_column_out){
             .data = c->data + (size_t)seg->first * width,
+            .bytes = width == 1,
             .kind = c->has_kinds ? c->kinds + seg->first : NULL,
             .seen = c->seen,
         };

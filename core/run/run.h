@@ -59,7 +59,8 @@ void pf_plan_clear(pf_plan *plan);
 /* ---- what comes out ---- */
 
 typedef struct pf_column_out {
-    void *data;    /* 8 bytes per value; 1 for bool alone */
+    void *data;
+    bool bytes;    /* one byte per value, else 8: an output that is declared bool alone. A declared none|bool may see bools only */
     uint8_t *kind; /* NULL: all of the kind `seen` */
     pf_kinds seen; /* with `kind`: may name kinds that do not occur in this piece */
 } pf_column_out;
