@@ -1,0 +1,75 @@
+"""exactness.md section 6, "Identity": one value used twice in a row is one object, two expressions are two objects."""
+
+from __future__ import annotations
+
+import pytest
+
+import purefold as pf
+
+LARGE = 10**6  # no int around it is one that CPython keeps
+
+
+def pattern(value, seen=None):
+    """Who is who in a nest of tuples."""
+    seen = {} if seen is None else seen
+    number = seen.setdefault(id(value), len(seen))
+    return (number, *(pattern(item, seen) for item in value)) if isinstance(value, tuple) else number
+
+
+def natively(chain):
+    before = pf.stats()["calls_native"]
+    with pf.config(min_rows=1):
+        out = pf.list(chain)
+    assert pf.stats()["calls_native"] == before + 1, pf.last()
+    return out
+
+
+ROWS = {
+    "ternary_before": lambda v: (v if v else 5000, v),
+    "ternary_behind": lambda v: (v, v if v > LARGE else 5000),
+    "ternary_of_computed": lambda v: ((a := v * 7), a if v % 3 else v),
+    "ternary_twice": lambda v: ((a := v * 2 if v % 2 else v * 3), a),
+    "smaller_of_two": lambda v: (min(v, LARGE + 1), v),
+    "and_or": lambda v: (v and v + 1, v or v + 2, v),
+    "two_expressions": lambda v: (v * 2, v * 2, v),
+    "sometimes_the_operand": lambda v: (v, v * 1 if v % 2 else v),
+    "a_tuple_and_its_items": lambda v: ((t := (v * 2, v)), t[0], t[1], (t,)),
+    "one_tuple_or_the_other": lambda v: (t := (v * 2, v) if v % 2 else (v * 3, v)) and (t, t[0], t),
+    "a_tuple_or_a_new_one": lambda v: ((t := (v * 3, v * 2)), t if v % 2 else (v * 2, v * 3)),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("source", ["range", "ints", "floats"])
+def test_who_is_who_in_a_row(row, source):
+    xs = {
+        "range": range(LARGE - 3, LARGE + 40),
+        "ints": [LARGE + i for i in range(-3, 40)],
+        "floats": [float(i) for i in range(40)],
+    }[source]
+    plain, ours = list(map(ROWS[row], xs)), natively(map(ROWS[row], xs))
+    assert plain == ours
+    assert [*map(pattern, plain)] == [*map(pattern, ours)]
+
+
+def test_what_is_made_outside_of_a_nested_for_and_what_is_in_it():
+    xs = range(LARGE, LARGE + 20)
+
+    def chains():
+        yield ((t, t[0], t[1], y) for x in xs for t in [(x * 2, x * 3)] for y in range(3))
+        yield ((x, y, x) for x in xs for y in range(LARGE, LARGE + 3))
+
+    for plain, ours in zip(chains(), chains()):
+        assert pattern(tuple(plain)) == pattern(tuple(pf.list(ours)))
+
+
+@pytest.mark.parametrize("other", [None, "text", 2.5])
+def test_bools_where_something_else_was_possible(other):
+    """A column that may hold bools and others, and in this call holds bools alone."""
+    xs = list(range(1, 50))
+    for f in (lambda x: x > 20 if x else other, lambda x: other if x < 0 else x > 20):
+        ours = natively(map(f, xs))
+        assert ours == list(map(f, xs))
+        assert {*map(type, ours)} == {bool}
+        assert pf.sum(map(f, xs)) == sum(map(f, xs))
+        assert pf.tuple((f(x), x) for x in xs) == tuple((f(x), x) for x in xs)
