@@ -221,9 +221,6 @@ bool pf_b_compare(pf_builder *b, pf_state *st, pf_cmp op, pf_av *left, pf_av *ri
     if ((left->kinds & NUMBERS) && (right->kinds & NUMBERS)) {
         compare_numbers(b, compare_ops[op], left, right, &result);
     } else if (left->kinds == PF_K_STR && right->kinds == PF_K_STR) {
-        if (!equality) {
-            return refuse(b, PF_REASON_OPERAND_TYPE);
-        }
         result = pf_ir_op2(b->fn, compare_ops[op], left->ref, right->ref, 0);
     } else if (equality) {
         result = constant_bool(b, (left->kinds == PF_K_NONE && right->kinds == PF_K_NONE) == (op == PF_CMP_EQ));

@@ -17,7 +17,7 @@
 
 static PyObject *op_tuple(const pf_op_info *op)
 {
-    static const char *const args[] = {"nil", "num", "bits", "i64", "f64", "bool", "equal", "any"};
+    static const char *const args[] = {"nil", "num", "bits", "i64", "f64", "bool", "equal", "order", "any"};
     static const char *const results[] = {"same", "i64", "f64", "bool", "declared", "nothing"};
     return Py_BuildValue("(sissiis)", op->name, op->arity, args[op->operands], results[op->result], op->bails, op->laws,
                          op->text);

@@ -227,7 +227,7 @@ class Expressions(Values):
             return f"({self.make('n', env, d - 1)} {rnd.choice(('in', 'in', 'not in'))} {box})"
         if roll < 76:
             if self.chance(50):
-                return f"({self.make('s', env, 0)} {rnd.choice(('==', '!='))} {self.make('s', env, 0)})"
+                return f"({self.make('s', env, 0)} {rnd.choice(COMPARE)} {self.make('s', env, 0)})"
             words = rnd.choice(("('a', 'UA')", "{'a', 'b'}"))
             return f"({self.make('s', env, 0)} {rnd.choice(('in', 'not in'))} {words})"
         if roll < 80:
@@ -247,6 +247,8 @@ class Expressions(Values):
         return self.rnd.choice(names) if names else self.literal("i")
 
     def expr_s(self, env: Env, d: int) -> str:
+        if self.chance(10):
+            return f"{self.rnd.choice(('min', 'max'))}({self.leaf('s', env)}, {self.leaf('s', env)})"
         return self.leaf("s", env) if self.chance(80) else self.ternary("s", env, d)
 
     def expr_o(self, env: Env, d: int) -> str:

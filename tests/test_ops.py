@@ -46,6 +46,7 @@ KINDS = {
     "f64": ("f64",),
     "bool": ("bool",),
     "equal": ("i64", "f64", "bool", "str"),
+    "order": ("i64", "f64", "str"),
 }
 
 POWERS = (7, 31, 32, 50, 52, 53, 62, 63)
@@ -62,7 +63,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "i64": INTS,
     "f64": FLOATS,
     "bool": (False, True),
-    "str": ("", "a", "b", "ab", "\0", "é", "ée", "€", "😀", "😀a", "UA", "".join(["U", "A"])),
+    "str": ("", "a", "b", "ab", "\0", "é", "ée", "€", "😀", "😀a", "UA", "".join(["U", "A"]), "\x7f", "\xff", "\u0100", "\ud800", "\uffff", "\U0010ffff", "aa\u0100", "a\xff"),
 }
 
 # What the text column does not say as an expression of its operands.

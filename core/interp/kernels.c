@@ -720,7 +720,7 @@ static void compress1(uint8_t *d, const uint8_t *a, const uint64_t *bits, int n)
 #define KERNELS_NUM_1_SAME(name) {I64({name##_i64_v}), F64({name##_f64_v})}
 #define KERNELS_NUM_2_SAME(name) {I64(FORMS(name##_i64)), F64(FORMS(name##_f64))}
 #define KERNELS_NUM_2_F64(name) KERNELS_NUM_2_SAME(name)
-#define KERNELS_NUM_2_BOOL(name) KERNELS_NUM_2_SAME(name)
+#define KERNELS_ORDER_2_BOOL(name) KERNELS_NUM_2_SAME(name)
 #define KERNELS_BITS_2_SAME(name) {I64(FORMS(name##_i64)), BOOLS(FORMS(name##_bool))}
 #define KERNELS_EQUAL_1_BOOL(name) {I64({name##_i64_v}), F64({name##_f64_v}), BOOLS({name##_bool_v})}
 #define KERNELS_EQUAL_2_BOOL(name) {I64(FORMS(name##_i64)), F64(FORMS(name##_f64)), BOOLS(FORMS(name##_bool))}

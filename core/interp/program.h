@@ -32,7 +32,7 @@ typedef enum pf_step_code {
     PF_STEP_OP,      /* d = op(a, b) by kernel */
     PF_STEP_INT,     /* the same, where the interval chooses the kernel */
     PF_STEP_MOD_IS,  /* d = a % b == c (negate: !=), b and c scalars; a zero b bails as op */
-    PF_STEP_STR,     /* d = eq, ne or truth of strings */
+    PF_STEP_STR,     /* d = comparison or truth of strings */
     PF_STEP_SELECT,  /* d = c ? a : b */
     PF_STEP_IS_KIND, /* d = kind of a is in kb */
     PF_STEP_NARROW,  /* lanes of a whose kind is not in kb bail */

@@ -4,6 +4,7 @@
  * them out asks `mask` and `alive`. A mask that has every lane is NULL wherever a kernel takes one. */
 #include <string.h>
 
+#include "../column/text.h"
 #include "program.h"
 
 typedef struct run {
@@ -244,10 +245,30 @@ static void run_mod_is(run *r, const pf_step *s)
     }
 }
 
-static bool str_equal(const pf_str_view *a, const pf_str_view *b)
+/* Views of the operands of a string op; that of an operand which is one scalar lane is made once. Two lanes that hold the
+ * same object are not looked at. */
+static bool test_strs(const run *r, const pf_step *s, uint64_t a, const pf_str_view *a_view, uint64_t b, const pf_str_view *b_view)
 {
-    return a->length == b->length && a->width == b->width &&
-           memcmp(a->data, b->data, (size_t)a->length * a->width) == 0;
+    const bool equality = s->op == PF_OP_eq || s->op == PF_OP_ne;
+    if (a == b) {
+        return s->op == PF_OP_eq || s->op == PF_OP_le || s->op == PF_OP_ge;
+    }
+    const pf_str_view left = a_view != NULL ? *a_view : r->f->str_view(a);
+    const pf_str_view right = b_view != NULL ? *b_view : r->f->str_view(b);
+    if (equality) {
+        return pf_text_equal(&left, &right) == (s->op == PF_OP_eq);
+    }
+    const int order = pf_text_compare(&left, &right);
+    switch (s->op) {
+    case PF_OP_lt:
+        return order < 0;
+    case PF_OP_le:
+        return order <= 0;
+    case PF_OP_gt:
+        return order > 0;
+    default:
+        return order >= 0;
+    }
 }
 
 /* Handles of dead lanes are never looked at. */
@@ -257,28 +278,21 @@ static void run_str(run *r, const pf_step *s)
     const bool scalar = r->p->values[s->d].scalar;
     const uint8_t *mask = scalar ? NULL : mask_bytes(r, s->mask);
     const uint64_t *a = r->st[s->a].data, *b = s->b == 0 ? a : r->st[s->b].data;
+    const bool one_a = s->form == PF_F_SV, one_b = s->form == PF_F_VS;
     uint8_t *result = d->data;
-    pf_str_view one = {0};
-    if (s->form == PF_F_VS) { /* these ops commute: the scalar is never first */
-        one = r->f->str_view(*b);
+    pf_str_view view = {0};
+    if (one_a || one_b) {
+        view = r->f->str_view(one_a ? *a : *b);
     }
     d->seen = PF_K_BOOL;
     for (int32_t i = 0; i < (scalar ? 1 : r->m->n); i++) {
         if (!scalar && !is_live(r, mask, i)) {
             result[i] = 0;
-            continue;
-        }
-        if (s->op == PF_OP_truth) {
+        } else if (s->op == PF_OP_truth) {
             result[i] = r->f->str_view(a[i]).length != 0;
-            continue;
+        } else {
+            result[i] = test_strs(r, s, a[one_a ? 0 : i], one_a ? &view : NULL, b[one_b ? 0 : i], one_b ? &view : NULL);
         }
-        const uint64_t other = s->form == PF_F_VS ? *b : b[i];
-        bool equal = a[i] == other;
-        if (!equal) {
-            pf_str_view left = r->f->str_view(a[i]), right = s->form == PF_F_VS ? one : r->f->str_view(other);
-            equal = str_equal(&left, &right);
-        }
-        result[i] = equal == (s->op == PF_OP_eq);
     }
 }
 

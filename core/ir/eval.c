@@ -405,14 +405,52 @@ static bool equal_str(uint64_t a, uint64_t b, pf_str_view_fn str_view)
     return x.length == y.length && x.width == y.width && memcmp(x.data, y.data, (size_t)x.length * x.width) == 0;
 }
 
+static uint32_t code_point(const pf_str_view *s, uint32_t i)
+{
+    return s->width == 1   ? ((const uint8_t *)s->data)[i]
+           : s->width == 2 ? ((const uint16_t *)s->data)[i]
+                           : ((const uint32_t *)s->data)[i];
+}
+
+static int order_str(const pf_str_view *a, const pf_str_view *b)
+{
+    for (uint32_t i = 0; i < a->length && i < b->length; i++) {
+        uint32_t x = code_point(a, i), y = code_point(b, i);
+        if (x != y) {
+            return x < y ? -1 : 1;
+        }
+    }
+    return a->length < b->length ? -1 : a->length > b->length;
+}
+
 static int on_str(pf_op op, const pf_scalar *operands, pf_str_view_fn str_view, pf_scalar *out)
 {
     if (op == PF_OP_truth) {
         out->u.i = str_view(operands[0].u.handle).length != 0;
         return 0;
     }
-    out->u.i = equal_str(operands[0].u.handle, operands[1].u.handle, str_view) == (op == PF_OP_eq);
-    return op == PF_OP_eq || op == PF_OP_ne ? 0 : PF_BAIL_ALWAYS;
+    if (op == PF_OP_eq || op == PF_OP_ne) {
+        out->u.i = equal_str(operands[0].u.handle, operands[1].u.handle, str_view) == (op == PF_OP_eq);
+        return 0;
+    }
+    pf_str_view a = str_view(operands[0].u.handle), b = str_view(operands[1].u.handle);
+    int order = order_str(&a, &b);
+    switch (op) {
+    case PF_OP_lt:
+        out->u.i = order < 0;
+        return 0;
+    case PF_OP_le:
+        out->u.i = order <= 0;
+        return 0;
+    case PF_OP_gt:
+        out->u.i = order > 0;
+        return 0;
+    case PF_OP_ge:
+        out->u.i = order >= 0;
+        return 0;
+    default:
+        return PF_BAIL_ALWAYS;
+    }
 }
 
 /* ---- one op ---- */

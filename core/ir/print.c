@@ -146,7 +146,8 @@ static void put_op(printer *p, const pf_inst *inst)
 {
     const pf_op_info *info = &pf_ops[inst->op];
     put(p, "%s", info->name);
-    if (info->operands == PF_ARGS_NUM || info->operands == PF_ARGS_BITS || info->operands == PF_ARGS_EQUAL) {
+    if (info->operands == PF_ARGS_NUM || info->operands == PF_ARGS_BITS || info->operands == PF_ARGS_EQUAL ||
+        info->operands == PF_ARGS_ORDER) {
         put(p, ".");
         put_kinds(p, p->fn->insts[inst->a].kinds);
     }

@@ -156,6 +156,8 @@ static bool kinds_fit(uint8_t class, pf_kinds kinds)
         return kinds == PF_K_BOOL;
     case PF_ARGS_EQUAL:
         return kinds == PF_K_I64 || kinds == PF_K_F64 || kinds == PF_K_BOOL || kinds == PF_K_STR;
+    case PF_ARGS_ORDER:
+        return kinds == PF_K_I64 || kinds == PF_K_F64 || kinds == PF_K_STR;
     default:
         return true;
     }

@@ -461,6 +461,8 @@ static pf_kinds operand_kinds(pf_op op)
         return PF_K_BOOL;
     case PF_ARGS_EQUAL:
         return PF_K_I64 | PF_K_F64 | PF_K_BOOL | PF_K_STR;
+    case PF_ARGS_ORDER:
+        return PF_K_I64 | PF_K_F64 | PF_K_STR;
     default:
         return 0;
     }

@@ -219,7 +219,7 @@ static const pf_op on_f64[] = {PF_OP_add,   PF_OP_sub,      PF_OP_mul,   PF_OP_d
                                PF_OP_isnan, PF_OP_copysign, PF_OP_hypot, PF_OP_sin};
 static const pf_op on_bool[] = {PF_OP_and, PF_OP_or,  PF_OP_xor,   PF_OP_eq,   PF_OP_ne,
                                 PF_OP_not, PF_OP_not, PF_OP_truth, PF_OP_toint};
-static const pf_op on_str[] = {PF_OP_eq, PF_OP_ne, PF_OP_truth};
+static const pf_op on_str[] = {PF_OP_eq, PF_OP_ne, PF_OP_truth, PF_OP_lt, PF_OP_le, PF_OP_gt, PF_OP_ge};
 
 static pf_ref random_op(scope *s)
 {
