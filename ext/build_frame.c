@@ -250,6 +250,10 @@ static outcome operate(pf_builder *b, pf_activation *act, pf_state *st, const pf
         ok = pf_b_binary(b, st, in->sub, top(f, 2), top(f, 1), &out);
         break;
     case PF_BC_COMPARE:
+        if (pf_b_is_tuple(b, top(f, 2)) && pf_b_is_tuple(b, top(f, 1)) &&
+            (!pf_b_take_apart(b, st, top(f, 2)) || !pf_b_take_apart(b, st, top(f, 1)))) {
+            return DONE;
+        }
         ok = pf_b_compare(b, st, in->sub, top(f, 2), top(f, 1), &out);
         break;
     case PF_BC_BINARY_SUBSCR:

@@ -213,12 +213,13 @@ bool pf_b_compare(pf_builder *b, pf_state *st, pf_cmp op, pf_av *left, pf_av *ri
     if (!pf_b_mono(b, st, left) || !pf_b_mono(b, st, right) || opaque(b, left) || opaque(b, right)) {
         return false;
     }
-    if (left->tag == PF_AV_TUPLE || right->tag == PF_AV_TUPLE) {
-        return refuse(b, PF_REASON_OPERAND_TYPE);
-    }
     pf_ref result = PF_NOREF;
     bool equality = op == PF_CMP_EQ || op == PF_CMP_NE;
-    if ((left->kinds & NUMBERS) && (right->kinds & NUMBERS)) {
+    if (left->tag == PF_AV_TUPLE && right->tag == PF_AV_TUPLE) {
+        if (!pf_b_compare_tuples(b, st, op, left, right, &result)) {
+            return false;
+        }
+    } else if ((left->kinds & NUMBERS) && (right->kinds & NUMBERS)) {
         compare_numbers(b, compare_ops[op], left, right, &result);
     } else if (left->kinds == PF_K_STR && right->kinds == PF_K_STR) {
         result = pf_ir_op2(b->fn, compare_ops[op], left->ref, right->ref, 0);
@@ -533,17 +534,7 @@ static bool check_size(pf_builder *b, pf_state *st, int path)
     if (pf_b_dead(b)) {
         return false;
     }
-    pf_state *yes, *no;
-    pf_b_branch(b, st, pf_ir_is_kind(b->fn, check, PF_K_OBJ), &yes, &no);
-    if (yes == NULL || no == NULL) {
-        return false;
-    }
-    pf_b_open(b, no);
-    pf_b_bail(b, no);
-    st->block = yes->block;
-    st->open = false;
-    pf_b_open(b, st);
-    return true;
+    return pf_b_bail_where(b, st, pf_ir_is_kind(b->fn, check, PF_K_NONE));
 }
 
 bool pf_b_length(pf_builder *b, pf_state *st, pf_av *av, pf_av *out)
@@ -579,6 +570,24 @@ bool pf_b_length(pf_builder *b, pf_state *st, pf_av *av, pf_av *out)
     return true;
 }
 
+bool pf_b_row_items(pf_builder *b, pf_state *st, const pf_av *row, int n, unsigned version, pf_av *items)
+{
+    PyTypeObject *type = b->paths[row->path].type;
+    for (int i = 0; i < n; i++) {
+        pf_path_step step;
+        memset(&step, 0, sizeof step); /* steps are compared byte by byte */
+        step.how = PF_PATH_INDEX;
+        step.index = i;
+        step.size = n;
+        step.version = version;
+        step.type = type;
+        if (!row_step(b, row, &step, &items[i])) {
+            return false;
+        }
+    }
+    return check_size(b, st, items[0].path);
+}
+
 bool pf_b_unpack(pf_builder *b, pf_state *st, pf_av *value, int n, pf_av *items)
 {
     if (!pf_b_mono(b, st, value)) {
@@ -601,20 +610,5 @@ bool pf_b_unpack(pf_builder *b, pf_state *st, pf_av *value, int n, pf_av *items)
     if (n == 0) {
         return refuse(b, PF_REASON_UNPACK);
     }
-    PyTypeObject *type = path->type;
-    for (int i = 0; i < n; i++) {
-        pf_path_step step;
-        memset(&step, 0, sizeof step); /* steps are compared byte by byte */
-        step.how = PF_PATH_INDEX;
-        step.index = i;
-        step.size = n;
-        step.type = type;
-        if (!row_step(b, value, &step, &items[i])) {
-            return false;
-        }
-    }
-    if (!check_size(b, st, items[0].path)) {
-        return false;
-    }
-    return true;
+    return pf_b_row_items(b, st, value, n, 0, items);
 }

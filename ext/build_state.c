@@ -78,6 +78,21 @@ void pf_b_bail(pf_builder *b, pf_state *st)
     st->open = false;
 }
 
+bool pf_b_bail_where(pf_builder *b, pf_state *st, pf_ref cond)
+{
+    pf_state *yes, *no;
+    pf_b_branch(b, st, cond, &yes, &no);
+    if (yes == NULL || no == NULL) {
+        return false;
+    }
+    pf_b_open(b, yes);
+    pf_b_bail(b, yes);
+    st->block = no->block;
+    st->open = false;
+    pf_b_open(b, st);
+    return true;
+}
+
 /* ---- splitting ---- */
 
 static void replace_in(pf_builder *b, pf_av *av, pf_ref old, const pf_av *with)

@@ -209,6 +209,8 @@ class Expressions(Values):
     def expr_b(self, env: Env, d: int) -> str:
         rnd = self.rnd
         roll = rnd.randint(0, 99)
+        if self.chance(5):
+            return self.tuples_compared(env, d)
         nullable = [t for t, ty in env if isinstance(ty, str) and ty.endswith("?")]
         if nullable and self.chance(35):
             return f"({rnd.choice(nullable)} {rnd.choice(('is not', 'is not', 'is'))} None)"
@@ -241,6 +243,16 @@ class Expressions(Values):
         if roll < 92:
             return f"({self.any_leaf(env)} {rnd.choice(('==', '!=', 'is', 'is not'))} {rnd.choice(('None', '0', 'OBJ0' if self.chance(10) else '1') if self.chance(40) else ('None', 'None'))})".replace("is 0", "== 0").replace("is not 0", "!= 0").replace("is 1", "== 1").replace("is not 1", "!= 1")
         return self.leaf("b", env)
+
+    def tuples_compared(self, env: Env, d: int) -> str:
+        rnd = self.rnd
+        rows = [t for t, ty in env if not isinstance(ty, str) and ty[0] in "tr"]
+        sides = []
+        for _ in range(2):
+            items = [rnd.choice((self.any_leaf(env), self.make("n", env, d - 1))) for _ in range(rnd.choice((1, 2, 2, 2, 3)))]
+            text = f"({', '.join(items)},)"
+            sides.append(rnd.choice(rows) if rows and self.chance(30) else f"({text}, {self.any_leaf(env)})" if self.chance(10) else text)
+        return f"({sides[0]} {rnd.choice(COMPARE)} {sides[1]})"
 
     def any_leaf(self, env: Env) -> str:
         names = [t for t, ty in env if isinstance(ty, str)]
