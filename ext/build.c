@@ -137,8 +137,11 @@ static void choose_sum_sink(pf_pyplan *plan, const pf_fn *fn)
     if (plan->consumer == PF_CONSUME_REDUCE && plan->monoid == PF_MONOID_ADD) {
         plan->core.sink = PF_SINK_ISUM;
     }
-    if ((plan->core.sink == PF_SINK_MIN || plan->core.sink == PF_SINK_MAX) && fn->noutputs > 0 && !pf_kinds_single(fn->outputs[0])) {
-        plan->refusal.reason = PF_REASON_MIXED_KEYS;
+    bool extreme = plan->core.sink == PF_SINK_MIN || plan->core.sink == PF_SINK_MAX;
+    for (int k = 0; extreme && k < plan->core.nkeys && (uint32_t)k < fn->noutputs; k++) {
+        if (!pf_kinds_single(fn->outputs[k]) && (fn->outputs[k] & ~(PF_K_BOOL | PF_K_I64 | PF_K_F64)) != 0) {
+            plan->refusal.reason = PF_REASON_MIXED_KEYS;
+        }
     }
     if (fn->noutputs == 0 && plan->core.sink != PF_SINK_FOLD) { /* no row ever gets to the end (`if False`) */
         plan->core.sink = PF_SINK_NONE;

@@ -73,21 +73,50 @@ static void work_key(pf_builder *b, pf_state *st, const pf_node *node, int index
     }
 }
 
-static void work_key_number(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
+/* The items of a key that is a tuple: each of one kind, none of them NaN, which is its own equal when it is the same object. */
+static bool key_items(pf_builder *b, pf_state *st, const pf_av *key)
+{
+    for (int i = 0; i < key->n; i++) {
+        if (!pf_b_mono(b, st, &key->items[i])) {
+            return false;
+        }
+    }
+    for (int i = 0; i < key->n; i++) {
+        const pf_av *item = &key->items[i];
+        if (item->tag != PF_AV_SCALAR || item->kinds == PF_K_OBJ) {
+            pf_b_refuse(b, PF_REASON_KEY_TYPE);
+            return false;
+        }
+        if (item->kinds == PF_K_F64 && !pf_b_bail_where(b, st, pf_ir_op1(b->fn, PF_OP_isnan, item->ref, 0))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void work_key_value(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
 {
     pf_ref ref;
     pf_kinds kind;
+    pf_av key;
     (void)node;
     (void)index;
-    if (st->value.tag == PF_AV_TUPLE || (st->value.kinds & PF_K_STR)) {
-        pf_b_refuse(b, PF_REASON_KEY_TYPE);
+    if (pf_b_is_tuple(b, &st->value)) {
+        if (!pf_b_take_apart(b, st, &st->value) || !key_items(b, st, &st->value)) {
+            return;
+        }
+        key = st->value;
+    } else if (!pf_b_mono(b, st, &st->value)) {
         return;
-    }
-    if (!pf_b_number(b, st, &st->value, false, &ref, &kind)) {
+    } else if (st->value.tag == PF_AV_SCALAR && (st->value.kinds & (PF_K_STR | PF_K_BOOL))) {
+        key = pf_av_of(st->value.kinds, st->value.ref); /* a bool stays one, for whoever it may be compared with */
+    } else if (pf_b_number(b, st, &st->value, false, &ref, &kind)) {
+        key = pf_av_of(kind, ref);
+    } else {
         return;
     }
     /* the key's value stays in carry[base + 1] while value becomes the item */
-    st->carry[base + 1] = pf_av_of(kind, ref);
+    st->carry[base + 1] = key;
     st->value = st->carry[base];
     st->ncarry = base + 2;
     pf_b_keep(b, st, out);
@@ -255,6 +284,36 @@ static void shape_value(yields *y, const pf_av *const *avs)
     }
 }
 
+/* The outputs that make up the key come first. All ways must agree on whether it is a tuple, and of how many items. */
+static void add_keys(yields *y)
+{
+    pf_pyplan *plan = y->b->plan;
+    const pf_av *first = &y->states[0]->carry[1];
+    const bool tuple = first->tag == PF_AV_TUPLE;
+    const int n = tuple ? first->n : 1;
+    for (int s = 1; s < y->k; s++) {
+        const pf_av *key = &y->states[s]->carry[1];
+        if (key->tag != first->tag || (tuple && key->n != n)) {
+            pf_b_refuse(y->b, PF_REASON_MIXED_KEYS);
+            return;
+        }
+    }
+    if (n == 0) {
+        pf_b_refuse(y->b, PF_REASON_KEY_TYPE);
+        return;
+    }
+    for (int i = 0; i < n && !pf_b_dead(y->b); i++) {
+        pf_ref refs[MAX_FINALS];
+        for (int s = 0; s < y->k; s++) {
+            const pf_av *key = &y->states[s]->carry[1];
+            refs[s] = tuple ? key->items[i].ref : key->ref;
+        }
+        add_output(y, refs);
+    }
+    plan->key_tuple = tuple;
+    plan->core.nkeys = n;
+}
+
 static void yield_finals(pf_builder *b, bool keyed)
 {
     yields *y = pf_b_alloc(b, sizeof *y);
@@ -263,13 +322,11 @@ static void yield_finals(pf_builder *b, bool keyed)
     }
     y->b = b;
     const pf_av *avs[MAX_FINALS];
-    pf_ref keys[MAX_FINALS];
     for (pf_state *st = b->finals; st != NULL; st = st->next) {
         if (y->k == MAX_FINALS) {
             pf_b_refuse(b, PF_REASON_TOO_MANY_WAYS);
             return;
         }
-        keys[y->k] = keyed ? st->carry[1].ref : PF_NOREF;
         avs[y->k] = &st->value;
         y->states[y->k++] = st;
     }
@@ -277,8 +334,7 @@ static void yield_finals(pf_builder *b, bool keyed)
         return;
     }
     if (keyed) {
-        add_output(y, keys);
-        b->plan->first_shape_output = 1;
+        add_keys(y);
     }
     shape_value(y, avs);
     if (!pf_b_dead(b) && lost_identity(y)) {
@@ -392,7 +448,7 @@ void pf_b_tail(pf_builder *b, pf_state *list)
     case PF_CONSUME_MIN:
     case PF_CONSUME_MAX:
         list = pf_b_each(b, list, work_key, -1, 0);
-        list = pf_b_each(b, list, work_key_number, -1, 0);
+        list = pf_b_each(b, list, work_key_value, -1, 0);
         pf_b_each(b, list, work_collect_final, -1, 0);
         yield_finals(b, true);
         core->sink = b->plan->consumer == PF_CONSUME_MIN ? PF_SINK_MIN : PF_SINK_MAX;

@@ -126,7 +126,7 @@ typedef struct pf_pyplan {
     pf_column_spec columns[PF_MAX_COLUMNS];
     int ncolumns;
     int noutputs;
-    int first_shape_output; /* MIN, MAX: output 0 is the key */
+    bool key_tuple; /* MIN, MAX: the first core.nkeys outputs are the items of a tuple, else output 0 is the key */
     pf_shape shape[PF_MAX_SHAPE];
     int nshape;
     PyObject **strings; /* owned; handles of pf_fn.strings */

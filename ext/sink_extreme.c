@@ -5,19 +5,44 @@
 
 static bool number(pf_kinds kind) { return kind == PF_K_I64 || kind == PF_K_F64; }
 
-static PyObject *key_object(const pf_extreme_sink *sink) { return sink->key != NULL ? Py_NewRef(sink->key) : pf_box_scalar(&sink->scalar); }
+/* The best item's key, as the object that it is: a comparison may look at it. */
+static PyObject *key_object(const pf_extreme_sink *sink)
+{
+    PyObject *key = sink->keyfunc == NULL ? sink->item : sink->key;
+    return key != NULL ? Py_NewRef(key) : pf_box_scalar(&sink->scalar);
+}
+
+/* The key of a native result, where it is no plain number; of such a key the object itself is kept. */
+static PyObject *box_key(const pf_pyplan *plan, const pf_scalar *keys)
+{
+    if (!plan->key_tuple) {
+        return pf_box_scalar(&keys[0]);
+    }
+    PyObject *tuple = PyTuple_New(plan->core.nkeys);
+    for (int k = 0; tuple != NULL && k < plan->core.nkeys; k++) {
+        PyObject *item = pf_box_scalar(&keys[k]);
+        if (item == NULL) {
+            Py_CLEAR(tuple);
+        } else {
+            PyTuple_SET_ITEM(tuple, k, item);
+        }
+    }
+    return tuple;
+}
+
+static bool is_plain(const pf_pyplan *plan, const pf_scalar *keys) { return !plan->key_tuple && number(keys[0].kind); }
 
 /* Whether a native key replaces the best one: 1, 0, or -1 with an exception. */
 static int beats(const pf_extreme_sink *sink, const pf_scalar *key)
 {
     const pf_scalar *best = &sink->scalar;
-    if (sink->key == NULL && key->kind == best->kind && number(key->kind)) {
+    if (sink->key == NULL && key->kind == best->kind && is_plain(sink->base.plan, key)) {
         if (key->kind == PF_K_I64) {
             return sink->op == Py_LT ? key->u.i < best->u.i : key->u.i > best->u.i;
         }
         return sink->op == Py_LT ? key->u.f < best->u.f : key->u.f > best->u.f;
     }
-    PyObject *mine = pf_box_scalar(key), *theirs = key_object(sink);
+    PyObject *mine = box_key(sink->base.plan, key), *theirs = key_object(sink);
     int answer = mine == NULL || theirs == NULL ? -1 : PyObject_RichCompareBool(mine, theirs, sink->op);
     Py_XDECREF(mine);
     Py_XDECREF(theirs);
@@ -61,11 +86,18 @@ static int extreme_piece(pf_sink *base, const pf_piece *piece)
         base->row = piece->row_begin;
         return PF_SINK_REDO;
     }
-    PyObject *item = better == 0 ? NULL : pf_box_scalars(base->plan, piece->best);
+    if (better == 0) {
+        return 0;
+    }
+    const bool plain = is_plain(base->plan, piece->best);
+    PyObject *key = plain ? NULL : box_key(base->plan, piece->best);
+    PyObject *item = !plain && key == NULL ? NULL : pf_box_scalars(base->plan, piece->best);
     if (item != NULL) {
         put_aside(sink);
     }
-    return better == 0 ? 0 : take(sink, item, &piece->best[0], NULL);
+    int status = take(sink, item, &piece->best[0], key);
+    Py_XDECREF(key);
+    return status;
 }
 
 static int extreme_object(pf_sink *base, PyObject *item)

@@ -580,8 +580,9 @@ class Generator(Expressions):
             args = ""
             if self.chance(45):
                 args += f", default={rnd.choice(('None', '0', '-1.5', 'OBJ0'))}"
-            if not number or self.chance(35):
-                args += f", key={self.function_of([ch.elem], rnd.choice('iiffn'))}" if not self.chance(5) else ", key=None"
+            if (not number and self.chance(65)) or self.chance(35):
+                kind = ("t", [rnd.choice("iifnsb") for _ in range(rnd.randint(1, 3))]) if self.chance(30) else rnd.choice("iiffnsb")
+                args += f", key={self.function_of([ch.elem], kind)}" if not self.chance(5) else ", key=None"
             return f"{name}({text}{args})", name
         if name == "next":
             default = rnd.choice(("", ", None", ", -1"))

@@ -4,7 +4,7 @@
  * them out asks `mask` and `alive`. A mask that has every lane is NULL wherever a kernel takes one. */
 #include <string.h>
 
-#include "../column/text.h"
+#include "../column/order.h"
 #include "program.h"
 
 typedef struct run {

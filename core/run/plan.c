@@ -6,6 +6,17 @@ static bool is_subset(pf_kinds kinds, pf_kinds of)
     return kinds != 0 && (kinds & ~of) == 0;
 }
 
+static bool fits_keys(const pf_fn *last, int nkeys)
+{
+    for (int k = 0; k < nkeys && (uint32_t)k < last->noutputs; k++) {
+        pf_kinds kinds = last->outputs[k];
+        if (!is_subset(kinds, PF_K_BOOL | PF_K_I64 | PF_K_F64) && kinds != PF_K_STR && (kinds != PF_K_NONE || nkeys == 1)) {
+            return false;
+        }
+    }
+    return last->noutputs >= (uint32_t)nkeys && last->noutputs <= MAX_BEST;
+}
+
 static bool fits_sink(const pf_plan *plan)
 {
     const pf_fn *last = plan->stages[plan->nstages - 1].fn;
@@ -17,7 +28,7 @@ static bool fits_sink(const pf_plan *plan)
         return first == PF_K_F64;
     case PF_SINK_MIN:
     case PF_SINK_MAX:
-        return (first == PF_K_I64 || first == PF_K_F64) && last->noutputs <= MAX_BEST;
+        return fits_keys(last, plan->nkeys > 1 ? plan->nkeys : 1);
     case PF_SINK_FOLD:
         return plan->fold_block > 0;
     default:

@@ -74,6 +74,7 @@ static pf_status run_build(const pf_plan *plan, pf_run **out)
     run->noutputs = run->last->noutputs;
     run->has_columns = plan->sink == PF_SINK_COLLECT || plan->sink == PF_SINK_FSUM || plan->sink == PF_SINK_FOLD;
     run->is_extreme = plan->sink == PF_SINK_MIN || plan->sink == PF_SINK_MAX;
+    run->nkeys = plan->nkeys > 1 ? (uint32_t)plan->nkeys : 1;
     run->kernels = pf_run_kernels();
     run->job.work = morsel_help;
     run->job.ctx = run;

@@ -39,7 +39,9 @@ typedef enum pf_sink_kind {
     PF_SINK_COLLECT, /* outputs as columns, in order */
     PF_SINK_ISUM,    /* output 0, i64 (or bool): exact sum */
     PF_SINK_FSUM,    /* output 0, f64: columns plus binade block sums (fsum.h) */
-    PF_SINK_MIN,     /* output 0, i64 or f64: the first smallest; the other outputs of that row ride along */
+    PF_SINK_MIN,     /* outputs [0, nkeys), compared one after the other: the first smallest; the other outputs of that row
+                      * ride along. A key is a number of any kinds, a str or None in all rows; where nkeys is more than 1
+                      * none may be NaN */
     PF_SINK_MAX,
     PF_SINK_FOLD     /* outputs as columns, pieces cut at every multiple of fold_block source rows */
 } pf_sink_kind;
@@ -49,6 +51,7 @@ typedef struct pf_plan {
     int nstages;
     pf_sink_kind sink;
     int64_t fold_block; /* PF_SINK_FOLD */
+    int nkeys;          /* PF_SINK_MIN, MAX; 0 is 1 */
 } pf_plan; /* owned by whoever made it; immutable while runs use it */
 
 /* Fills stages[].program from stages[].fn. PF_UNSUPPORTED also where the outputs' kinds do not fit the sink or expansion. */

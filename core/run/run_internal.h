@@ -172,6 +172,7 @@ struct pf_run {
     uint32_t noutputs;
     bool has_columns;  /* the sink takes columns */
     bool is_extreme;   /* MIN, MAX */
+    uint32_t nkeys;    /* of those */
     bool may_pause;    /* a row may take long, and nothing it reads can go away meanwhile: nested ranges */
     const pf_run_kernel_table *kernels;
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../base/mem.h"
+#include "../column/order.h"
 
 enum {
     KEEP_BYTES = 64 * 1024,      /* a column of that size is kept for the next run */
@@ -320,44 +321,103 @@ static void note_row(const pf_run *run, const lanes *in, int32_t lane, pf_scalar
     *row = in->row0 + (in->index == NULL ? lane : in->index[lane]);
 }
 
-/* Whether the value at `lane` replaces the best so far: Python's `item < best` and `item > best`. */
-static bool replaces(const pf_run *run, const pf_vec *v, int32_t lane, const pf_scalar *best)
+/* ---- minima by any keys ---- */
+
+/* Python's `key < best` and `key > best`, of the keys from number `first` on. */
+static bool beats_from(const pf_run *run, const lanes *in, int32_t lane, const pf_scalar *best, uint32_t first)
 {
-    bool smaller, larger;
-    if (run->last->outputs[0] == PF_K_F64) {
-        double x = ((const double *)v->data)[lane];
-        smaller = x < best->u.f;
-        larger = x > best->u.f;
-    } else {
-        int64_t x = ((const int64_t *)v->data)[lane];
-        smaller = x < best->u.i;
-        larger = x > best->u.i;
+    for (uint32_t k = first; k < run->nkeys; k++) {
+        pf_scalar key = lane_value(&in->outputs[k], width_of(run, k), lane);
+        int order = pf_order_scalars(&key, &best[k], run->str_view);
+        if (order != 0) {
+            return (order < 0) == (run->plan->sink == PF_SINK_MIN);
+        }
     }
-    return run->plan->sink == PF_SINK_MIN ? smaller : larger;
+    return false;
+}
+
+static bool is_nan(const pf_vec *v, int32_t lane)
+{
+    double x;
+    memcpy(&x, (const uint64_t *)v->data + lane, sizeof x);
+    return (v->kind != NULL ? v->kind[lane] : v->seen) == PF_K_F64 && x != x;
+}
+
+static void take_best(const pf_run *run, const lanes *in, int32_t lane, extreme *e)
+{
+    e->has_best = true;
+    note_row(run, in, lane, e->best, &e->best_row);
+}
+
+/* Keys that begin with a str, or a number of several kinds: lane by lane. NaN is only met where there is one key. */
+static void append_by_keys(slot *s, const pf_run *run, const lanes *in, int32_t from, int32_t to)
+{
+    const pf_vec *v = &in->outputs[0];
+    extreme *e = &s->now_extreme;
+    const bool floats = (run->last->outputs[0] & PF_K_F64) != 0 && run->nkeys == 1;
+    for (int32_t i = from; i < to; i++) {
+        if (floats && is_nan(v, i)) {
+            continue;
+        }
+        if (!e->has_best || beats_from(run, in, i, e->best, 0)) {
+            take_best(run, in, i, e);
+        }
+    }
+}
+
+/* The first smallest or largest of a column of one kind of number; -1: there are only NaN. */
+static int32_t first_best(const pf_run *run, const pf_vec *v, int32_t from, int32_t n)
+{
+    const bool least = run->plan->sink == PF_SINK_MIN;
+    int32_t at;
+    if (run->last->outputs[0] == PF_K_F64) {
+        at = (least ? run->kernels->least_f64 : run->kernels->most_f64)((const double *)v->data + from, n);
+    } else {
+        at = (least ? run->kernels->least_i64 : run->kernels->most_i64)((const int64_t *)v->data + from, n);
+    }
+    return at < 0 ? at : from + at;
+}
+
+/* The first key says where to look; the others decide among the lanes that have it. */
+static void append_by_first_key(slot *s, const pf_run *run, const lanes *in, int32_t from, int32_t n)
+{
+    const pf_vec *v = &in->outputs[0];
+    extreme *e = &s->now_extreme;
+    int32_t at = first_best(run, v, from, n);
+    if (at < 0) {
+        return;
+    }
+    if (!e->has_best || beats_from(run, in, at, e->best, 0)) {
+        take_best(run, in, at, e);
+    } else {
+        pf_scalar key = lane_value(v, 8, at);
+        if (pf_order_scalars(&key, &e->best[0], run->str_view) != 0) {
+            return; /* all lanes are worse */
+        }
+    }
+    for (int32_t i = at + 1; run->nkeys > 1 && i < from + n; i++) {
+        pf_scalar key = lane_value(v, 8, i);
+        if (pf_order_scalars(&key, &e->best[0], run->str_view) == 0 && beats_from(run, in, i, e->best, 1)) {
+            take_best(run, in, i, e);
+        }
+    }
 }
 
 static void append_extreme(slot *s, const pf_run *run, const lanes *in, int32_t from, int32_t n)
 {
-    const pf_vec *v = &in->outputs[0];
-    bool least = run->plan->sink == PF_SINK_MIN;
+    const pf_kinds kinds = run->last->outputs[0];
     extreme *e = &s->now_extreme;
-    int32_t at;
-    if (run->last->outputs[0] == PF_K_F64) {
-        const double *x = (const double *)v->data + from;
 #ifndef PF_PLANTED_BUG_NAN_MIN
-        if (s->now.count == 0 && x[0] != x[0]) {
-            e->nan_first = true;
-            note_row(run, in, from, e->first, &e->first_row);
-        }
-#endif
-        at = (least ? run->kernels->least_f64 : run->kernels->most_f64)(x, n);
-    } else {
-        at = (least ? run->kernels->least_i64 : run->kernels->most_i64)((const int64_t *)v->data + from, n);
+    if (s->now.count == 0 && (kinds & PF_K_F64) != 0 && is_nan(&in->outputs[0], from)) {
+        e->nan_first = true;
+        note_row(run, in, from, e->first, &e->first_row);
     }
+#endif
     s->now.count += n;
-    if (at >= 0 && (!e->has_best || replaces(run, v, from + at, &e->best[0]))) {
-        e->has_best = true;
-        note_row(run, in, from + at, e->best, &e->best_row);
+    if (kinds == PF_K_I64 || kinds == PF_K_F64) {
+        append_by_first_key(s, run, in, from, n);
+    } else {
+        append_by_keys(s, run, in, from, from + n);
     }
 }
 
