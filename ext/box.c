@@ -29,6 +29,29 @@ static PyObject *box_lane(const pf_column_out *column, int64_t i)
     return box(column->kind != NULL ? column->kind[i] : column->seen, column->data, column->bytes, i);
 }
 
+static PyObject *box_i128(__int128 v)
+{
+    unsigned char bytes[16];
+    memcpy(bytes, &v, sizeof bytes);
+    return _PyLong_FromByteArray(bytes, sizeof bytes, 1, 1);
+}
+
+PyObject *pf_box_isum(const pf_piece *piece)
+{
+    PyObject *low = box_i128(piece->isum);
+    if (low == NULL || piece->isum_high == 0) {
+        return low;
+    }
+    PyObject *bits = PyLong_FromLong(64), *high = box_i128(piece->isum_high);
+    PyObject *shifted = bits != NULL && high != NULL ? PyNumber_Lshift(high, bits) : NULL;
+    PyObject *sum = shifted != NULL ? PyNumber_Add(shifted, low) : NULL;
+    Py_XDECREF(shifted);
+    Py_XDECREF(high);
+    Py_XDECREF(bits);
+    Py_DECREF(low);
+    return sum;
+}
+
 PyObject *pf_box_scalar(const pf_scalar *scalar) { return box(scalar->kind, &scalar->u, false, 0); }
 
 pf_scalar pf_column_scalar(const pf_column_out *column, int64_t i)

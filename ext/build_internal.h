@@ -199,6 +199,8 @@ bool pf_b_get_iter(pf_builder *b, const pf_av *value, pf_av *out);
 bool pf_b_expand(pf_builder *b, pf_state *st, int pc);
 
 /* ---- build_op.c: false as pf_b_mono ---- */
+/* An exact int from 2**63 to 2**64 - 1. */
+bool pf_b_large(PyObject *object, uint64_t *out);
 bool pf_b_binary(pf_builder *b, pf_state *st, pf_binop op, pf_av *left, pf_av *right, pf_av *out);
 bool pf_b_compare(pf_builder *b, pf_state *st, pf_cmp op, pf_av *left, pf_av *right, pf_av *out);
 bool pf_b_contains(pf_builder *b, pf_state *st, pf_av *item, pf_av *container, pf_av *out);

@@ -71,6 +71,45 @@ static bool const_i64(const pf_av *av, int64_t *out)
     return true;
 }
 
+bool pf_b_large(PyObject *object, uint64_t *out)
+{
+    if (!PyLong_CheckExact(object)) {
+        return false;
+    }
+    unsigned long long v = PyLong_AsUnsignedLongLong(object);
+    if (PyErr_Occurred()) { /* negative, or beyond 64 bits */
+        PyErr_Clear();
+        return false;
+    }
+    if (out != NULL) {
+        *out = v;
+    }
+    return v > INT64_MAX;
+}
+
+/* A constant beyond 63 bits beside an int, as hashes have them, is an int of the row program after all. */
+static void take_large(pf_builder *b, pf_av *av, const pf_av *beside)
+{
+    uint64_t v;
+    bool fixed = av->tag == PF_AV_PY && (av->watch < 0 || b->watches[av->watch].expect == PF_EXPECT_SAME);
+    if (fixed && (kind_of(beside) & (PF_K_I64 | PF_K_BOOL)) && pf_b_large(av->py, &v)) {
+        *av = pf_av_of(PF_K_I64, pf_ir_large(b->fn, v, pf_b_place(b)));
+    }
+}
+
+/* x % 2**64 is x & (2**64 - 1). */
+static bool is_two_64(const pf_av *av)
+{
+    uint64_t v = 0;
+    PyObject *one = av->tag == PF_AV_PY && av->watch < 0 && PyLong_CheckExact(av->py) ? PyLong_FromLong(1) : NULL;
+    PyObject *below = one != NULL ? PyNumber_Subtract(av->py, one) : NULL;
+    bool is = below != NULL && pf_b_large(below, &v) && v == UINT64_MAX;
+    Py_XDECREF(below);
+    Py_XDECREF(one);
+    PyErr_Clear();
+    return is;
+}
+
 static bool power(pf_builder *b, const pf_av *left, const pf_av *right, pf_av *out)
 {
     int64_t exponent;
@@ -113,7 +152,18 @@ bool pf_b_binary(pf_builder *b, pf_state *st, pf_binop op, pf_av *left, pf_av *r
     if (op == PF_BINOP_MATMUL) {
         return refuse(b, PF_REASON_OPERAND_TYPE);
     }
-    if (!pf_b_mono(b, st, left) || !pf_b_mono(b, st, right) || opaque(b, left) || opaque(b, right)) {
+    if (!pf_b_mono(b, st, left) || !pf_b_mono(b, st, right)) {
+        return false;
+    }
+    if (op == PF_BINOP_MOD && (kind_of(left) & (PF_K_I64 | PF_K_BOOL)) && is_two_64(right)) {
+        *out = pf_av_of(PF_K_I64, pf_ir_op2(b->fn, PF_OP_and, as_i64(b, left), pf_ir_large(b->fn, UINT64_MAX, 0), pf_b_place(b)));
+        return true;
+    }
+    if (op != PF_BINOP_POW && op != PF_BINOP_TRUEDIV && op != PF_BINOP_LSHIFT) { /* whose operands have to fit */
+        take_large(b, left, right);
+        take_large(b, right, left);
+    }
+    if (opaque(b, left) || opaque(b, right)) {
         return false;
     }
     if (left->tag == PF_AV_TUPLE && right->tag == PF_AV_TUPLE && op == PF_BINOP_ADD) {
@@ -210,7 +260,12 @@ static const pf_op compare_ops[PF_CMP_COUNT] = {
 
 bool pf_b_compare(pf_builder *b, pf_state *st, pf_cmp op, pf_av *left, pf_av *right, pf_av *out)
 {
-    if (!pf_b_mono(b, st, left) || !pf_b_mono(b, st, right) || opaque(b, left) || opaque(b, right)) {
+    if (!pf_b_mono(b, st, left) || !pf_b_mono(b, st, right)) {
+        return false;
+    }
+    take_large(b, left, right);
+    take_large(b, right, left);
+    if (opaque(b, left) || opaque(b, right)) {
         return false;
     }
     pf_ref result = PF_NOREF;

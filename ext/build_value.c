@@ -112,7 +112,7 @@ static bool is_fixture(PyObject *value)
 {
     return PyType_Check(value) || PyModule_CheckExact(value) || PyCFunction_CheckExact(value) ||
            PyFrozenSet_CheckExact(value) || pf_is_itemgetter(value) || pf_is_attrgetter(value) ||
-           pf_intrinsic_of(value) != NULL;
+           (PyLong_CheckExact(value) && pf_b_large(value, NULL)) || pf_intrinsic_of(value) != NULL;
 }
 
 static void expect(pf_watch *watch, PyObject *value)

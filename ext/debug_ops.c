@@ -189,7 +189,7 @@ static int interpret(job *j)
     pf_program *program = NULL;
     pf_frame *frame = NULL;
     int status = -1;
-    pf_status made = pf_interp_compile(j->fn, &program);
+    pf_status made = pf_interp_compile(j->fn, 0, &program);
     made = made == PF_OK ? pf_frame_new(program, &frame) : made;
     if (made != PF_OK) {
         fail(made, "tier 1");

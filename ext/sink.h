@@ -46,6 +46,7 @@ void pf_outer_clear(pf_outer *outer);
 PyObject *pf_box_scalars(const pf_pyplan *plan, const pf_scalar *outputs);
 /* A scalar as a Python object; kind obj with handle 0 is an error of ours. New reference or NULL. */
 PyObject *pf_box_scalar(const pf_scalar *scalar);
+PyObject *pf_box_isum(const pf_piece *piece); /* PF_SINK_ISUM: the sum */
 pf_scalar pf_column_scalar(const pf_column_out *column, int64_t i);
 
 /* ---- sum ---- */

@@ -29,9 +29,7 @@ static int reduce_isum(pf_reduce_sink *sink, const pf_piece *piece)
         sink->base.row = piece->row_begin;
         return PF_SINK_REDO;
     }
-    unsigned char bytes[16];
-    memcpy(bytes, &piece->isum, sizeof bytes);
-    PyObject *sum = _PyLong_FromByteArray(bytes, sizeof bytes, 1, 1);
+    PyObject *sum = pf_box_isum(piece);
     PyObject *next = sum == NULL ? NULL : sink->result == NULL ? Py_NewRef(sum) : PyNumber_Add(sink->result, sum);
     Py_XDECREF(sum);
     if (next == NULL) {

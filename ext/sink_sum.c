@@ -177,11 +177,14 @@ static int add_piece(pf_sum_sink *sink, const pf_piece *piece)
     if (piece->count == 0) {
         return 0;
     }
-    if (sink->phase == PF_SUM_INT) {
+    if (sink->phase == PF_SUM_INT && !piece->beyond) {
         sink->total += piece->isum;
-        return 0;
+        return sink->total == (int64_t)sink->total ? 0 : leave_phase(sink);
     }
-    PyObject *sum = long_of(piece->isum);
+    if (sink->phase == PF_SUM_INT && leave_phase(sink) < 0) {
+        return -1;
+    }
+    PyObject *sum = pf_box_isum(piece);
     /* behind a float, or anything else that does not associate, each row has to be added by itself */
     bool whole = sink->phase == PF_SUM_GENERIC && PyLong_CheckExact(sink->result);
     int status = sum != NULL && whole ? add_object(sink, sum) : -1;

@@ -16,6 +16,13 @@
 
 enum { PF_LANES = 1024 };
 
+/* How many bits an int has. Only an output that may be wide (pf_interp_compile) is ever more than PF_WIDTH_I64. */
+typedef enum pf_width {
+    PF_WIDTH_I64,
+    PF_WIDTH_U64, /* the lanes are unsigned: 0 to 2**64 - 1 */
+    PF_WIDTH_I128 /* the lanes are the low halves; the high ones stand beside them */
+} pf_width;
+
 typedef struct pf_vec {
     void *data;    /* 64-byte aligned, PF_LANES lanes */
     uint8_t *kind; /* 64-byte aligned, PF_LANES bytes, or NULL */
@@ -23,6 +30,8 @@ typedef struct pf_vec {
     bool iota;     /* lanes are start + i * step */
     int64_t lo, hi;
     int64_t start, step;
+    const int64_t *high; /* PF_WIDTH_I128 */
+    uint8_t width;       /* pf_width */
 } pf_vec;
 
 /* Bytes per lane of a column with these declared kinds. */

@@ -52,7 +52,7 @@ static void find_lives(pf_program *p)
 {
     for (uint32_t v = 0; v < p->nvalues; v++) {
         p->values[v].first = p->values[v].last = p->values[v].last_kind = -1;
-        p->values[v].slot = p->values[v].kind_slot = PF_NO_SLOT;
+        p->values[v].slot = p->values[v].kind_slot = p->values[v].high_slot = PF_NO_SLOT;
     }
     for (uint32_t i = 0; i < p->nsteps; i++) {
         const pf_step *s = &p->steps[i];
@@ -100,6 +100,9 @@ static void place(allocation *a, pf_value *value, bool kinds)
     if (kinds && value->kind_slot == PF_NO_SLOT) {
         value->kind_slot = take(a, PF_LANE_BYTE);
     }
+    if (value->wide && value->high_slot == PF_NO_SLOT) {
+        value->high_slot = take(a, PF_LANE_WORD);
+    }
 }
 
 static void place_written(allocation *a, pf_val v)
@@ -122,6 +125,9 @@ static void release(allocation *a, pf_val v, int32_t at)
     give_back(a, value->lane, value->slot);
     if (value->kind_slot != PF_NO_SLOT) {
         give_back(a, PF_LANE_BYTE, value->kind_slot);
+    }
+    if (value->high_slot != PF_NO_SLOT) {
+        give_back(a, PF_LANE_WORD, value->high_slot);
     }
 }
 
@@ -157,6 +163,8 @@ static pf_status place_all(allocation *a)
         if (value->scalar) {
             value->slot = a->bytes;
             a->bytes += PF_SCALAR_BYTES;
+            value->high_slot = a->bytes;
+            a->bytes += value->wide ? PF_SCALAR_BYTES : 0;
         } else if (value->origin == PF_VALUE_ROW && value->last >= 0) {
             place(a, value, false);
         }
@@ -187,7 +195,7 @@ pf_status pf_interp_allocate(pf_program *program)
 {
     allocation a = {.program = program};
     pf_status status = PF_NOMEM;
-    a.lists[PF_LANE_WORD] = (free_list){pf_mem_alloc(program->nvalues * sizeof(uint32_t)), 0, WORD_SLOT};
+    a.lists[PF_LANE_WORD] = (free_list){pf_mem_alloc(2 * program->nvalues * sizeof(uint32_t)), 0, WORD_SLOT};
     a.lists[PF_LANE_BYTE] = (free_list){pf_mem_alloc(2 * program->nvalues * sizeof(uint32_t)), 0, BYTE_SLOT};
     if (a.lists[PF_LANE_WORD].slots != NULL && a.lists[PF_LANE_BYTE].slots != NULL) {
         find_lives(program);

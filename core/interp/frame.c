@@ -68,6 +68,7 @@ static void prepare(const pf_program *p, pf_machine *m)
         pf_state *s = &m->states[v];
         *s = (pf_state){.range = PF_INTERVAL_ALL, .seen = value->kinds};
         s->data = value->slot == PF_NO_SLOT ? NULL : m->registers + value->slot;
+        s->high = value->wide ? (int64_t *)(void *)(m->registers + value->high_slot) : NULL;
         s->kind = value->kind_slot == PF_NO_SLOT ? NULL : m->registers + value->kind_slot;
         if (value->origin == PF_VALUE_CONST) {
             int64_t payload = p->constants[value->index];
@@ -77,7 +78,8 @@ static void prepare(const pf_program *p, pf_machine *m)
             } else {
                 memcpy(s->data, &payload, sizeof payload);
             }
-            s->range = value->kinds == PF_K_I64 ? (pf_interval){payload, payload} : PF_INTERVAL_ALL;
+            s->width = value->wide ? PF_WIDTH_U64 : PF_WIDTH_I64;
+            s->range = value->kinds == PF_K_I64 && !value->wide ? (pf_interval){payload, payload} : PF_INTERVAL_ALL;
         }
     }
 }

@@ -15,8 +15,9 @@
 
 typedef struct pf_program pf_program;
 
-/* PF_UNSUPPORTED where tier 1 has no kernel; the caller falls back. */
-PF_MUST_CHECK pf_status pf_interp_compile(const pf_fn *fn, pf_program **out);
+/* PF_UNSUPPORTED where tier 1 has no kernel; the caller falls back. An output whose bit in `wide` is set may come out
+ * wider than 64 bits (pf_vec.width); any other bails where it does not fit. */
+PF_MUST_CHECK pf_status pf_interp_compile(const pf_fn *fn, uint64_t wide, pf_program **out);
 void pf_interp_free(pf_program *program); /* NULL allowed */
 
 typedef struct pf_failed {

@@ -1,6 +1,7 @@
 /* SSA to steps: program.h tells what comes out, this file how.
  *
- * Three passes: survey.c looks at the blocks (which of them are cuts, which only end the row, who dominates whom);
+ * Passes: survey.c looks at the blocks (which of them are cuts, which only end the row, who dominates whom); modes.c
+ * finds the ints that may go beyond 64 bits;
  * here every block's instructions become steps; alloc.c gives values their places. */
 #include "lower.h"
 
@@ -105,6 +106,30 @@ static operand use(const lowering *l, pf_ref ref)
     return o;
 }
 
+/* Lanes of more than 64 bits bail, as the op that made them. */
+static void fit(lowering *l, operand o)
+{
+    const pf_value *v = value(l, o);
+    if (l->status != PF_OK || !v->wide) {
+        return;
+    }
+    const bool constant = v->origin == PF_VALUE_CONST;
+    const pf_inst *from = constant ? NULL : &l->fn->insts[v->index];
+    pf_step *step = add_step(l, PF_STEP_FIT);
+    step->op = constant ? PF_OP_large : from->op;
+    step->place = constant ? 0 : from->place;
+    step->a = o.value;
+    step->ka = PF_K_I64;
+}
+
+/* An operand of those who cannot take more than 64 bits. */
+static operand use_fitting(lowering *l, pf_ref ref)
+{
+    operand o = use(l, ref);
+    fit(l, o);
+    return o;
+}
+
 static void define(lowering *l, pf_ref ref, operand o)
 {
     l->of[ref] = o;
@@ -181,7 +206,7 @@ static operand outside(lowering *l, const pf_inst *inst)
 /* A step whose result is bool, i64 or f64; scalar when its operands are. */
 static pf_step *result_step(lowering *l, const pf_inst *inst, pf_ref ref, pf_step_code code, bool scalar)
 {
-    pf_val d = add_value(l, PF_VALUE_COMPUTED, inst->kinds, scalar, 0);
+    pf_val d = add_value(l, PF_VALUE_COMPUTED, inst->kinds, scalar, ref);
     pf_step *step = add_step(l, code);
     step->op = inst->op;
     step->place = inst->place;
@@ -227,8 +252,9 @@ static bool fuse_mod_test(lowering *l, const pf_inst *inst, pf_ref ref)
     }
     pf_step *mod = &p->steps[p->nsteps - 1];
     const operand a = use(l, inst->a);
-    if (mod->d != a.value || mod->code != PF_STEP_INT || mod->op != PF_OP_mod || mod->form != PF_F_VS ||
-        l->uses[inst->a] != 1 || (!truth && !is_scalar(l, use(l, inst->b)))) {
+    if (mod->d != a.value || (mod->code != PF_STEP_INT && mod->code != PF_STEP_WIDE) || mod->op != PF_OP_mod ||
+        mod->form != PF_F_VS || p->values[mod->b].wide || l->uses[inst->a] != 1 ||
+        (!truth && (!is_scalar(l, use(l, inst->b)) || value(l, use(l, inst->b))->wide))) {
         return false;
     }
     const operand c = truth ? add_constant(l, 0, PF_K_I64) : use(l, inst->b);
@@ -236,7 +262,7 @@ static bool fuse_mod_test(lowering *l, const pf_inst *inst, pf_ref ref)
     mod->negate = inst->op != PF_OP_eq;
     mod->c = c.value;
     mod->kd = PF_K_BOOL;
-    mod->d = add_value(l, PF_VALUE_COMPUTED, PF_K_BOOL, false, 0);
+    mod->d = add_value(l, PF_VALUE_COMPUTED, PF_K_BOOL, false, ref);
     define(l, ref, (operand){mod->d, PF_K_BOOL});
     return true;
 }
@@ -247,8 +273,12 @@ static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
         return;
     }
     const pf_op_info *info = &pf_ops[inst->op];
-    operand a = use(l, inst->a), b = info->arity > 1 ? use(l, inst->b) : a;
     const pf_kinds kind = l->fn->insts[inst->a].kinds;
+    const bool any_width = kind == PF_K_I64 && takes_wide(inst->op);
+    operand a = any_width ? use(l, inst->a) : use_fitting(l, inst->a), b = a;
+    if (info->arity > 1) {
+        b = any_width ? use(l, inst->b) : use_fitting(l, inst->b);
+    }
     if ((info->laws & PF_LAW_COMM) != 0 && is_scalar(l, a) && !is_scalar(l, b)) {
         operand t = a;
         a = b;
@@ -260,11 +290,19 @@ static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
                          : is_scalar(l, a)          ? PF_F_SV
                                                     : PF_F_VV;
     const int type = kind == PF_K_I64 ? PF_T_I64 : kind == PF_K_F64 ? PF_T_F64 : PF_T_BOOL;
-    const pf_step_code code = kind == PF_K_STR                             ? PF_STEP_STR
+    const bool low = (l->modes[ref] & MODE_LOW) != 0, from_wide = value(l, a)->wide || value(l, b)->wide;
+    const bool wide = inst->kinds == PF_K_I64 && any_width && (l->modes[ref] & MODE_WIDE) != 0 &&
+                      (from_wide || may_overflow(inst->op));
+    const pf_step_code code = low || wide || from_wide                     ? PF_STEP_WIDE
+                              : kind == PF_K_STR                           ? PF_STEP_STR
                               : type == PF_T_I64 && has_interval(inst->op) ? PF_STEP_INT
                                                                            : PF_STEP_OP;
     pf_step *step = result_step(l, inst, ref, code, scalar);
+    if (l->status == PF_OK) {
+        l->program->values[step->d].wide = wide && !low;
+    }
     step->form = form;
+    step->low = low;
     step->a = a.value;
     step->b = info->arity > 1 ? b.value : 0;
     step->ka = a.kinds;
@@ -278,7 +316,7 @@ static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
 static void lower_select(lowering *l, const pf_inst *inst, pf_ref ref)
 {
     operand c = use(l, inst->a);
-    operand a = widened(l, use(l, inst->b), inst->kinds), b = widened(l, use(l, inst->c), inst->kinds);
+    operand a = widened(l, use_fitting(l, inst->b), inst->kinds), b = widened(l, use_fitting(l, inst->c), inst->kinds);
     const bool sa = is_scalar(l, a), sb = is_scalar(l, b);
     const bool scalar = is_scalar(l, c) && sa && sb && pf_kinds_single(inst->kinds);
     pf_step *step = result_step(l, inst, ref, PF_STEP_SELECT, scalar);
@@ -313,7 +351,7 @@ static void bail_step(lowering *l, const pf_inst *inst)
 
 static void lower_narrow(lowering *l, const pf_inst *inst, pf_ref ref)
 {
-    operand a = use(l, inst->a);
+    operand a = use_fitting(l, inst->a);
     const pf_kinds kind = inst->kinds;
     if ((a.kinds & kind) == 0) {
         bail_step(l, inst);
@@ -343,7 +381,7 @@ static void lower_narrow(lowering *l, const pf_inst *inst, pf_ref ref)
 static bool can_take_over(const lowering *l, operand source, pf_ref ref, pf_kinds kinds)
 {
     const pf_value *v = value(l, source);
-    return !v->scalar && (v->origin == PF_VALUE_COMPUTED || v->origin == PF_VALUE_ARG) && l->uses[ref] == 1 &&
+    return !v->scalar && !v->wide && (v->origin == PF_VALUE_COMPUTED || v->origin == PF_VALUE_ARG) && l->uses[ref] == 1 &&
            !l->shared[source.value] && v->kinds == source.kinds &&
            v->lane == (kinds == PF_K_BOOL ? PF_LANE_BYTE : PF_LANE_WORD);
 }
@@ -351,7 +389,7 @@ static bool can_take_over(const lowering *l, operand source, pf_ref ref, pf_kind
 /* Lanes of l->mask bring `source` (named `ref`) to an argument that several edges write. */
 static void bring(lowering *l, operand *arg, pf_kinds kinds, pf_ref ref)
 {
-    operand plain = use(l, ref), source = widened(l, plain, kinds);
+    operand plain = use_fitting(l, ref), source = widened(l, plain, kinds);
     const bool fresh = source.value != plain.value;
     if (arg->value == 0) {
         if (l->status == PF_OK && can_take_over(l, source, ref, kinds) && !fresh) {
@@ -387,8 +425,11 @@ static void lower_edge(lowering *l, uint32_t to, const pf_ref *args, uint32_t na
             bring(l, arg, kinds, args[i]);
         } else if (leaves) {
             *arg = use(l, args[i]);
+            if (i >= 64 || (l->wide_outputs >> i & 1) == 0 || is_scalar(l, *arg)) {
+                fit(l, *arg);
+            }
         } else {
-            rename_ref(l, l->fn->blocks[to].first + i, args[i], use(l, args[i]));
+            rename_ref(l, l->fn->blocks[to].first + i, args[i], use_fitting(l, args[i]));
         }
     }
     if (!t->cut || t->lost) {
@@ -467,6 +508,10 @@ static void lower_inst(lowering *l, pf_ref ref)
     case PF_OP_row:
     case PF_OP_column:
         define(l, ref, outside(l, inst));
+        break;
+    case PF_OP_large:
+        define(l, ref, add_constant(l, inst->imm.i, PF_K_I64));
+        l->program->values[l->of[ref].value].wide = l->status == PF_OK;
         break;
     case PF_OP_arg: /* defined by the edges */
     case PF_OP_end:
@@ -585,7 +630,6 @@ static void count_uses(lowering *l)
 
 static void lower_all(lowering *l)
 {
-    count_uses(l);
     add_value(l, PF_VALUE_CONST, 0, true, 0); /* number 0 is no value */
     for (uint32_t b = 0; b < l->fn->nblocks && l->status == PF_OK; b++) {
         if ((b == 0 || l->blocks[b].nin > 0) && !l->blocks[b].only_ends) {
@@ -623,30 +667,36 @@ static pf_program *new_program(const pf_fn *fn, const pf_kernels *kernels)
     return p;
 }
 
-pf_status pf_interp_compile_for(const pf_fn *fn, const pf_kernels *kernels, pf_program **out)
+pf_status pf_interp_compile_for(const pf_fn *fn, uint64_t wide, const pf_kernels *kernels, pf_program **out)
 {
-    lowering l = {.fn = fn, .program = new_program(fn, kernels)};
+    lowering l = {.fn = fn, .program = new_program(fn, kernels), .wide_outputs = wide};
     pf_status status = PF_NOMEM;
+    uint32_t *low_uses = pf_mem_calloc(fn->ninsts + 1, sizeof *low_uses);
     l.blocks = pf_mem_calloc(fn->nblocks + 1, sizeof *l.blocks);
     l.of = pf_mem_calloc(fn->ninsts + 1, sizeof *l.of);
     l.uses = pf_mem_calloc(fn->ninsts + 1, sizeof *l.uses);
+    l.modes = pf_mem_calloc(fn->ninsts + 1, sizeof *l.modes);
     l.shared = pf_mem_calloc(UINT16_MAX + 1, 1);
     l.column = pf_mem_calloc(fn->ncolumns + 1, sizeof *l.column);
     l.out = pf_mem_calloc(fn->noutputs + 1, sizeof *l.out);
-    if (l.program == NULL || l.blocks == NULL || l.of == NULL || l.uses == NULL || l.shared == NULL ||
-        l.column == NULL || l.out == NULL) {
+    if (l.program == NULL || l.blocks == NULL || l.of == NULL || l.uses == NULL || l.modes == NULL ||
+        l.shared == NULL || l.column == NULL || l.out == NULL || low_uses == NULL) {
         goto out;
     }
     status = survey_blocks(&l);
     if (status != PF_OK) {
         goto out;
     }
+    count_uses(&l);
+    find_modes(&l, low_uses);
     lower_all(&l);
     status = l.status == PF_OK ? pf_interp_allocate(l.program) : l.status;
 out:
     pf_mem_free(l.blocks);
     pf_mem_free(l.of);
     pf_mem_free(l.uses);
+    pf_mem_free(l.modes);
+    pf_mem_free(low_uses);
     pf_mem_free(l.shared);
     pf_mem_free(l.column);
     pf_mem_free(l.out);
@@ -658,9 +708,9 @@ out:
     return PF_OK;
 }
 
-pf_status pf_interp_compile(const pf_fn *fn, pf_program **out)
+pf_status pf_interp_compile(const pf_fn *fn, uint64_t wide, pf_program **out)
 {
-    return pf_interp_compile_for(fn, pf_kernels_for(PF_CPU_AVX512), out);
+    return pf_interp_compile_for(fn, wide, pf_kernels_for(PF_CPU_AVX512), out);
 }
 
 void pf_interp_free(pf_program *program)

@@ -23,6 +23,8 @@ typedef struct block_survey {
     pf_kinds known_kinds; /* ... has one of these kinds */
 } block_survey;
 
+enum { MODE_LOW = 1, MODE_WIDE = 2 }; /* modes.c */
+
 typedef struct lowering {
     const pf_fn *fn;
     pf_program *program;
@@ -30,10 +32,12 @@ typedef struct lowering {
     block_survey *blocks;
     operand *of;     /* per ref: what it stands for */
     uint32_t *uses;  /* per ref */
+    uint8_t *modes;  /* per ref: MODE_*, of instructions and of what they may be asked for */
     uint8_t *shared; /* per value: refs with other uses stand for it too */
     pf_val *column;  /* per column: its value, once used */
     pf_val row;
     operand *out;    /* per output: the exit's arguments */
+    uint64_t wide_outputs; /* bits: outputs that may have more than 64 bits */
     uint32_t block;  /* being lowered */
     pf_val mask;     /* its mask */
     pf_step nowhere; /* written to when there is no memory */
@@ -41,5 +45,12 @@ typedef struct lowering {
 
 /* PF_UNSUPPORTED where an edge goes back. */
 PF_MUST_CHECK pf_status survey_blocks(lowering *l);
+
+/* ---- modes.c ---- */
+
+/* Whether an op on i64 can have operands of more than 64 bits. */
+bool takes_wide(uint8_t op);
+/* Fills l->modes; uses are counted and blocks surveyed. low_uses: zeros, one per ref. */
+void find_modes(lowering *l, uint32_t *low_uses);
 
 #endif

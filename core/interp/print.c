@@ -17,7 +17,7 @@ static const char *const step_names[PF_STEP_COUNT] = {
     [PF_STEP_PACK] = "pack",       [PF_STEP_WIDEN] = "widen",     [PF_STEP_FILL] = "fill",
     [PF_STEP_BLEND] = "blend",     [PF_STEP_BRANCH] = "branch",   [PF_STEP_MERGE] = "merge",
     [PF_STEP_COMPACT] = "compact", [PF_STEP_STOP] = "stop",       [PF_STEP_BAIL] = "bail",
-    [PF_STEP_EXIT] = "exit",
+    [PF_STEP_EXIT] = "exit",       [PF_STEP_WIDE] = "wide",       [PF_STEP_FIT] = "fit",
 };
 
 __attribute__((format(printf, 2, 3))) static void put(text *t, const char *format, ...)
@@ -45,7 +45,7 @@ static void put_value(text *t, const pf_program *p, const char *before, pf_val v
         put(t, "row");
         break;
     case PF_VALUE_CONST:
-        put(t, value->kinds == PF_K_F64 ? "#0x%" PRIx64 : "#%" PRId64, p->constants[value->index]);
+        put(t, value->kinds == PF_K_F64 ? "#0x%" PRIx64 : value->wide ? "#%" PRIu64 : "#%" PRId64, p->constants[value->index]);
         break;
     case PF_VALUE_STRING:
         put(t, "string%" PRIu32, value->index);
@@ -65,10 +65,14 @@ static void put_value(text *t, const pf_program *p, const char *before, pf_val v
 static void put_step(text *t, const pf_program *p, uint32_t i)
 {
     const pf_step *s = &p->steps[i];
-    const bool op = s->code == PF_STEP_OP || s->code == PF_STEP_INT || s->code == PF_STEP_STR;
+    const bool op =
+        s->code == PF_STEP_OP || s->code == PF_STEP_INT || s->code == PF_STEP_STR || s->code == PF_STEP_WIDE;
     put(t, "%3" PRIu32 "  ", i);
     put_value(t, p, "", s->d);
     put(t, "%s%s", s->d != 0 ? " = " : "", op ? pf_ops[s->op].name : step_names[s->code]);
+    if (s->code == PF_STEP_WIDE) {
+        put(t, "%s", s->low ? ".low" : p->values[s->d].wide ? ".wide" : ".fits");
+    }
     put_value(t, p, s->negate ? " not " : " ", s->c);
     put_value(t, p, " ", s->a);
     put_value(t, p, " ", s->b);

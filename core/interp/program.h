@@ -31,6 +31,8 @@ typedef enum pf_step_code {
     PF_STEP_COLUMN,  /* a: lanes whose kind is not in ka bail */
     PF_STEP_OP,      /* d = op(a, b) by kernel */
     PF_STEP_INT,     /* the same, where the interval chooses the kernel */
+    PF_STEP_WIDE,    /* the same on ints that may be wider than 64 bits; low: only the low 64 bits of d are wanted */
+    PF_STEP_FIT,     /* lanes of a that do not fit 64 bits bail, as op */
     PF_STEP_MOD_IS,  /* d = a % b == c (negate: !=), b and c scalars; a zero b bails as op */
     PF_STEP_STR,     /* d = comparison or truth of strings */
     PF_STEP_SELECT,  /* d = c ? a : b */
@@ -57,7 +59,8 @@ typedef struct pf_step {
     uint8_t form; /* PF_F_* */
     bool negate;
     pf_kinds ka, kb; /* views of a and b */
-    pf_kinds kd;     /* OP, INT: the kind of the result; its value may hold others too, from other edges */
+    bool low;        /* WIDE */
+    pf_kinds kd;     /* OP, INT, WIDE: the kind of the result; its value may hold others too, from other edges */
     uint16_t place;
     pf_val d, a, b, c, mask;
     uint32_t index, count;
@@ -65,7 +68,7 @@ typedef struct pf_step {
 } pf_step;
 
 typedef enum pf_value_origin {
-    PF_VALUE_COMPUTED,
+    PF_VALUE_COMPUTED, /* index: the instruction */
     PF_VALUE_ARG,    /* blended by edges: starts each run with no kind seen */
     PF_VALUE_MASK,   /* starts each run with no lane */
     PF_VALUE_COLUMN, /* index: column. The memory is the frame's or gather's, and is never written except for iota */
@@ -87,9 +90,10 @@ typedef struct pf_value {
     uint8_t origin;
     uint8_t lane;   /* PF_LANE_WORD or PF_LANE_BYTE */
     bool scalar;    /* one lane in the scalar area, at slot */
+    bool wide;      /* an int that may have more than 64 bits: it has a register for its high halves */
     pf_kinds kinds; /* declared; several: needs a kind register */
     uint32_t index;
-    uint32_t slot, kind_slot;       /* byte offsets into the frame's registers */
+    uint32_t slot, kind_slot, high_slot; /* byte offsets into the frame's registers */
     int32_t first, last, last_kind; /* steps that write it first, use it last, look at its kinds last; -1: none */
 } pf_value;
 
@@ -112,13 +116,19 @@ struct pf_program {
     uint32_t ncompacts;
 };
 
+/* Ops on ints whose result may have more than 64 bits although the operands do not. */
+static inline bool may_overflow(uint8_t op)
+{
+    return op == PF_OP_add || op == PF_OP_sub || op == PF_OP_mul || op == PF_OP_neg || op == PF_OP_abs || op == PF_OP_shl;
+}
+
 /* A scalar's room: kernels that work on whole vectors may read and write this much. */
 enum { PF_SCALAR_BYTES = 64 };
 
 /* ---- lower.c, alloc.c ---- */
 
 /* As pf_interp_compile, with the kernels of one instruction set. */
-PF_MUST_CHECK pf_status pf_interp_compile_for(const pf_fn *fn, const pf_kernels *kernels, pf_program **out);
+PF_MUST_CHECK pf_status pf_interp_compile_for(const pf_fn *fn, uint64_t wide, const pf_kernels *kernels, pf_program **out);
 /* Finds where values live and die, fills in COMPACT's lists, and gives every value its place. */
 PF_MUST_CHECK pf_status pf_interp_allocate(pf_program *program);
 
@@ -133,6 +143,8 @@ typedef struct pf_state {
     int32_t count;       /* masks: lanes in it; when it is all of them the bytes may be unwritten */
     pf_kinds seen;       /* kinds of the lanes; 0: no edge has written it yet */
     bool iota;           /* the lanes are start + i * step, data is not filled yet */
+    uint8_t width;       /* pf_width. What is no PF_WIDTH_I64 has PF_INTERVAL_ALL for its range */
+    int64_t *high;       /* PF_WIDTH_I128: the high halves, `data` holds the low ones */
 } pf_state;
 
 typedef struct pf_machine {

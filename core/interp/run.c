@@ -5,43 +5,7 @@
 #include <string.h>
 
 #include "../column/order.h"
-#include "program.h"
-
-typedef struct run {
-    const pf_program *p;
-    const pf_kernels *k;
-    pf_frame *f;
-    pf_machine *m;
-    pf_state *st; /* m->states */
-} run;
-
-/* ---- masks and lanes ---- */
-
-static int32_t mask_count(const run *r, pf_val mask)
-{
-    return mask == 0 ? r->m->n : r->st[mask].count;
-}
-
-static const uint8_t *mask_bytes(const run *r, pf_val mask)
-{
-    return mask_count(r, mask) == r->m->n ? NULL : r->st[mask].data;
-}
-
-static bool is_live(const run *r, const uint8_t *mask, int32_t lane)
-{
-    return (mask == NULL || mask[lane] != 0) && r->m->alive[lane] != 0;
-}
-
-/* The lanes of a value given as a sequence are wanted after all. */
-static void *lanes(const run *r, pf_val v)
-{
-    pf_state *s = &r->st[v];
-    if (s->iota) {
-        r->k->iota(s->data, s->start, s->step, r->m->n);
-        s->iota = false;
-    }
-    return s->data;
-}
+#include "running.h"
 
 static unsigned lane_bytes(const run *r, pf_val v)
 {
@@ -66,6 +30,16 @@ static void fail_all(run *r, const pf_step *s, bool barrier)
             fail(r, s, i, barrier);
         }
     }
+}
+
+void pf_step_fail(run *r, const pf_step *s, int32_t lane)
+{
+    fail(r, s, lane, false);
+}
+
+void pf_step_fail_all(run *r, const pf_step *s)
+{
+    fail_all(r, s, false);
 }
 
 /* A kernel says that some lane in [0, n) bails: asks it again, 64 lanes and then one lane at a time. */
@@ -117,7 +91,7 @@ static void check_kinds(run *r, const pf_step *s, pf_kinds seen, pf_kinds allowe
 
 /* ---- ops ---- */
 
-static void run_op(run *r, const pf_step *s, pf_kernel kernel)
+void pf_step_op(run *r, const pf_step *s, pf_kernel kernel)
 {
     pf_state *d = &r->st[s->d];
     const void *a = lanes(r, s->a), *b = s->b == 0 ? NULL : lanes(r, s->b);
@@ -135,8 +109,7 @@ static void run_op(run *r, const pf_step *s, pf_kernel kernel)
     }
 }
 
-/* The kernel for i64 operands in these intervals, and the interval of what comes out. */
-static pf_kernel int_kernel(const run *r, const pf_step *s, pf_interval a, pf_interval b, pf_interval *out)
+pf_kernel pf_step_int_kernel(const run *r, const pf_step *s, pf_interval a, pf_interval b, pf_interval *out)
 {
     const pf_kernels *k = r->k;
     const bool by_scalar = s->form == PF_F_VS && b.lo > 0 && b.lo == b.hi;
@@ -188,8 +161,7 @@ static pf_kernel int_kernel(const run *r, const pf_step *s, pf_interval a, pf_in
     }
 }
 
-/* A sequence plus, minus or times a scalar is a sequence, if nothing overflows. Returns whether it was one. */
-static bool run_sequence(run *r, const pf_step *s, pf_interval out)
+bool pf_step_sequence(run *r, const pf_step *s, pf_interval out)
 {
     const pf_state *a = &r->st[s->a];
     pf_state *d = &r->st[s->d];
@@ -211,15 +183,15 @@ static bool run_sequence(run *r, const pf_step *s, pf_interval out)
 static void run_int(run *r, const pf_step *s)
 {
     if (r->p->values[s->d].scalar) {
-        run_op(r, s, s->kernel);
+        pf_step_op(r, s, s->kernel);
         return;
     }
     pf_interval out = PF_INTERVAL_ALL;
-    pf_kernel kernel = int_kernel(r, s, r->st[s->a].range, r->st[s->b].range, &out);
-    if (kernel != s->kernel && run_sequence(r, s, out)) {
+    pf_kernel kernel = pf_step_int_kernel(r, s, r->st[s->a].range, r->st[s->b].range, &out);
+    if (kernel != s->kernel && pf_step_sequence(r, s, out)) {
         return;
     }
-    run_op(r, s, kernel);
+    pf_step_op(r, s, kernel);
     r->st[s->d].range = out;
 }
 
@@ -229,7 +201,9 @@ static void run_mod_is(run *r, const pf_step *s)
     const pf_mod_test test = {r->st[s->b].range.lo, r->st[s->c].range.lo, s->negate};
     const int n = r->m->n;
     d->seen = PF_K_BOOL;
-    if (test.m == 0) {
+    if (a->width != PF_WIDTH_I64) {
+        pf_step_wide_mod_is(r, s);
+    } else if (test.m == 0) {
         fail_all(r, s, false);
     } else if (test.m > 0 && (test.c < 0 || test.c >= test.m)) {
         memset(d->data, test.flip, (size_t)n);
@@ -477,6 +451,9 @@ static void compact(run *r, int32_t count, const pf_item *items, uint32_t nitems
             r->k->compress8(home, lanes(r, items[i].value), bits, m->n);
         }
         s->data = home;
+        if (s->width == PF_WIDTH_I128) {
+            r->k->compress8((uint64_t *)s->high, (const uint64_t *)s->high, bits, m->n);
+        }
         if (items[i].kinds != 0 && several(s->seen)) {
             uint8_t *kind_home = m->registers + value->kind_slot;
             r->k->compress1(kind_home, s->kind, bits, m->n);
@@ -535,6 +512,8 @@ static void run_exit(run *r, const pf_step *s)
             .seen = seen,
             .lo = o->range.lo,
             .hi = o->range.hi,
+            .high = o->high,
+            .width = o->width,
         };
     }
     r->f->nout = r->m->n;
@@ -554,7 +533,7 @@ static void begin(run *r)
         case PF_VALUE_COLUMN: {
             const pf_vec *c = &f->columns[value->index];
             pf_interval range = c->lo <= c->hi ? (pf_interval){c->lo, c->hi} : PF_INTERVAL_ALL;
-            *s = (pf_state){c->data, c->kind, range, c->start, c->step, 0, c->seen, c->iota};
+            *s = (pf_state){c->data, c->kind, range, c->start, c->step, 0, c->seen, c->iota, PF_WIDTH_I64, NULL};
             break;
         }
         case PF_VALUE_ROW:
@@ -596,10 +575,16 @@ static void run_step(run *r, const pf_step *s)
         check_kinds(r, s, r->st[s->a].seen, s->ka);
         break;
     case PF_STEP_OP:
-        run_op(r, s, s->kernel);
+        pf_step_op(r, s, s->kernel);
         break;
     case PF_STEP_INT:
         run_int(r, s);
+        break;
+    case PF_STEP_WIDE:
+        pf_step_wide(r, s);
+        break;
+    case PF_STEP_FIT:
+        pf_step_fit(r, s);
         break;
     case PF_STEP_MOD_IS:
         run_mod_is(r, s);

@@ -461,6 +461,8 @@ int pf_eval_op(const pf_inst *inst, const pf_scalar operands[3], pf_str_view_fn 
     const pf_scalar *a = &operands[0], *b = &operands[1];
     *out = (pf_scalar){.kind = inst->kinds};
     switch (op) {
+    case PF_OP_large:
+        return PF_BAIL_OVERFLOW;
     case PF_OP_select:
         *out = a->u.i ? operands[1] : operands[2];
         return 0;

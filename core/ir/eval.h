@@ -33,4 +33,9 @@ typedef struct pf_eval_out {
 /* Runs one row of a finished function. values has room for fn->noutputs scalars, which a yield fills. PF_NOMEM. */
 PF_MUST_CHECK pf_status pf_eval_row(const pf_fn *fn, const pf_eval_in *in, pf_scalar *values, pf_eval_out *out);
 
+/* exact.c: the same row in ints of any size that 128 bits can follow. Output i, if an int, is high[i] * 2**64 plus
+ * values[i] read unsigned. A bail for OVERFLOW says that the row is not known; for any other reason, that CPython's own
+ * answer is an exception or another type. For tests, as the judge of results that pf_eval_row leaves to CPython. */
+PF_MUST_CHECK pf_status pf_eval_exact(const pf_fn *fn, const pf_eval_in *in, pf_scalar *values, int64_t *high, pf_eval_out *out);
+
 #endif

@@ -324,6 +324,15 @@ pf_ref pf_ir_select(pf_fn *fn, pf_ref cond, pf_ref a, pf_ref b)
     return pf_ir_emit(fn, &(pf_inst){.op = PF_OP_select, .kinds = fn->insts[a].kinds, .a = cond, .b = a, .c = b});
 }
 
+pf_ref pf_ir_large(pf_fn *fn, uint64_t v, uint16_t place)
+{
+    if (v <= INT64_MAX) {
+        misuse(fn, "a large constant that is not large");
+        return PF_NOREF;
+    }
+    return pf_ir_emit(fn, &(pf_inst){.op = PF_OP_large, .kinds = PF_K_I64, .place = place, .imm.i = (int64_t)v});
+}
+
 pf_ref pf_ir_is_kind(pf_fn *fn, pf_ref v, pf_kinds kinds)
 {
     if (!operand_ok(fn, v)) {

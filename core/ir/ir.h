@@ -48,7 +48,7 @@ typedef struct pf_inst {
     uint16_t place;  /* index into pf_fn.places, 0: none. Names the op in explain and in bails */
     pf_ref a, b, c;  /* operands */
     union {
-        int64_t i;  /* const i64, const bool; is_kind: the kinds that are true; narrow: 1 when a test above proves it */
+        int64_t i;  /* const i64, const bool; large: its low 64 bits, the highest of which is set; is_kind: the kinds that are true; narrow: 1 when a test above proves it */
         double f;   /* const f64 */
         uint32_t k; /* param, column: number; const str: index into pf_fn.strings; arg: position */
         struct {
@@ -133,6 +133,7 @@ pf_ref pf_ir_op1(pf_fn *fn, pf_op op, pf_ref a, uint16_t place);
 pf_ref pf_ir_op2(pf_fn *fn, pf_op op, pf_ref a, pf_ref b, uint16_t place);
 pf_ref pf_ir_select(pf_fn *fn, pf_ref cond, pf_ref a, pf_ref b);
 pf_ref pf_ir_is_kind(pf_fn *fn, pf_ref v, pf_kinds kinds);
+pf_ref pf_ir_large(pf_fn *fn, uint64_t v, uint16_t place); /* an int from 2**63 on. No value of the whole function: ask again in each block */
 pf_ref pf_ir_narrow(pf_fn *fn, pf_ref v, pf_kinds kind, uint16_t place);
 pf_block pf_ir_block(pf_fn *fn, uint32_t nargs, const pf_kinds *kinds); /* a new block, not yet filled */
 void pf_ir_start(pf_fn *fn, pf_block block);                            /* fill it from now on; once per block */

@@ -130,6 +130,21 @@ static bool number(parser *p, uint32_t *out)
     return errno == 0 && v <= INT32_MAX;
 }
 
+/* An unsigned number of 64 bits whose highest bit is set. */
+static bool large_number(parser *p, int64_t *out)
+{
+    skip_blanks(p);
+    if (!is_digit(*p->at)) {
+        return false;
+    }
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(p->at, &end, 10);
+    p->at = end;
+    *out = (int64_t)v;
+    return errno == 0 && v > INT64_MAX;
+}
+
 static pf_status kinds(parser *p, pf_kinds *out)
 {
     static const char *const names[] = {"none", "bool", "i64", "f64", "str", "obj"};
@@ -423,6 +438,9 @@ static pf_status plain(parser *p, pf_op op, pf_kinds suffix, pf_kinds declared, 
             return wrong(p, "an operand is missing");
         }
         PF_TRY(operand(p, slots[i]));
+    }
+    if (op == PF_OP_large && !large_number(p, &inst.imm.i)) {
+        return wrong(p, "large needs a number from 2**63 to 2**64 - 1");
     }
     if (op == PF_OP_is_kind) {
         pf_kinds wanted;

@@ -168,6 +168,8 @@ static void put_op(printer *p, const pf_inst *inst)
     }
     if (inst->op == PF_OP_param || inst->op == PF_OP_column) {
         put(p, " %u", inst->imm.k);
+    } else if (inst->op == PF_OP_large) {
+        put(p, " %" PRIu64, (uint64_t)inst->imm.i);
     } else if (inst->op == PF_OP_is_kind) {
         put(p, ", ");
         put_kinds(p, (pf_kinds)inst->imm.i);

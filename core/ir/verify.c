@@ -189,6 +189,9 @@ static pf_status check_declared(const check *c, pf_ref r, const pf_inst *inst)
         ok = fn->insts[inst->a].kinds == PF_K_BOOL && inst->kinds == fn->insts[inst->b].kinds &&
              inst->kinds == fn->insts[inst->c].kinds;
         break;
+    case PF_OP_large:
+        ok = inst->imm.i < 0;
+        break;
     case PF_OP_is_kind:
         ok = inst->imm.i > 0 && inst->imm.i <= PF_K_ALL;
         break;

@@ -43,6 +43,8 @@ bool pf_rw_can_bail(const pf_fn *fn, const pf_inst *inst)
         return fn->insts[inst->b].op != PF_OP_const || fn->insts[inst->b].imm.i < 0;
     case PF_OP_narrow:
         return inst->imm.i == 0;
+    case PF_OP_large: /* a constant: only those who use it can fail */
+        return false;
     default:
         return true;
     }

@@ -22,7 +22,7 @@ bool pf_rw_dominates(const pf_rw *rw, pf_block above, pf_block below)
 /* What makes two instructions alike; narrow's immediate is a note, not a meaning. */
 static int64_t immediate(const pf_inst *inst)
 {
-    return inst->op == PF_OP_is_kind ? inst->imm.i : 0;
+    return inst->op == PF_OP_is_kind || inst->op == PF_OP_large ? inst->imm.i : 0;
 }
 
 static uint32_t bucket(const pf_inst *inst)

@@ -32,6 +32,8 @@ static pf_status absorb(pf_run *run, const slot *s, const segment *seg, int64_t 
 #else
     piece.isum = seg->isum;
 #endif
+    piece.isum_high = seg->isum_high;
+    piece.beyond = seg->beyond;
     piece.has_best = piece.nan_first = false;
     piece.columns = NULL;
     piece.rows = NULL;

@@ -71,7 +71,8 @@ pf_status pf_plan_compile(pf_plan *plan)
     pf_status status = PF_OK;
     for (int s = 0; s < plan->nstages && status == PF_OK; s++) {
         if (plan->stages[s].program == NULL) {
-            status = pf_interp_compile(plan->stages[s].fn, &plan->stages[s].program);
+            const bool sums = plan->sink == PF_SINK_ISUM && s == plan->nstages - 1;
+            status = pf_interp_compile(plan->stages[s].fn, sums, &plan->stages[s].program);
         }
     }
     for (int s = 0; s < plan->nstages && status != PF_OK; s++) {

@@ -39,11 +39,12 @@ enum { END_OPEN, END_FAILED, END_STOP };
 
 /* Consecutive good rows and what ends them. The rows are [row_begin, row_end); a failed or stopping row is row_end itself. */
 typedef struct segment {
-    __int128 isum;
+    __int128 isum, isum_high; /* pf_piece */
     int64_t row_begin, row_end;
     int64_t count;         /* outputs */
     int64_t first;         /* where they begin in the slot's columns */
     int64_t first_block, nblocks; /* FSUM */
+    bool beyond;           /* ISUM */
     uint8_t end;           /* END_* */
     uint8_t op, stage, barrier;
     uint16_t place;

@@ -288,12 +288,26 @@ static pf_status append_columns(slot *s, const pf_run *run, const lanes *in, int
 
 /* ---- sums, minima ---- */
 
+/* Ints of 64 bits without sign, or of 128: low halves and high ones are summed apart. */
+static void append_wide(segment *now, const pf_vec *v, int32_t from, int32_t to)
+{
+    const int64_t *low = v->data;
+    for (int32_t i = from; i < to; i++) {
+        const int64_t high = v->width == PF_WIDTH_I128 ? v->high[i] : 0;
+        now->isum += (uint64_t)low[i];
+        now->isum_high += high;
+        now->beyond |= high != low[i] >> 63;
+    }
+}
+
 static void append_isum(slot *s, const pf_run *run, const pf_vec *v, int32_t from, int32_t n)
 {
     enum { SAFE_BITS = 52 }; /* 1,024 values of that size cannot overflow 64 bits */
     const int64_t safe = (int64_t)1 << SAFE_BITS;
     if (width_of(run, 0) == 1) {
         s->now.isum += run->kernels->sum_bytes((const uint8_t *)v->data + from, n);
+    } else if (v->width != PF_WIDTH_I64) {
+        append_wide(&s->now, v, from, from + n);
     } else if (v->lo > -safe && v->hi < safe && v->seen == PF_K_I64) {
         s->now.isum += run->kernels->sum_narrow((const int64_t *)v->data + from, n);
     } else {

@@ -288,13 +288,22 @@ static void compare(const bench *b, const pf_fn *fn, const pf_program *program, 
         pf_eval_in in = {columns, b->params, string_handles, view_text, b->row0 + row};
         pf_eval_out how;
         assert_int_equal(pf_eval_row(fn, &in, values, &how), PF_OK);
+        const bool large = how.how == PF_OP_bail && how.reason == PF_BAIL_OVERFLOW;
+        if (large && (failed == frame->nfailed || frame->failed[failed].row != row)) { /* it went on beyond 64 bits */
+            int64_t high[MAX_OUT];
+            assert_int_equal(pf_eval_exact(fn, &in, values, high, &how), PF_OK);
+            EXPECT(how.how != PF_OP_bail);
+            for (uint32_t o = 0; how.how == PF_OP_yield && o < fn->noutputs; o++) {
+                EXPECT(values[o].kind != PF_K_I64 || high[o] == values[o].u.i >> 63);
+            }
+        }
         if (how.how == PF_OP_stop) {
             break;
         }
         if (how.how == PF_OP_bail) {
             EXPECT(failed < frame->nfailed);
             const pf_failed *f = &frame->failed[failed++];
-            EXPECT(f->row == row && f->op == how.op && f->place == how.place);
+            EXPECT(f->row == row && (large || (f->op == how.op && f->place == how.place)));
             bool foreign = false;
             for (uint32_t c = 0; c < fn->ncolumns; c++) {
                 foreign = foreign || columns[c].kind == PF_K_FOREIGN;
@@ -430,7 +439,7 @@ static void check_op(pf_op op, pf_kinds kind, pf_cpu_isa_level isa)
         pf_fn *fn = op_program(&b, op, kind, fa, fb, masked, wildness);
         pf_program *program;
         pf_frame *frame;
-        assert_int_equal(pf_interp_compile_for(fn, pf_kernels_for(isa), &program), PF_OK);
+        assert_int_equal(pf_interp_compile_for(fn, 0, pf_kernels_for(isa), &program), PF_OK);
         assert_int_equal(pf_frame_new(program, &frame), PF_OK);
         for (size_t k = 0; k < 4; k++) {
             b.n = lengths[k];
@@ -539,7 +548,7 @@ static void test_remainders(void **state)
         for (int isa = 0; isa <= (int)pf_cpu_isa(); isa++) {
             pf_program *program;
             pf_frame *frame;
-            assert_int_equal(pf_interp_compile_for(fn, pf_kernels_for((pf_cpu_isa_level)isa), &program), PF_OK);
+            assert_int_equal(pf_interp_compile_for(fn, 0, pf_kernels_for((pf_cpu_isa_level)isa), &program), PF_OK);
             assert_int_equal(pf_frame_new(program, &frame), PF_OK);
             b.n = pick(2) ? PF_LANES : 1 + (int32_t)pick(PF_LANES);
             b.hide_bounds = pick(4) == 0;
@@ -610,6 +619,10 @@ static void grow_op(growing *g)
         if (!pf_kinds_single(kinds_of(g, a)) && (kinds_of(g, a) & kind) != 0) {
             know(g, pf_ir_narrow(g->fn, a, kind, new_place(g)));
         }
+        return;
+    }
+    if (op == PF_OP_large) {
+        know(g, pf_ir_large(g->fn, UINT64_MAX - (pick(2) ? 0 : next_random() >> 1), new_place(g)));
         return;
     }
     if (info->result == PF_RES_NOTHING || (operand_kinds(op) & kind) == 0 || op == PF_OP_hypot ||
@@ -783,7 +796,7 @@ static void test_programs(void **state)
         for (int isa = 0; isa <= (int)pf_cpu_isa(); isa++) {
             pf_program *program;
             pf_frame *frame;
-            assert_int_equal(pf_interp_compile_for(fn, pf_kernels_for((pf_cpu_isa_level)isa), &program), PF_OK);
+            assert_int_equal(pf_interp_compile_for(fn, 0, pf_kernels_for((pf_cpu_isa_level)isa), &program), PF_OK);
             assert_int_equal(pf_frame_new(program, &frame), PF_OK);
             for (int k = 0; k < 3; k++) {
                 b.n = k == 0 ? 1 + (int32_t)pick(20) : 1 + (int32_t)pick(PF_LANES);
@@ -814,7 +827,7 @@ static void test_no_memory(void **state)
             pf_program *program = NULL;
             pf_frame *frame = NULL;
             pf_mem_fail_after(nth);
-            pf_status status = pf_interp_compile(fn, &program);
+            pf_status status = pf_interp_compile(fn, 0, &program);
             if (status == PF_OK) {
                 status = pf_frame_new(program, &frame);
                 done = status == PF_OK;

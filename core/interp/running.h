@@ -1,0 +1,60 @@
+/* What the files that run a vector share: run.c, and run_wide.c for ints beyond 64 bits. */
+#ifndef PF_INTERP_RUNNING_H
+#define PF_INTERP_RUNNING_H
+
+#include "program.h"
+
+typedef struct run {
+    const pf_program *p;
+    const pf_kernels *k;
+    pf_frame *f;
+    pf_machine *m;
+    pf_state *st; /* m->states */
+} run;
+
+/* ---- masks and lanes ---- */
+
+static inline int32_t mask_count(const run *r, pf_val mask)
+{
+    return mask == 0 ? r->m->n : r->st[mask].count;
+}
+
+static inline const uint8_t *mask_bytes(const run *r, pf_val mask)
+{
+    return mask_count(r, mask) == r->m->n ? NULL : r->st[mask].data;
+}
+
+static inline bool is_live(const run *r, const uint8_t *mask, int32_t lane)
+{
+    return (mask == NULL || mask[lane] != 0) && r->m->alive[lane] != 0;
+}
+
+/* The lanes of a value given as a sequence are wanted after all. */
+static inline void *lanes(const run *r, pf_val v)
+{
+    pf_state *s = &r->st[v];
+    if (s->iota) {
+        r->k->iota(s->data, s->start, s->step, r->m->n);
+        s->iota = false;
+    }
+    return s->data;
+}
+
+/* ---- run.c ---- */
+
+void pf_step_fail(run *r, const pf_step *s, int32_t lane); /* a live one */
+void pf_step_fail_all(run *r, const pf_step *s);           /* the live ones of the step's mask */
+void pf_step_op(run *r, const pf_step *s, pf_kernel kernel);
+/* The kernel for i64 operands in these intervals, and the interval of what comes out. */
+pf_kernel pf_step_int_kernel(const run *r, const pf_step *s, pf_interval a, pf_interval b, pf_interval *out);
+/* A sequence plus, minus or times a scalar is a sequence, if nothing overflows. Returns whether it was one. */
+bool pf_step_sequence(run *r, const pf_step *s, pf_interval out);
+
+/* ---- run_wide.c ---- */
+
+void pf_step_wide(run *r, const pf_step *s);
+void pf_step_fit(run *r, const pf_step *s);
+/* MOD_IS on an operand that is wider than 64 bits at the moment. */
+void pf_step_wide_mod_is(run *r, const pf_step *s);
+
+#endif
