@@ -74,7 +74,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "pow": lambda a, b: a ** (b if type(a) is float or abs(a) < 2 or b < 200 else 200 + b % 2),
 }
 # Tested by name below, or (terminators) by every program.
-VALUES_FROM_OUTSIDE = {"const", "param", "column", "row", "arg"}
+VALUES_FROM_OUTSIDE = {"const", "param", "column", "row", "arg", "large"}
 ANY_KINDS = {"select", "is_kind", "narrow"}
 
 

@@ -302,7 +302,7 @@ static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
         l->program->values[step->d].wide = wide && !low;
     }
     step->form = form;
-    step->low = low;
+    step->low = !low ? PF_LOW_NO : (l->modes[ref] & MODE_GUARDED) != 0 ? PF_LOW_GUARDED : PF_LOW_YES;
     step->a = a.value;
     step->b = info->arity > 1 ? b.value : 0;
     step->ka = a.kinds;

@@ -23,7 +23,7 @@ typedef struct block_survey {
     pf_kinds known_kinds; /* ... has one of these kinds */
 } block_survey;
 
-enum { MODE_LOW = 1, MODE_WIDE = 2 }; /* modes.c */
+enum { MODE_LOW = 1, MODE_WIDE = 2, MODE_GUARDED = 4 }; /* modes.c */
 
 typedef struct lowering {
     const pf_fn *fn;

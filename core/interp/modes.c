@@ -5,6 +5,7 @@
  *
  *     low    all who use it look at its low 64 bits alone: & with a constant of at most 64 bits, % a power of two, and
  *            + - * << & | ^ ~ of which the same is true. It wraps, and never bails.      ((x * A + B) & M) ^ x & M
+ *            So does what nobody uses at all.
  *     wide   somebody can take it in 128 bits: arithmetic, comparisons, a sum. Where it does not fit 64 it goes on
  *            in 128, and bails only before those who cannot.                              x * y % m, sum(x * x)
  *
@@ -41,13 +42,39 @@ bool takes_wide(uint8_t op)
     }
 }
 
-static const pf_inst *constant(const pf_fn *fn, pf_ref ref)
+/* How sure it is that the low bits are enough: not at all, or if a param is as the guards have it, or always. */
+typedef enum sure { NEVER, IF_GUARDED, ALWAYS } sure;
+
+static sure worse(sure a, sure b)
 {
-    return fn->insts[ref].op == PF_OP_const ? &fn->insts[ref] : NULL;
+    return a < b ? a : b;
+}
+
+/* A constant or a param from 0 to `most`. What a param is, is known when the program runs: a guard is kept. */
+static sure is_within(lowering *l, pf_ref ref, int64_t most)
+{
+    const pf_inst *inst = &l->fn->insts[ref];
+    pf_program *p = l->program;
+    if (inst->op == PF_OP_const) {
+        return inst->imm.i >= 0 && inst->imm.i <= most ? ALWAYS : NEVER;
+    }
+    if (inst->op != PF_OP_param || inst->kinds != PF_K_I64) {
+        return NEVER;
+    }
+    for (uint32_t i = 0; i < p->nguards; i++) {
+        if (p->guards[i].param == inst->imm.k && p->guards[i].most == most) {
+            return IF_GUARDED;
+        }
+    }
+    if (p->nguards == PF_MAX_LOW_GUARDS) {
+        return NEVER;
+    }
+    p->guards[p->nguards++] = (pf_low_guard){inst->imm.k, most};
+    return IF_GUARDED;
 }
 
 /* The low 64 bits of the result come from those of the operands. */
-static bool keeps_low(const pf_fn *fn, const pf_inst *inst)
+static sure keeps_low(lowering *l, const pf_inst *inst)
 {
     switch (inst->op) {
     case PF_OP_add:
@@ -58,37 +85,43 @@ static bool keeps_low(const pf_fn *fn, const pf_inst *inst)
     case PF_OP_or:
     case PF_OP_xor:
     case PF_OP_invert:
-        return inst->kinds == PF_K_I64;
-    case PF_OP_shl: {
-        const pf_inst *by = constant(fn, inst->b);
-        return by != NULL && by->imm.i >= 0 && by->imm.i < 64;
-    }
+        return inst->kinds == PF_K_I64 ? ALWAYS : NEVER;
+    case PF_OP_shl:
+        return is_within(l, inst->b, 63);
     default:
-        return false;
+        return NEVER;
     }
+}
+
+static bool is_power_of_two(const pf_inst *inst)
+{
+    return inst->op == PF_OP_const && inst->imm.i > 0 && (inst->imm.i & (inst->imm.i - 1)) == 0;
 }
 
 /* The whole result comes from the low 64 bits of the operands. */
-static bool is_mask(const pf_fn *fn, const pf_inst *inst)
+static sure is_mask(lowering *l, const pf_inst *inst)
 {
-    const pf_inst *b = inst->op == PF_OP_and || inst->op == PF_OP_mod ? constant(fn, inst->b) : NULL;
-    if (inst->kinds != PF_K_I64) {
-        return false;
+    const pf_fn *fn = l->fn;
+    if (inst->op == PF_OP_mod && inst->kinds == PF_K_I64) {
+        return is_power_of_two(&fn->insts[inst->b]) ? ALWAYS : NEVER;
     }
-    if (inst->op == PF_OP_mod) {
-        return b != NULL && b->imm.i > 0 && (b->imm.i & (b->imm.i - 1)) == 0;
+    if (inst->op != PF_OP_and || inst->kinds != PF_K_I64) {
+        return NEVER;
     }
-    return inst->op == PF_OP_and && ((b != NULL && b->imm.i >= 0) || fn->insts[inst->b].op == PF_OP_large ||
-                                     fn->insts[inst->a].op == PF_OP_large);
+    if (fn->insts[inst->a].op == PF_OP_large || fn->insts[inst->b].op == PF_OP_large) {
+        return ALWAYS;
+    }
+    const sure b = is_within(l, inst->b, INT64_MAX);
+    return b != NEVER ? b : is_within(l, inst->a, INT64_MAX);
 }
 
-static void count_operands(lowering *l, uint32_t *low_uses, const pf_inst *inst, bool low)
+static void count_operands(lowering *l, uint32_t *low_uses, const pf_inst *inst, sure low)
 {
     const pf_ref operands[2] = {inst->a, inst->b};
     const bool ints = l->fn->insts[inst->a].kinds == PF_K_I64;
     for (int i = 0; ints && i < pf_ops[inst->op].arity && i < 2; i++) {
-        low_uses[operands[i]] += low;
-        l->modes[operands[i]] |= takes_wide(inst->op) ? MODE_WIDE : 0;
+        low_uses[operands[i]] += low != NEVER;
+        l->modes[operands[i]] |= (takes_wide(inst->op) ? MODE_WIDE : 0) | (low == IF_GUARDED ? MODE_GUARDED : 0);
     }
 }
 
@@ -103,12 +136,15 @@ void find_modes(lowering *l, uint32_t *low_uses)
             }
             continue;
         }
-        const bool low = keeps_low(fn, inst) && l->uses[r] > 0 && low_uses[r] == l->uses[r];
-        if (low) {
-            l->modes[r] = MODE_LOW;
+        if (pf_ops[inst->op].arity == 0 || (pf_ops[inst->op].laws & PF_LAW_TERM) != 0) {
+            continue;
         }
-        if (pf_ops[inst->op].arity > 0 && (pf_ops[inst->op].laws & PF_LAW_TERM) == 0) {
-            count_operands(l, low_uses, inst, low || is_mask(fn, inst));
+        sure low = low_uses[r] == l->uses[r] ? keeps_low(l, inst) : NEVER;
+        if (low != NEVER) {
+            low = (l->modes[r] & MODE_GUARDED) != 0 ? worse(low, IF_GUARDED) : low;
+            l->modes[r] = low == ALWAYS ? MODE_LOW : MODE_LOW | MODE_GUARDED;
         }
+        const sure mask = is_mask(l, inst);
+        count_operands(l, low_uses, inst, mask > low ? mask : low);
     }
 }

@@ -71,7 +71,7 @@ static void put_step(text *t, const pf_program *p, uint32_t i)
     put_value(t, p, "", s->d);
     put(t, "%s%s", s->d != 0 ? " = " : "", op ? pf_ops[s->op].name : step_names[s->code]);
     if (s->code == PF_STEP_WIDE) {
-        put(t, "%s", s->low ? ".low" : p->values[s->d].wide ? ".wide" : ".fits");
+        put(t, "%s", s->low != PF_LOW_NO ? ".low" : p->values[s->d].wide ? ".wide" : ".fits");
     }
     put_value(t, p, s->negate ? " not " : " ", s->c);
     put_value(t, p, " ", s->a);

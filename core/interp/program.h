@@ -31,7 +31,7 @@ typedef enum pf_step_code {
     PF_STEP_COLUMN,  /* a: lanes whose kind is not in ka bail */
     PF_STEP_OP,      /* d = op(a, b) by kernel */
     PF_STEP_INT,     /* the same, where the interval chooses the kernel */
-    PF_STEP_WIDE,    /* the same on ints that may be wider than 64 bits; low: only the low 64 bits of d are wanted */
+    PF_STEP_WIDE,    /* the same on ints that may be wider than 64 bits */
     PF_STEP_FIT,     /* lanes of a that do not fit 64 bits bail, as op */
     PF_STEP_MOD_IS,  /* d = a % b == c (negate: !=), b and c scalars; a zero b bails as op */
     PF_STEP_STR,     /* d = comparison or truth of strings */
@@ -51,6 +51,9 @@ typedef enum pf_step_code {
     PF_STEP_COUNT
 } pf_step_code;
 
+/* Whether only the low 64 bits of a step's result are wanted: GUARDED if the params are as the program's guards have it. */
+enum { PF_LOW_NO, PF_LOW_YES, PF_LOW_GUARDED };
+
 typedef uint16_t pf_val; /* a value; 0: none, and as a mask: every lane */
 
 typedef struct pf_step {
@@ -59,7 +62,7 @@ typedef struct pf_step {
     uint8_t form; /* PF_F_* */
     bool negate;
     pf_kinds ka, kb; /* views of a and b */
-    bool low;        /* WIDE */
+    uint8_t low;     /* WIDE: PF_LOW_* */
     pf_kinds kd;     /* OP, INT, WIDE: the kind of the result; its value may hold others too, from other edges */
     uint16_t place;
     pf_val d, a, b, c, mask;
@@ -84,7 +87,13 @@ typedef struct pf_item {
     pf_kinds kinds;
 } pf_item;
 
-enum { PF_NO_SLOT = UINT32_MAX };
+/* A mask or a shift count that is a param has to be from 0 to `most`. */
+typedef struct pf_low_guard {
+    uint32_t param;
+    int64_t most;
+} pf_low_guard;
+
+enum { PF_NO_SLOT = UINT32_MAX, PF_MAX_LOW_GUARDS = 8 };
 
 typedef struct pf_value {
     uint8_t origin;
@@ -114,6 +123,8 @@ struct pf_program {
     uint32_t nstrings, nparams;
     uint32_t register_bytes; /* size of the frame's register area, the scalar area included */
     uint32_t ncompacts;
+    pf_low_guard guards[PF_MAX_LOW_GUARDS];
+    uint32_t nguards;
 };
 
 /* Ops on ints whose result may have more than 64 bits although the operands do not. */

@@ -525,6 +525,11 @@ static void run_exit(run *r, const pf_step *s)
 static void begin(run *r)
 {
     const pf_frame *f = r->f;
+    r->low_holds = true;
+    for (uint32_t i = 0; i < r->p->nguards; i++) {
+        const int64_t param = f->params[r->p->guards[i].param].u.i;
+        r->low_holds = r->low_holds && param >= 0 && param <= r->p->guards[i].most;
+    }
     pf_machine_begin(r->m, f->n);
     for (uint32_t v = 1; v < r->p->nvalues; v++) {
         const pf_value *value = &r->p->values[v];
@@ -637,7 +642,7 @@ static void run_step(run *r, const pf_step *s)
 
 void pf_interp_run(const pf_program *program, pf_frame *frame)
 {
-    run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states};
+    run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states, true};
     frame->stop = -1;
     frame->nout = 0;
     for (uint32_t i = 0; i < program->noutputs; i++) {

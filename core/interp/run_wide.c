@@ -226,7 +226,7 @@ static void compute(run *r, const pf_step *s)
 
 /* ---- steps whose operands have 64 bits ---- */
 
-/* As the step would run if there were no others; but what overflows is computed again. */
+/* As the step would run if there were no others; but where it would bail it is computed again. */
 static void run_plain(run *r, const pf_step *s)
 {
     const bool scalar = r->p->values[s->d].scalar;
@@ -242,7 +242,7 @@ static void run_plain(run *r, const pf_step *s)
     if (!scalar && kernel != s->kernel && pf_step_sequence(r, s, out)) {
         return;
     }
-    if (!r->p->values[s->d].wide || !may_overflow(s->op)) {
+    if (!r->p->values[s->d].wide) {
         pf_step_op(r, s, kernel);
         d->range = out;
         return;
@@ -396,7 +396,7 @@ static bool run_unsigned(run *r, const pf_step *s)
 
 void pf_step_wide(run *r, const pf_step *s)
 {
-    if (s->low) {
+    if (s->low == PF_LOW_YES || (s->low == PF_LOW_GUARDED && r->low_holds)) {
         run_low(r, s);
     } else if (r->st[s->a].width == PF_WIDTH_I64 && (s->b == 0 || r->st[s->b].width == PF_WIDTH_I64)) {
         run_plain(r, s);

@@ -9,7 +9,8 @@ typedef struct run {
     const pf_kernels *k;
     pf_frame *f;
     pf_machine *m;
-    pf_state *st; /* m->states */
+    pf_state *st;  /* m->states */
+    bool low_holds; /* the program's guards do */
 } run;
 
 /* ---- masks and lanes ---- */
