@@ -127,8 +127,37 @@ class Expressions(Values):
         first = self.make(want, env, depth - 1)
         return f"(({name} := {first}) {self.rnd.choice('+-*')} {name})"
 
+    def wide_int(self, env: Env, d: int) -> str:
+        """Ints beyond 64 bits that come back: products under a modulus, hashes under a mask."""
+        rnd = self.rnd
+        a, b = self.make("i", env, d - 1), self.make("i", env, 0)
+        modulus = rnd.choice((7, 97, -97, 1000, 2**31, 10**9 + 7, 2**61 - 1, -(2**40), 2**63 - 1, 2**64, 2**64 - 59, b))
+        mask = rnd.choice((255, 2**31 - 1, 2**32 - 1, 2**62, 2**63 - 1, 2**63, 2**64 - 1, 2**64 - 1, 2**64 - 1, b))
+        factor = rnd.choice((31, 1103515245, 6364136223846793005, 0x100000001B3, 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 2**62, -(2**63)))
+        hashed = f"(({a} * {factor} {rnd.choice('+-^|')} {b}) & {mask})"
+        if self.chance(40):
+            hashed = f"((({hashed} {rnd.choice('^^+')} ({hashed} >> {rnd.choice((7, 30, 33))})) * {factor}) & {mask})"
+        return rnd.choice(
+            (
+                f"({a} * {factor} % {modulus})",
+                f"(({a} * {factor} {rnd.choice('+-')} {b}) % {modulus})",
+                f"({a} * {factor} * {b} // {modulus})",
+                f"({a} * {factor} >> {rnd.choice((1, 31, 60, 63, 64, 100))})",
+                hashed,
+                f"({hashed} >> {rnd.choice((1, 11, 32, 33, 60))})",
+                f"({hashed} % {modulus})",
+                f"({hashed} // {modulus})",
+                f"({hashed} & {rnd.choice((1, 15, 1023))})",
+                f"(({a} << {rnd.choice((1, 13, 40, 63, 64))}) & {mask})",
+                f"int({a} * {factor} {rnd.choice(COMPARE)} {b} * {factor})",
+                f"({a} * {a} * {b})",
+            )
+        )
+
     def expr_i(self, env: Env, d: int) -> str:
         rnd = self.rnd
+        if self.rarely(60):
+            return self.wide_int(env, d)
         roll = rnd.randint(0, 99)
         if roll < 50:
             return f"({self.make('i', env, d - 1)} {rnd.choice(INT_OPS)} {self.make('i', env, d - 1)})"

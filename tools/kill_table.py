@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = ("tests/test_exactness_values.py", "tests/test_exactness_running_ahead.py", "tests/test_exactness_settling.py", "tests/test_exactness_dropins.py", "tests/test_exactness_memory.py")
+TESTS = ("tests/test_exactness_values.py", "tests/test_exactness_running_ahead.py", "tests/test_exactness_settling.py", "tests/test_exactness_dropins.py", "tests/test_exactness_memory.py", "tests/test_wide_ints.py")
 
 
 @dataclass

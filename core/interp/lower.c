@@ -290,7 +290,8 @@ static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
                          : is_scalar(l, a)          ? PF_F_SV
                                                     : PF_F_VV;
     const int type = kind == PF_K_I64 ? PF_T_I64 : kind == PF_K_F64 ? PF_T_F64 : PF_T_BOOL;
-    const bool low = (l->modes[ref] & MODE_LOW) != 0, from_wide = value(l, a)->wide || value(l, b)->wide;
+    const bool low = (l->modes[ref] & MODE_LOW) != 0;
+    const bool from_wide = any_width && (value(l, a)->wide || value(l, b)->wide);
     const bool wide = inst->kinds == PF_K_I64 && any_width && (l->modes[ref] & MODE_WIDE) != 0 &&
                       (from_wide || may_overflow(inst->op));
     const pf_step_code code = low || wide || from_wide                     ? PF_STEP_WIDE

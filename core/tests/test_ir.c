@@ -147,19 +147,21 @@ static void test_round_trip(void **state)
                        "b1:\n"
                        "  %8:i64 = narrow %1 @1\n"
                        "  %9 = mod.i64 %8, -9223372036854775808 @1\n"
-                       "  jump b2(%9)\n"
-                       "b2(%10: i64):\n"
-                       "  %11 = mul.f64 %3, -0.0\n"
-                       "  %12 = add.f64 %11, 0.1\n"
-                       "  %13 = sub.f64 %12, 1e+300\n"
-                       "  %14 = div.f64 %13, nan @1\n"
-                       "  %15 = div.f64 %14, nan(0x7ff8000000000001)\n"
-                       "  %16 = div.f64 %15, -inf\n"
-                       "  %17 = select %6, %16, 4.94065645841247e-324\n"
-                       "  %18 = gt.f64 %17, 2.0\n"
-                       "  branch %18, b3(%17), b4\n"
-                       "b3(%19: i64|f64):\n"
-                       "  yield %19, none, %2\n"
+                       "  %10 = large 18446744073709551615 @1\n"
+                       "  %11 = and.i64 %9, %10\n"
+                       "  jump b2(%11)\n"
+                       "b2(%12: i64):\n"
+                       "  %13 = mul.f64 %3, -0.0\n"
+                       "  %14 = add.f64 %13, 0.1\n"
+                       "  %15 = sub.f64 %14, 1e+300\n"
+                       "  %16 = div.f64 %15, nan @1\n"
+                       "  %17 = div.f64 %16, nan(0x7ff8000000000001)\n"
+                       "  %18 = div.f64 %17, -inf\n"
+                       "  %19 = select %6, %18, 4.94065645841247e-324\n"
+                       "  %20 = gt.f64 %19, 2.0\n"
+                       "  branch %20, b3(%19), b4\n"
+                       "b3(%21: i64|f64):\n"
+                       "  yield %21, none, %2\n"
                        "b4:\n"
                        "  branch %6, b5, b6\n"
                        "b5:\n"
@@ -191,6 +193,8 @@ static void test_parse_errors(void **state)
         {"b0:\n  %1 = row\n  %1 = row\n  end\n", "line 3: a name is used twice"},
         {"b0:\n  end 3\n", "line 2: more on the line"},
         {"b0:\n  %1 = add.i64 1, 99999999999999999999\n  end\n", "line 2: an int that does not fit"},
+        {"b0:\n  %1 = large 7\n  end\n", "line 2: large needs a number from 2**63"},
+        {"b0:\n  %1 = large 18446744073709551616\n  end\n", "line 2: large needs a number from 2**63"},
         {"column 1: i64 from source 0\nb0:\n  end\n", "line 1: declarations are numbered"},
         {"column 0: int from source 0\nb0:\n  end\n", "line 1: no such kind"},
         {"string 0: \"abc\nb0:\n  end\n", "line 1: a string has no end"},

@@ -68,10 +68,11 @@ static pf_ref an_int(growing *g)
 static void grow(growing *g)
 {
     static const pf_op rings[] = {PF_OP_add, PF_OP_sub, PF_OP_mul, PF_OP_mul, PF_OP_and, PF_OP_or, PF_OP_xor, PF_OP_shl};
-    static const pf_op others[] = {PF_OP_mod, PF_OP_fdiv, PF_OP_shr, PF_OP_neg, PF_OP_abs, PF_OP_invert};
+    static const pf_op others[] = {PF_OP_mod, PF_OP_fdiv, PF_OP_shr, PF_OP_neg, PF_OP_abs, PF_OP_invert,
+                                   PF_OP_pow, PF_OP_gcd, PF_OP_isqrt};
     static const pf_op tests[] = {PF_OP_lt, PF_OP_le, PF_OP_eq, PF_OP_ne, PF_OP_gt, PF_OP_ge, PF_OP_truth};
     const uint32_t what = pick(10);
-    pf_op op = what < 6 ? rings[pick(8)] : what < 9 ? others[pick(6)] : tests[pick(7)];
+    pf_op op = what < 6 ? rings[pick(8)] : what < 9 ? others[pick(9)] : tests[pick(7)];
     if (g->nints == MAX_REFS || g->nbools == MAX_REFS) {
         return;
     }
