@@ -150,7 +150,6 @@ class Expressions(Values):
                 f"({hashed} & {rnd.choice((1, 15, 1023))})",
                 f"(({a} << {rnd.choice((1, 13, 40, 63, 64))}) & {mask})",
                 f"int({a} * {factor} {rnd.choice(COMPARE)} {b} * {factor})",
-                f"({a} * {a} * {b})",
             )
         )
 
