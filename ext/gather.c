@@ -317,7 +317,7 @@ static void fill_segment(const pf_gather_leaf *g, int64_t row, int32_t n, int32_
             } else {
                 seen = fill_memory(g, row, n, vecs[c], lane, kinds[c]);
             }
-            if (pf_kinds_single(seen)) {
+            if (!whole && pf_kinds_single(seen)) { /* the rest may be of another kind */
                 memset(kinds[c] + lane, seen, (size_t)n);
             }
             vecs[c]->seen |= seen;

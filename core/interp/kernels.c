@@ -659,6 +659,22 @@ static void compress8(uint64_t *d, const uint64_t *a, const uint64_t *bits, int 
 
 /* The sequence's lanes whose bit is set, without the others ever being written. */
 #if defined(__AVX2__)
+/* The numbers of the bits that are set in eight, one byte each, from the lowest byte on. */
+#define PLACE(e, b) ((uint64_t)((e) >> (b) & 1) * (b) << 8 * __builtin_popcount((e) & ((1 << (b)) - 1)))
+#define PLACES(e)                                                                                                      \
+    PLACE(e, 1) | PLACE(e, 2) | PLACE(e, 3) | PLACE(e, 4) | PLACE(e, 5) | PLACE(e, 6) | PLACE(e, 7) /* 0 adds nothing */
+#define PLACES4(e) PLACES(e), PLACES((e) + 1), PLACES((e) + 2), PLACES((e) + 3)
+#define PLACES16(e) PLACES4(e), PLACES4((e) + 4), PLACES4((e) + 8), PLACES4((e) + 12)
+#define PLACES64(e) PLACES16(e), PLACES16((e) + 16), PLACES16((e) + 32), PLACES16((e) + 48)
+static const uint64_t places[256] = {PLACES64(0), PLACES64(64), PLACES64(128), PLACES64(192)};
+
+static inline __m256i four_places(unsigned eight, int from)
+{
+    uint32_t four;
+    memcpy(&four, (const char *)&places[eight] + from, sizeof four);
+    return _mm256_cvtepu8_epi64(_mm_cvtsi32_si128((int)four));
+}
+
 static void compress_iota(int64_t *d, int64_t start, int64_t step, const uint64_t *bits, int n)
 {
     const __m256i by = _mm256_set1_epi64x(step), skip = _mm256_set1_epi64x(8 * step);
@@ -666,15 +682,11 @@ static void compress_iota(int64_t *d, int64_t start, int64_t step, const uint64_
     for (int i = 0; i < n; i += 64) {
         uint64_t word = bits[i / 64];
         for (int k = 0; k < 8; k++, word >>= 8) {
-            /* the numbers of the bits that are set, packed by pext */
-            uint64_t set = _pdep_u64(word, UINT64_C(0x0101010101010101)) * 255;
-            __m128i lane = _mm_cvtsi64_si128((long long)_pext_u64(UINT64_C(0x0706050403020100), set));
-            __m256i low = _mm256_mul_epi32(_mm256_cvtepu8_epi64(lane), by);
-            __m256i high = _mm256_mul_epi32(_mm256_cvtepu8_epi64(_mm_srli_si128(lane, 4)), by);
-            _mm256_storeu_si256((__m256i *)d, _mm256_add_epi64(base, low));
-            _mm256_storeu_si256((__m256i *)(d + 4), _mm256_add_epi64(base, high));
+            unsigned eight = word & 255;
+            _mm256_storeu_si256((__m256i *)d, _mm256_add_epi64(base, _mm256_mul_epi32(four_places(eight, 0), by)));
+            _mm256_storeu_si256((__m256i *)(d + 4), _mm256_add_epi64(base, _mm256_mul_epi32(four_places(eight, 4), by)));
             base = _mm256_add_epi64(base, skip);
-            d += __builtin_popcountll(word & 255);
+            d += __builtin_popcount(eight);
         }
     }
 }
