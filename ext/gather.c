@@ -167,42 +167,6 @@ static bool too_big(const pf_vec *vec, int32_t lane, int32_t n)
     return any < 0;
 }
 
-enum { LINE = 64, FAR = 3072 }; /* bytes to ask ahead: past the page, where the hardware's own prefetching ends */
-
-/* int64 as they lie: measured while they are copied, since what takes time is that they come from far. */
-static uint64_t copy_line(const char *from, uint64_t *restrict to, int32_t n)
-{
-    uint64_t used = 0;
-    for (int32_t i = 0; i < n; i++) {
-        uint64_t v;
-        memcpy(&v, from + 8 * i, sizeof v);
-        to[i] = v;
-        used |= pf_used_bits(v);
-    }
-    return used;
-}
-
-static void copy_ints(const char *from, int32_t n, pf_vec *vec, int32_t lane)
-{
-    uint64_t *to = (uint64_t *)vec->data + lane, used = 0;
-    int32_t i = 0;
-    for (; i + LINE / 8 <= n; i += LINE / 8) {
-        __builtin_prefetch(from + 8 * i + FAR);
-        used |= copy_line(from + 8 * i, to + i, LINE / 8);
-    }
-    pf_widen_by_bits(vec, used | copy_line(from + 8 * i, to + i, n - i));
-}
-
-static void copy_floats(const char *from, int32_t n, double *to)
-{
-    int32_t i = 0;
-    for (; i + LINE / 8 <= n; i += LINE / 8) {
-        __builtin_prefetch(from + 8 * i + FAR);
-        memcpy(to + i, from + 8 * i, LINE);
-    }
-    memcpy(to + i, from + 8 * i, 8 * (size_t)(n - i));
-}
-
 static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_vec *vec, int32_t lane, uint8_t *kinds)
 {
     const char *from = g->data + row * g->stride;
@@ -232,7 +196,7 @@ static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_
     case 'q':
     case 'n':
         if (stride == 8) {
-            copy_ints(from, n, vec, lane);
+            pf_widen_by_bits(vec, pf_column_kernels()->copy_i64(from, n, (uint64_t *)vec->data + lane));
             return PF_K_I64;
         }
         CONVERT(int64_t, int64_t);
@@ -255,7 +219,7 @@ static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_
         return PF_K_F64;
     case 'd':
         if (stride == 8) {
-            copy_floats(from, n, (double *)vec->data + lane);
+            pf_column_kernels()->copy_f64(from, n, (uint64_t *)vec->data + lane);
         } else {
             CONVERT(double, double);
         }

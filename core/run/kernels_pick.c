@@ -1,24 +1,10 @@
 /* Which table of kernels this CPU runs (kernels.h). */
+#include "../base/isa_pick.h"
 #include "kernels.h"
 
-#include "../base/cpu.h"
-
-extern const pf_run_kernel_table pf_run_kernel_table_base;
-#if defined(__x86_64__)
-extern const pf_run_kernel_table pf_run_kernel_table_avx2, pf_run_kernel_table_avx512;
-#endif
+PF_ISA_TABLES(pf_run_kernel_table, pf_run_kernel_table)
 
 const pf_run_kernel_table *pf_run_kernels(void)
 {
-#if defined(__x86_64__)
-    switch (pf_cpu_isa()) {
-    case PF_CPU_AVX512:
-        return &pf_run_kernel_table_avx512;
-    case PF_CPU_AVX2:
-        return &pf_run_kernel_table_avx2;
-    default:
-        break;
-    }
-#endif
-    return &pf_run_kernel_table_base;
+    return PF_ISA_PICK(pf_run_kernel_table, pf_cpu_isa());
 }

@@ -1,0 +1,10 @@
+/* Which table of kernels this CPU runs (kernels.h). */
+#include "../base/isa_pick.h"
+#include "kernels.h"
+
+PF_ISA_TABLES(pf_column_kernel_table, pf_column_kernel_table)
+
+const pf_column_kernel_table *pf_column_kernels(void)
+{
+    return PF_ISA_PICK(pf_column_kernel_table, pf_cpu_isa());
+}
