@@ -148,6 +148,49 @@ static void choose_sum_sink(pf_pyplan *plan, const pf_fn *fn)
     }
 }
 
+static bool same_place(const pf_column_spec *a, const pf_column_spec *b)
+{
+    return a->leaf == b->leaf && a->npath == b->npath && memcmp(a->path, b->path, sizeof *a->path * (size_t)a->npath) == 0;
+}
+
+/* What is read at a place of the rows that some rows may not have (a key, an attribute) is read even if nothing uses it: such rows
+ * are CPython's. Where a place has several columns, one is enough: one that rules leave alone, or the handles, which cost least. */
+static void read_what_may_be_missing(const pf_pyplan *plan, pf_fn *fn, const bool *used)
+{
+    for (int c = 0; c < plan->ncolumns; c++) {
+        int best = c;
+        bool covered = plan->columns[c].npath == 0;
+        for (int d = 0; d < plan->ncolumns && !covered; d++) {
+            if (same_place(&plan->columns[c], &plan->columns[d])) {
+                covered = used[d] && (!(plan->columns[d].kinds & PF_K_OBJ) || plan->columns[d].presence);
+                best = plan->columns[d].kinds == PF_K_OBJ ? d : best;
+            }
+        }
+        if (!covered) {
+            fn->columns[best].checked = true;
+        }
+    }
+}
+
+/* The first stage's function reads the source. */
+static pf_status note_missing(const pf_pyplan *plan)
+{
+    pf_fn *fn = plan->core.stages[0].fn;
+    bool *used = pf_mem_calloc(fn->ninsts, sizeof *used), columns[PF_MAX_COLUMNS] = {false};
+    if (used == NULL) {
+        return PF_NOMEM;
+    }
+    pf_ir_mark_uses(fn, used);
+    for (pf_ref r = 1; r < fn->ninsts; r++) {
+        if (fn->insts[r].op == PF_OP_column) {
+            columns[fn->insts[r].imm.k] |= used[r];
+        }
+    }
+    pf_mem_free(used);
+    read_what_may_be_missing(plan, fn, columns);
+    return PF_OK;
+}
+
 /* Ends building: order, rewrite, lower. False: an exception is set, or the plan became a refusal. */
 static bool compile(pf_builder *b)
 {
@@ -160,6 +203,9 @@ static bool compile(pf_builder *b)
     b->fn = NULL;
     for (int s = 0; s < plan->core.nstages && status == PF_OK; s++) {
         status = pf_ir_finish(plan->core.stages[s].fn, error, sizeof error);
+    }
+    if (status == PF_OK) {
+        status = note_missing(plan);
     }
     if (status == PF_OK) {
         choose_sum_sink(plan, plan->core.stages[b->nstages].fn);

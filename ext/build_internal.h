@@ -95,7 +95,7 @@ typedef struct pf_activation {
     struct pf_activation *parent;
 } pf_activation;
 
-enum { PF_MAX_PATHS = 48, PF_MAX_BLOCKS = 600, PF_MAX_VERSIONS = 16, PF_MAX_INLINE = 12, PF_MAX_CODES = 32, PF_SAMPLE = 48 };
+enum { PF_MAX_PATHS = 48, PF_MAX_BLOCKS = 600, PF_MAX_VERSIONS = 16, PF_MAX_INLINE = 12, PF_MAX_CODES = 32 };
 
 typedef struct pf_wants {
     struct {

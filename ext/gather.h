@@ -15,6 +15,8 @@ typedef struct pf_sample {
     int size;           /* length of all sampled tuples, or -1 */
 } pf_sample;
 
+enum { PF_SAMPLE = 48 }; /* items that decide what a plan is made for */
+
 /* Walks `path` from up to `most` items of a leaf, spread over it. Needs the GIL. */
 void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most, pf_sample *out);
 

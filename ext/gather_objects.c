@@ -1,11 +1,12 @@
 /* Objects into lanes (gather.h).
  *
  * Nearly all the time here goes into waiting for memory: a row, and each object behind it, is a cache line nobody has
- * touched for long. So rows are read a tile at a time in three steps, each asking the memory for what a later one reads:
+ * touched for long. So rows are read a tile at a time in three steps, each asking the memory for what the next one reads, and
+ * each a tile ahead of the next one, so that the memory has time to answer:
  *
- *      ask for the rows of the next tile
- *      walk      from the rows of this tile to the objects of each column, asking for those
- *      decode    the objects of each column into payloads and kinds
+ *      ask       for the rows of tile t + 2
+ *      walk      from the rows of tile t + 1 to the objects of each column, asking for those
+ *      decode    the objects of tile t into payloads and kinds
  *
  * Paths through dicts and instance dictionaries need the caller's thread state and hold references; they go lane by lane. */
 #include "gather_internal.h"
@@ -14,7 +15,7 @@
 
 #include "pylong.h"
 
-enum { TILE = 32, MOST_LINES = 8 };
+enum { TILE = 16, MOST_LINES = 8 };
 
 /* The kind and payload of one object in a column of these kinds. A lane that is nobody's has payload 0. */
 static inline pf_kinds lane_of(PyObject *object, pf_kinds declared, uint64_t *payload)
@@ -99,12 +100,14 @@ static inline pf_kinds read_object(PyObject *object, PyObject *row, const pf_col
 
 /* CPython's small blocks lie at 48 bytes past a line's start as often as not, so an object's type is in one line and its
  * value in the next: both are asked for. Asking twice for one line costs next to nothing. */
-enum { TYPE_AT = 8, VALUE_AT = 24 };
+enum { TYPE_AT = 8, VALUE_AT = 24, TEXT_AT = sizeof(PyASCIIObject) };
 
-static inline void ask_object(const void *object)
+static int32_t value_at(const pf_column_spec *spec) { return spec->kinds & PF_K_STR ? TEXT_AT : VALUE_AT; }
+
+static inline void ask_object(const void *object, int32_t value_at)
 {
     __builtin_prefetch((const char *)object + TYPE_AT);
-    __builtin_prefetch((const char *)object + VALUE_AT);
+    __builtin_prefetch((const char *)object + value_at);
 }
 
 /* Bytes from a row's start that the columns' first steps read. */
@@ -130,8 +133,8 @@ static void find_lines(const pf_column_spec *const *specs, int ncolumns, lines *
     out->n = 0;
     for (int c = 0; c < ncolumns; c++) {
         const pf_column_spec *spec = specs[c];
-        if (spec->npath == 0 && spec->kinds == PF_K_OBJ) {
-            continue; /* the pointer is all there is to know */
+        if (spec->npath == 0) {
+            continue; /* the row is the object: walking asks for it */
         }
         add_line(out, TYPE_AT);
         add_line(out, VALUE_AT);
@@ -156,13 +159,15 @@ static void ask(const char *from, Py_ssize_t stride, int32_t n, const lines *lin
 /* ---- walking ---- */
 
 /* One field of a tuple: what most rows are read by. */
-static void walk_index(const char *from, Py_ssize_t stride, int32_t n, const pf_path_step *step, PyObject **out)
+static void walk_index(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, PyObject **out)
 {
+    const pf_path_step *step = spec->path;
+    const int32_t value = value_at(spec);
     for (int32_t i = 0; i < n; i++, from += stride) {
         PyObject *row = *(PyObject *const *)from, *object = NULL;
         if (Py_TYPE(row) == step->type && step->index < Py_SIZE(row) && (step->size < 0 || Py_SIZE(row) == step->size)) {
             object = PyTuple_GET_ITEM(row, step->index);
-            ask_object(object);
+            ask_object(object, value);
         }
         out[i] = object;
     }
@@ -171,19 +176,24 @@ static void walk_index(const char *from, Py_ssize_t stride, int32_t n, const pf_
 static void walk(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, PyObject **out)
 {
     if (spec->npath == 1 && spec->path[0].how == PF_PATH_INDEX && spec->path[0].index >= 0) {
-        walk_index(from, stride, n, spec->path, out);
+        walk_index(from, stride, n, spec, out);
         return;
     }
     if (spec->npath == 0) {
+        const int32_t value = value_at(spec);
+        const bool looked_into = spec->kinds != PF_K_OBJ; /* else the pointer is all there is to know */
         for (int32_t i = 0; i < n; i++, from += stride) {
             out[i] = *(PyObject *const *)from;
+            if (looked_into) {
+                ask_object(out[i], value);
+            }
         }
         return;
     }
     for (int32_t i = 0; i < n; i++, from += stride) {
         PyObject *none_owned = NULL;
         out[i] = pf_path_walk(*(PyObject *const *)from, spec->path, spec->npath, &none_owned);
-        ask_object(out[i]);
+        ask_object(out[i], value_at(spec));
     }
 }
 
@@ -244,8 +254,11 @@ static pf_kinds decode_tile(PyObject *const *objects, const char *from, Py_ssize
     } else if (spec->kinds == PF_K_F64 && !spec->presence) {
         done = decode_floats(objects, n, (double *)data + lane);
     }
-    memset(kinds + lane, spec->kinds, (size_t)done);
-    pf_kinds seen = done > 0 ? spec->kinds : 0;
+    pf_kinds seen = 0;
+    if (done > 0) {
+        memset(kinds + lane, spec->kinds, (size_t)done);
+        seen = spec->kinds;
+    }
     return done == n ? seen : seen | decode(objects + done, from + done * stride, stride, n - done, spec, data, lane + done, kinds);
 }
 
@@ -277,29 +290,78 @@ static void bound(const pf_column_spec *spec, pf_kinds seen, pf_vec *vec, int32_
     }
 }
 
+/* One call's work, and the tiles that are on their way. */
+typedef struct tiles {
+    const char *from;
+    Py_ssize_t stride;
+    int32_t n, lane; /* rows in all; lane of the first */
+    const pf_column_spec *const *specs;
+    pf_vec *const *vecs;
+    uint8_t *const *kinds;
+    int ncolumns;
+    pf_kinds seen[PF_MAX_COLUMNS];
+    lines lines;
+    PyObject *objects[2][PF_MAX_COLUMNS][TILE]; /* of every other tile */
+} tiles;
+
+static int32_t tile_rows(const tiles *t, int32_t at)
+{
+    return t->n - at < TILE ? t->n - at : TILE;
+}
+
+static void ask_tile(const tiles *t, int32_t at)
+{
+    if (at < t->n) {
+        ask(t->from + at * t->stride, t->stride, tile_rows(t, at), &t->lines);
+    }
+}
+
+static void walk_tile(tiles *t, int32_t at)
+{
+    for (int c = 0; at < t->n && c < t->ncolumns; c++) {
+        if (!needs_caller(t->specs[c])) {
+            walk(t->from + at * t->stride, t->stride, tile_rows(t, at), t->specs[c], t->objects[at / TILE % 2][c]);
+        }
+    }
+}
+
+static void read_tile(tiles *t, int32_t at)
+{
+    const char *here = t->from + at * t->stride;
+    const int32_t m = tile_rows(t, at), lane = t->lane + at;
+    for (int c = 0; c < t->ncolumns; c++) {
+        pf_kinds seen = needs_caller(t->specs[c])
+                            ? walk_and_decode(here, t->stride, m, t->specs[c], t->vecs[c]->data, lane, t->kinds[c])
+                            : decode_tile(t->objects[at / TILE % 2][c], here, t->stride, m, t->specs[c], t->vecs[c]->data, lane,
+                                          t->kinds[c]);
+        t->seen[c] |= seen;
+    }
+}
+
 void pf_gather_objects(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane, const pf_column_spec *const *specs,
                        pf_vec *const *vecs, uint8_t *const *kinds, int ncolumns)
 {
-    const char *from = g->data + row * g->stride;
-    PyObject *objects[PF_MAX_COLUMNS][TILE];
-    lines lines;
-    find_lines(specs, ncolumns, &lines);
-    ask(from, g->stride, n < TILE ? n : TILE, &lines);
+    tiles t;
+    t.from = g->data + row * g->stride;
+    t.stride = g->stride;
+    t.n = n;
+    t.lane = lane;
+    t.specs = specs;
+    t.vecs = vecs;
+    t.kinds = kinds;
+    t.ncolumns = ncolumns;
+    memset(t.seen, 0, sizeof t.seen);
+    find_lines(specs, ncolumns, &t.lines);
+    ask_tile(&t, 0);
+    ask_tile(&t, TILE);
+    walk_tile(&t, 0);
     for (int32_t at = 0; at < n; at += TILE) {
-        const char *here = from + at * g->stride;
-        int32_t m = n - at < TILE ? n - at : TILE, next = n - at - m < TILE ? n - at - m : TILE;
-        ask(here + TILE * g->stride, g->stride, next, &lines);
-        for (int c = 0; c < ncolumns; c++) {
-            if (!needs_caller(specs[c])) {
-                walk(here, g->stride, m, specs[c], objects[c]);
-            }
-        }
-        for (int c = 0; c < ncolumns; c++) {
-            pf_kinds seen = needs_caller(specs[c])
-                                ? walk_and_decode(here, g->stride, m, specs[c], vecs[c]->data, lane + at, kinds[c])
-                                : decode_tile(objects[c], here, g->stride, m, specs[c], vecs[c]->data, lane + at, kinds[c]);
-            bound(specs[c], seen, vecs[c], lane + at, m);
-            vecs[c]->seen |= seen;
-        }
+        ask_tile(&t, at + 2 * TILE);
+        walk_tile(&t, at + TILE);
+        read_tile(&t, at);
+    }
+    for (int c = 0; c < ncolumns; c++) {
+        bound(specs[c], t.seen[c], vecs[c], lane, n);
+        vecs[c]->seen |= t.seen[c];
     }
 }

@@ -154,6 +154,12 @@ static bool looks_alike(const pf_pyplan *plan, const pf_chain *chain)
         if (!empty && ((sample.kinds & (pf_kinds)~check->kinds) != 0 || (sample.type != NULL && check->type != sample.type))) {
             return false;
         }
+        if (plan->refusal.reason != 0 && sample.kinds != check->kinds) { /* what was refused may not be there today */
+            pf_sample_path(chain, check->leaf, check->path, check->npath, PF_SAMPLE, &sample);
+            if (sample.kinds != check->kinds) {
+                return false;
+            }
+        }
     }
     return true;
 }

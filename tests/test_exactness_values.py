@@ -575,3 +575,56 @@ def test_settings_do_not_change_answers():
     for settings in ({"threads": 1}, {"threads": 2}, {"threads": 8}, {"tier": 0}, {"tier": 1}, {"min_rows": 1}, {"min_rows": 10**6}):
         with pf.config(**settings):
             assert repr(work(pf)) == plain
+
+
+class Bare:
+    __slots__ = ("a", "b")
+
+
+def test_what_a_row_lacks_counts_even_where_it_is_not_used():
+    """`z["a"]` raises KeyError whatever becomes of its value."""
+
+    def work(p, rows, read, make):
+        it = iter(rows)
+        try:
+            return make(p, (read(z) for z in it)), rest(it)
+        except (KeyError, AttributeError, IndexError) as error:
+            return type(error), error.args, rest(it)
+
+    whole, lacking = Bare(), Bare()
+    whole.a = whole.b = lacking.b = 1
+    plain = [Attrs(i, 0, 0) for i in range(20)]
+    for instance in plain:
+        instance.w = 1
+    del plain[12].w
+    readers = [
+        ([{"a": i} for i in range(12)] + [{}] + [{"a": 1}] * 5, lambda z: z["a"]),
+        ([{}], lambda z: z["a"]),
+        ([whole] * 12 + [lacking] + [whole] * 5, lambda z: z.a),
+        (plain, lambda z: z.w),
+        ([(1, 2)] * 12 + [(1,)] + [(1, 2)] * 5, lambda z: z[1]),
+        ([(1, 2)] * 12 + [()] + [(1, 2)] * 5, lambda z: (z[0], z[1])[1]),
+    ]
+    makers = [
+        lambda p, chain: p.sum(4 for _ in chain),
+        lambda p, chain: p.list(4 for _ in chain),
+        lambda p, chain: p.list(chain),
+        lambda p, chain: p.any(False for _ in chain),
+        lambda p, chain: p.max(y for _ in chain for y in range(2)),
+    ]
+    for rows, read in readers:
+        for make in makers:
+            same(lambda p, rows=rows, read=read, make=make: work(p, rows, read, make))
+
+
+def test_a_refusal_ends_with_its_cause():
+    """A list that held a Fraction is refused; the same code over floats alone is not."""
+
+    def natively(xs):
+        before = pf.stats()["calls_native"]
+        with pf.config(min_rows=1):
+            pf.sum(x * 2 for x in xs)
+        return pf.stats()["calls_native"] > before
+
+    assert not natively([1.5, Fraction(1, 3)] * 20)
+    assert natively([1.5, 2.5] * 20)

@@ -493,3 +493,23 @@ bool pf_ir_column_used(const pf_fn *fn, uint32_t column)
     }
     return false;
 }
+
+void pf_ir_mark_uses(const pf_fn *fn, bool *used)
+{
+    for (pf_ref r = 1; r < fn->ninsts; r++) {
+        used[fn->insts[r].a] = used[fn->insts[r].b] = used[fn->insts[r].c] = true;
+    }
+    for (pf_block b = 0; b < fn->nblocks; b++) {
+        const pf_inst *last = &fn->insts[fn->blocks[b].end - 1];
+        pf_edge edges[2];
+        uint32_t n = pf_ir_edges(fn, last, edges);
+        for (uint32_t e = 0; e < n; e++) {
+            for (uint32_t i = 0; i < edges[e].nargs; i++) {
+                used[edges[e].args[i]] = true;
+            }
+        }
+        for (uint32_t i = 0; last->op == PF_OP_yield && i < last->imm.p.count; i++) {
+            used[fn->pool[last->imm.p.first + i]] = true;
+        }
+    }
+}

@@ -160,6 +160,8 @@ typedef struct pf_edge {
 
 /* The edges of a terminator, true before false; returns how many (0, 1 or 2). */
 uint32_t pf_ir_edges(const pf_fn *fn, const pf_inst *inst, pf_edge out[2]);
+/* Sets used[ref] for every value that an instruction, an edge or a yield of the finished function looks at. */
+void pf_ir_mark_uses(const pf_fn *fn, bool *used);
 /* Whether the program reads the column: gather may skip the others. */
 bool pf_ir_column_used(const pf_fn *fn, uint32_t column);
 

@@ -56,32 +56,12 @@ static void copy_declarations(const pf_fn *old, pf_fn *fn)
     }
 }
 
-static void mark_uses(const pf_fn *fn, bool *used)
-{
-    for (pf_ref r = 1; r < fn->ninsts; r++) {
-        used[fn->insts[r].a] = used[fn->insts[r].b] = used[fn->insts[r].c] = true;
-    }
-    for (pf_block b = 0; b < fn->nblocks; b++) {
-        const pf_inst *last = &fn->insts[fn->blocks[b].end - 1];
-        pf_edge edges[2];
-        uint32_t n = pf_ir_edges(fn, last, edges);
-        for (uint32_t e = 0; e < n; e++) {
-            for (uint32_t i = 0; i < edges[e].nargs; i++) {
-                used[edges[e].args[i]] = true;
-            }
-        }
-        for (uint32_t i = 0; last->op == PF_OP_yield && i < last->imm.p.count; i++) {
-            used[fn->pool[last->imm.p.first + i]] = true;
-        }
-    }
-}
-
 /* Law 5 of rules.def: columns that are read for the sake of the kinds that bail there, if for nothing else. */
 static pf_status find_needed(const pf_fn *fn, bool **out)
 {
     bool *used = pf_mem_calloc(fn->ninsts, sizeof *used), *needed = pf_mem_calloc(fn->ncolumns + 1, sizeof *needed);
     if (used != NULL && needed != NULL) {
-        mark_uses(fn, used);
+        pf_ir_mark_uses(fn, used);
         for (pf_ref r = 1; r < fn->blocks[0].end; r++) {
             const pf_inst *inst = &fn->insts[r];
             if (inst->op == PF_OP_column) {
