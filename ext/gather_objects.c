@@ -15,7 +15,7 @@
 
 #include "pylong.h"
 
-enum { TILE = 16, MOST_LINES = 8 };
+enum { ROW_TILE = 16, FLAT_TILE = 32, MOST_LINES = 8 }; /* rows of a tile: fewer where each is several lines */
 
 /* The kind and payload of one object in a column of these kinds. A lane that is nobody's has payload 0. */
 static inline pf_kinds lane_of(PyObject *object, pf_kinds declared, uint64_t *payload)
@@ -295,18 +295,19 @@ typedef struct tiles {
     const char *from;
     Py_ssize_t stride;
     int32_t n, lane; /* rows in all; lane of the first */
+    int32_t tile;    /* rows in one */
     const pf_column_spec *const *specs;
     pf_vec *const *vecs;
     uint8_t *const *kinds;
     int ncolumns;
     pf_kinds seen[PF_MAX_COLUMNS];
     lines lines;
-    PyObject *objects[2][PF_MAX_COLUMNS][TILE]; /* of every other tile */
+    PyObject *objects[2][PF_MAX_COLUMNS][FLAT_TILE]; /* of every other tile */
 } tiles;
 
 static int32_t tile_rows(const tiles *t, int32_t at)
 {
-    return t->n - at < TILE ? t->n - at : TILE;
+    return t->n - at < t->tile ? t->n - at : t->tile;
 }
 
 static void ask_tile(const tiles *t, int32_t at)
@@ -320,7 +321,7 @@ static void walk_tile(tiles *t, int32_t at)
 {
     for (int c = 0; at < t->n && c < t->ncolumns; c++) {
         if (!needs_caller(t->specs[c])) {
-            walk(t->from + at * t->stride, t->stride, tile_rows(t, at), t->specs[c], t->objects[at / TILE % 2][c]);
+            walk(t->from + at * t->stride, t->stride, tile_rows(t, at), t->specs[c], t->objects[at / t->tile % 2][c]);
         }
     }
 }
@@ -332,7 +333,7 @@ static void read_tile(tiles *t, int32_t at)
     for (int c = 0; c < t->ncolumns; c++) {
         pf_kinds seen = needs_caller(t->specs[c])
                             ? walk_and_decode(here, t->stride, m, t->specs[c], t->vecs[c]->data, lane, t->kinds[c])
-                            : decode_tile(t->objects[at / TILE % 2][c], here, t->stride, m, t->specs[c], t->vecs[c]->data, lane,
+                            : decode_tile(t->objects[at / t->tile % 2][c], here, t->stride, m, t->specs[c], t->vecs[c]->data, lane,
                                           t->kinds[c]);
         t->seen[c] |= seen;
     }
@@ -352,12 +353,13 @@ void pf_gather_objects(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t 
     t.ncolumns = ncolumns;
     memset(t.seen, 0, sizeof t.seen);
     find_lines(specs, ncolumns, &t.lines);
+    t.tile = t.lines.n > 0 ? ROW_TILE : FLAT_TILE;
     ask_tile(&t, 0);
-    ask_tile(&t, TILE);
+    ask_tile(&t, t.tile);
     walk_tile(&t, 0);
-    for (int32_t at = 0; at < n; at += TILE) {
-        ask_tile(&t, at + 2 * TILE);
-        walk_tile(&t, at + TILE);
+    for (int32_t at = 0; at < n; at += t.tile) {
+        ask_tile(&t, at + 2 * t.tile);
+        walk_tile(&t, at + t.tile);
         read_tile(&t, at);
     }
     for (int c = 0; c < ncolumns; c++) {
