@@ -4,6 +4,7 @@ A program builds its sources at module level, says MARK() when they stand, build
 iterators, in a function with a closure, or several times with changed globals), and hands OUT the answer or FAIL
 the exception. WATCH names the iterators whose rest is looked at afterwards. The four hooks and LOG (the side
 effects) belong to the oracle; everything else is ordinary Python, so a failing program is its own report.
+Every class has a __repr__: the default one shows an address, and an order of addresses is no answer.
 """
 
 from __future__ import annotations
@@ -87,6 +88,8 @@ class Grumpy:
         raise ZeroDivisionError("grumpy", other)
     __rmul__ = __add__ = __radd__ = __lt__ = __gt__ = __mul__
     __hash__ = None
+    def __repr__(self):
+        return "Grumpy()"
     def __index__(self):
         LOG.append("index")
         return 3
@@ -193,12 +196,12 @@ class Generator(Expressions):
         elif kind == "typed":
             self.head.append(f"class {cls}(NamedTuple):\n" + "\n".join(f"    {n}: object" for n in names))
         elif kind == "slots":
-            self.head.append(f"class {cls}:\n    __slots__ = ({', '.join(map(repr, names))},)\n    def __init__(self, {', '.join(names)}):\n" + "\n".join(f"        self.{n} = {n}" for n in names))
+            self.head.append(f"class {cls}:\n    __slots__ = ({', '.join(map(repr, names))},)\n    __repr__ = lambda self: '{cls}()'\n    def __init__(self, {', '.join(names)}):\n" + "\n".join(f"        self.{n} = {n}" for n in names))
         elif kind == "attrs":
             extra = rnd.choice(("", "", "", "    b = property(lambda self: LOG.append('prop') or 3)\n", "    def __getattr__(self, name):\n        LOG.append(name)\n        return 2\n"))
             if "property" in extra and "b" in names:
                 extra = ""
-            self.head.append(f"class {cls}:\n{extra}    def __init__(self, {', '.join(names)}):\n" + "\n".join(f"        self.{n} = {n}" for n in names))
+            self.head.append(f"class {cls}:\n{extra}    __repr__ = lambda self: '{cls}()'\n    def __init__(self, {', '.join(names)}):\n" + "\n".join(f"        self.{n} = {n}" for n in names))
         profile, plain = self.int_profile(), self.chance(70)
         rows = []
         size = self.size()

@@ -21,6 +21,7 @@ import contextlib
 import functools
 import gc
 import itertools
+import re
 import struct
 import sys
 import types
@@ -31,6 +32,8 @@ FILENAME = "<program>"
 REST_LIMIT = 50
 DROP_INS = ("sum", "min", "max", "any", "all", "list", "tuple", "next", "reduce", "fold")
 SENTINEL = object()
+ADDRESS = re.compile("0x[0-9a-f]{6,}")  # in the text of an object without a __repr__: read as the source's object it is
+
 
 class Opaque:
     """A passenger with no behaviour."""
@@ -135,8 +138,10 @@ class Watcher:
         if kind is float:
             bits = struct.pack("<d", value if value == value else NAN)
             return ("float", bits) if self.lax else ("float", bits, self.identity(value, labels))
-        if kind is str or kind is bytes:
-            return (kind.__name__, value)
+        if kind is str:
+            return ("str", ADDRESS.sub(lambda found: f"<{self.where.get(int(found[0], 16))}>", value))
+        if kind is bytes:
+            return ("bytes", value)
         if kind is complex:
             return ("complex", struct.pack("<dd", value.real, value.imag))
         name = self.identity(value, labels)
