@@ -53,7 +53,7 @@ class Expressions(Values):
             fits = [(t, ty) for t, ty in self.globals if compatible(ty, want)]
             if fits:
                 return rnd.choice(fits)[0]
-        return self.literal(want)
+        return self.literal(want, env)
 
     def guard_none(self, text: str, want: str) -> str:
         roll = self.rnd.randint(0, 9)
@@ -61,11 +61,11 @@ class Expressions(Values):
             return f"({text} if {text} is not None else {self.literal(want)})"
         if roll < 7:
             return f"({text} or {self.literal(want)})"
-        if roll < 8:
+        if roll < 8 or self.chance(60):
             return f"(0 if {text} is None else {text})"
         return text
 
-    def literal(self, want: str) -> str:
+    def literal(self, want: str, env: Env = ()) -> str:
         rnd = self.rnd
         if want == "i":
             roll = rnd.randint(0, 19)
@@ -77,6 +77,10 @@ class Expressions(Values):
         if want == "n":
             return self.literal(rnd.choice("if"))
         if want == "b":
+            names = [(t, ty) for t, ty in env if compatible(ty, "n")]  # a condition is about the row, where it can be
+            if names and self.chance(85):
+                text, typ = rnd.choice(names)
+                return f"({self.guard_none(text, 'n') if typ.endswith('?') else text} {rnd.choice(COMPARE)} {rnd.randint(-3, 9)})"
             return rnd.choice(("True", "False"))
         if want == "s":
             return rnd.choice(("'a'", "'UA'", "'b'", "''"))
@@ -255,7 +259,7 @@ class Expressions(Values):
         if roll < 70:
             box = rnd.choice(("(1, 2, 3)", "{0, 5, 7}", "range(3, 30, 4)", "(0, 1.5, None)", "(1,)", "range(10, -5, -3)", "{1.0, 2.5}"))
             return f"({self.make('n', env, d - 1)} {rnd.choice(('in', 'in', 'not in'))} {box})"
-        if roll < 76:
+        if roll < 76 and (self.chance(10) or any(ty == "s" for _, ty in env)):
             if self.chance(50):
                 return f"({self.make('s', env, 0)} {rnd.choice(COMPARE)} {self.make('s', env, 0)})"
             words = rnd.choice(("('a', 'UA')", "{'a', 'b'}"))

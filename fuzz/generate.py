@@ -170,7 +170,7 @@ class Generator(Expressions):
             src = self.foreign_source()
         elif roll < 96:
             src = Chain(rnd.choice(("count(3)", "repeat(4)", "cycle([1, 2, 0])", "count(-2, 3)")), "i", finite=False, iterator=True)
-        elif roll < 97:
+        elif roll < 97 or self.chance(40):
             inner = ", ".join(self.column("i", rnd.randint(0, 4)) for _ in range(rnd.randint(0, 5)))
             src = Chain(f"[{inner}]", ("l", "i"), sequence=True)
         else:
@@ -205,9 +205,10 @@ class Generator(Expressions):
         profile, plain = self.int_profile(), self.chance(70)
         rows = []
         size = self.size()
+        odd = self.chance(6)  # is a row of another shape among them?
         for _ in range(min(size, 40)):
             vals = [self.value(t, profile, plain) for t in fields.values()]
-            rows.append(self.row_text(kind, cls, names, vals))
+            rows.append(self.row_text(kind, cls, names, vals, odd))
         text = "[" + ", ".join(rows) + "]"
         if size > 40:
             text = f"({text} * {size // 40 + 1})[:{size}]"
@@ -215,14 +216,14 @@ class Generator(Expressions):
         self.features.add("rows:" + kind)
         return Chain(text, elem, sequence=True)
 
-    def row_text(self, kind: str, cls: str, names: list, vals: list) -> str:
-        if self.rarely(3):
+    def row_text(self, kind: str, cls: str, names: list, vals: list, odd: bool) -> str:
+        if odd and self.chance(4):
             return self.rnd.choice(("None", "()", "(1,)", "5"))
         if kind == "tuple":
             return "(" + ", ".join(vals) + ",)"
         if kind == "dict":
             pairs = [f"'{n}': {v}" for n, v in zip(names, vals)]
-            if self.rarely(3):
+            if odd and self.chance(4):
                 pairs = pairs[1:]
             return "{" + ", ".join(pairs) + "}"
         return f"{cls}({', '.join(vals)})"
@@ -283,7 +284,7 @@ class Generator(Expressions):
             self.data.append(f"{it} = {make}({src.text})")
             taken = rnd.choice((0, 0, 0, 0, 1, 1, 1, 2, 2, 3))
             self.data += [f"next({it}, None)"] * taken
-            if self.chance(4):
+            if self.chance(2):
                 self.data.append(f"for _ in range(50): next({it}, None)")
             self.watch.append(it)
             return Chain(it, src.elem, src.finite, iterator=True)
@@ -368,7 +369,7 @@ class Generator(Expressions):
                 return rnd.choice(("bool", "operator.truth", "operator.not_", "math.isfinite", "partial(operator.lt, 3)", "partial(operator.ne, 0)"))
             if result == "f":
                 return rnd.choice(("float", "math.sqrt", "abs", "math.fabs", "partial(operator.mul, 0.5)", "math.exp"))
-            return rnd.choice(("abs", "int", "operator.neg", "operator.invert", "partial(operator.add, 3)", "partial(operator.floordiv, 100)", "partial(max, 3)", "round", "operator.index", "str"))
+            return rnd.choice(("abs", "int", "operator.neg", "operator.invert", "partial(operator.add, 3)", "partial(operator.floordiv, 100)", "partial(max, 3)", "round", "operator.index" if self.chance(30) else "math.floor", "str" if self.chance(30) else "math.trunc"))
         return None
 
     def getter(self, elem) -> str | None:
@@ -437,13 +438,13 @@ class Generator(Expressions):
                 return Chain(f"filter(None, {ch.text})", ch.elem[0] if isinstance(ch.elem, str) else ch.elem, ch.finite, iterator=True)
             return Chain(f"filter({self.function_of([ch.elem], 'b')}, {ch.text})", ch.elem, ch.finite, iterator=True)
         if roll < 70:
-            other = self.source() if self.chance(85) else Chain(ch.text, ch.elem, ch.finite)
+            other = self.source() if self.chance(93) else Chain(ch.text, ch.elem, ch.finite)
             strict = rnd.choice(("", "", "", ", strict=True", ", strict=False"))
             pair = [ch, other] if self.chance(70) else [other, ch]
             return Chain(f"zip({pair[0].text}, {pair[1].text}{strict})", ("t", [pair[0].elem, pair[1].elem]), ch.finite or other.finite, iterator=True)
         if roll < 77:
             start = rnd.choice(("", "", "", "", ", 1", ", 1", ", -5", f", start={rnd.randint(0, 9)}"))
-            if self.rarely(40):
+            if self.rarely(20):
                 start = rnd.choice((f", {2**63 - 3}", f", {2**70}", f", {2**62}"))
             return Chain(f"enumerate({ch.text}{start})", ("t", ["i", ch.elem]), ch.finite, iterator=True)
         if roll < 83:
@@ -451,8 +452,8 @@ class Generator(Expressions):
         if roll < 88:
             self.drops = True
             return Chain(f"takewhile({self.function_of([ch.elem], 'b')}, {ch.text})", ch.elem, ch.finite, iterator=True)
-        if roll < 93 and (self.steps < 2 or self.chance(25)):
-            other = self.source()
+        if roll < 93 and (not ch.iterator or self.chance(15)):
+            other = self.place(self.list_source(ch.elem)) if isinstance(ch.elem, str) and self.chance(75) else self.source()
             if self.chance(20):
                 return Chain(f"chain.from_iterable([{ch.text}, {other.text}])", ch.elem, ch.finite and other.finite, iterator=True)
             return Chain(f"chain({ch.text}, {other.text})", ch.elem if ch.elem == other.elem else "n", ch.finite and other.finite, iterator=True)
@@ -466,7 +467,7 @@ class Generator(Expressions):
         if not ch.finite and ch.text.startswith("range") and self.chance(60):
             return self.sure_stop(ch)
         if ch.finite or self.chance(80):
-            stop = rnd.choice((0, 1, 3, 10, 30, 100, 1030))
+            stop = rnd.choice((0, 1, 3, 3, 10, 10, 30, 30, 100, 100, 1030))
             args = rnd.choice((str(stop), f"{rnd.randint(0, 5)}, {stop}", f"{rnd.randint(0, 5)}, {stop}, {rnd.randint(1, 4)}", f"{rnd.randint(0, 3)}, None" if ch.finite else str(stop)))
             return Chain(f"islice({ch.text}, {args})", ch.elem, True, iterator=True)
         return Chain(f"zip({ch.text}, range({rnd.randint(0, 30)}))", ("t", [ch.elem, "i"]), True, iterator=True)
@@ -487,7 +488,7 @@ class Generator(Expressions):
         target, env = self.target(ch.elem)
         scope = self.scope(env)
         clauses = [f"for {target} in {ch.text}"]
-        self.walrus += 1 if self.chance(30) and not self.cells else 0
+        self.walrus += 1 if self.chance(12) and not self.cells else 0  # it binds a name outside, so it is a side effect
         for _ in range(rnd.choice((0, 0, 1, 1, 1, 2))):
             clauses.append(f"if {self.make('b', scope, 2)}")
             self.drops = True
@@ -533,7 +534,7 @@ class Generator(Expressions):
         if roll < 5:
             return f"range({self.make('i', env, 1)} & 3)", "i"
         if roll < 9:
-            if self.chance(15):
+            if self.chance(10):
                 return f"({self.make('i', env, 1)}, {self.make('i', env, 0)})", "i"
             return rnd.choice(("range(3)", "(1, 2)", "[0, 1, 5]", "range(2, 7, 2)", "'ab'[:0]" if self.chance(10) else "(4,)")), "i"
         return "xs0", "n"
@@ -569,15 +570,21 @@ class Generator(Expressions):
             ch.text = name
         number = isinstance(ch.elem, str) and ch.elem[0] in "ifnb"
         choices = ["list"] * 5 + ["tuple", "any", "any", "all", "all", "next"]
-        choices += ["sum"] * 5 + ["min", "max"] * 2 + ["reduce"] * 2 if number else ["max", "min", "min", "any"]
+        if not number and self.chance(70):  # the truth of a row that is an object is no question anybody asks
+            choices = ["list"] * 4 + ["tuple", "next"]
+        choices += ["sum"] * 5 + ["min", "max"] * 2 + ["reduce"] * 2 if number else ["max", "min"]
         if number and not self.long:  # within one block fold is reduce, whatever the operation
             choices.append("fold")
         name = rnd.choice(choices)
+        if name == "next" and not self.drops and self.chance(70):  # the first row of all is seldom what is looked for
+            name = "list"
         text = ch.text
         if name in ("list", "tuple", "any", "all"):
             return f"{name}({text})", name
         if name == "sum":
-            start = rnd.choice(("", "", "", "", ", 0.0", ", 5", ", 0.5", ", 1e16", f", {2**63}", f", start={-7}", ", -0.0", ", True", ", nan", f", {10**400}", ", (1,)", ", 3j"))
+            start = rnd.choice(("", "", "", "", ", 0.0", ", 5", ", 0.5", ", 1e16", f", {2**63}", f", start={-7}", ", -0.0", ", True", ", nan"))
+            if self.chance(4):
+                start = rnd.choice((f", {10**400}", ", (1,)", ", 3j"))
             return f"sum({text}{start})", name
         if name in ("min", "max"):
             args = ""
@@ -638,7 +645,9 @@ class Generator(Expressions):
         else:
             lines += ["try:", indent(call, 4), "except Exception as error:", "    FAIL(error)"]
         self.features.add(name)
-        config = rnd.choice(((("threads", 2), ("min_rows", 1)),) * 9 + ((("threads", 1), ("min_rows", 1)), ()))
+        config = rnd.choice(((("threads", 2), ("min_rows", 1)),) * 9 + ((("threads", 1), ("min_rows", 1)),))
+        if self.chance(50 if self.long else 2):  # as it comes: few rows are then no business of the engine's
+            config = ()
         return Program(
             seed, HEADER + "\n".join(lines) + "\n", self.steps, self.used_functions, self.features,
             "all" if self.chance(25) else "consumer", config, self.chance(12),

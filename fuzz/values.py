@@ -154,17 +154,17 @@ class Values:
             stop = start + step * n + rnd.choice((0, 0, 1, -1, 2))
             return f"range({start}, {stop}, {step})", True
         if roll < 18:
-            base = rnd.choice((2**62, 2**63 - 10, -(2**63), 2**63 - 1, 2**64, -(2**64)))
+            base = rnd.choice((2**62, 2**62, 2**63 - 10, -(2**63), -(2**63), 2**63 - 1, rnd.choice((2**64, -(2**64)))))
             step = rnd.choice((1, 2, -1, 2**40))
             return f"range({base}, {base + step * min(n, 40)}, {step})", True
         if roll < 19:
-            return rnd.choice((f"range({10**9})", f"range(5, {10**12}, 3)", f"range({10**11}, 0, -7)", f"range({2**63 - 1})", f"range({10**25})")), False
-        return f"range({rnd.randint(-5, 5)}, {rnd.randint(-5, 5)}, {rnd.choice((1, -1, 2, 10**20))})", True
+            return rnd.choice((f"range({10**9})", f"range(5, {10**12}, 3)", f"range({10**11}, 0, -7)", f"range({2**63 - 1})", f"range({10**25 if self.chance(40) else 10**18})")), False
+        return f"range({rnd.randint(-5, 5)}, {rnd.randint(-5, 25)}, {rnd.choice((1, 1, 2, 3, -1, 10**20))})", True
 
     def buffer(self) -> tuple[str, str]:
         """An array, bytes, bytearray or memoryview: text and the type of its items."""
         rnd = self.rnd
-        n = self.size() if self.chance(70) else rnd.choice((0, 1, 2, 3, 8))
+        n = self.size() if self.chance(85) else rnd.choice((0, 1, 2, 3, 8))
         roll = rnd.randint(0, 9)
         if roll < 4:
             code = rnd.choice(ARRAY_CODES)
