@@ -455,6 +455,17 @@ static bool tests_truth(const pf_wide *op)
     return op->op == PF_BC_POP_JUMP_IF_FALSE || op->op == PF_BC_UNARY_NOT;
 }
 
+/* Is an iterator what this leaves? From 3.13.1 generator expressions call iter() once more on theirs, which is no step:
+ * iterators that are read natively return themselves. */
+static bool leaves_iterator(const pf_wide_code *wide, const pf_wide *op)
+{
+    PyCodeObject *code = wide->code;
+    if (op->op == PF_BC_LOAD_FAST && op->arg == 0 && code->co_nlocalsplus > 0) {
+        return PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(code->co_localsplusnames, 0), ".0") == 0;
+    }
+    return op->op == PF_BC_GET_ITER;
+}
+
 static void fold_neighbours(pf_wide_code *wide)
 {
     for (int i = 1; i < wide->n; i++) {
@@ -476,6 +487,8 @@ static void fold_neighbours(pf_wide_code *wide)
             erase(op);
         } else if (op->op == PF_BC_SWAP) {
             fold_convert(wide, i);
+        } else if (op->op == PF_BC_GET_ITER && leaves_iterator(wide, before)) {
+            erase(op);
         }
         if (tests_truth(op) && before != NULL && before->op == PF_BC_COMPARE) {
             before->arg = 0;
