@@ -79,8 +79,8 @@ typedef struct pf_chain {
  * containers are turned into iterators by the caller first. Needs the GIL. */
 int pf_chain_read(PyObject *iterator, pf_chain *out);
 
-/* A first glance, for small calls: true when the chain's first leaf is known to have fewer than `rows` items. Looks at a few
- * words and decides nothing else. Containers are understood too. Needs the GIL. */
+/* A first glance, for small calls: true when the chain's first leaf is known to have fewer than `rows` items, and nothing above it
+ * makes many of them (loops.h). Looks at a few words and decides nothing else. Containers are understood too. Needs the GIL. */
 bool pf_chain_is_short(PyObject *object, int64_t rows);
 
 /* start, stop or step (0, 1, 2) of a range: borrowed. NULL where this version's ranges are not read. */

@@ -9,6 +9,7 @@
 #include "feed.h"
 #include "gather.h"
 #include "later.h"
+#include "loops.h"
 #include "reasons.h"
 
 enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, FAILED_BEFORE_GIVING_UP = 32, MOST_REST = 1024 };
@@ -429,10 +430,13 @@ static int pull(pf_exec *ex)
     return 1;
 }
 
-static void finish_report(pf_exec *ex)
+static void finish_report(pf_exec *ex, PyCodeObject *few)
 {
     pf_run_stats stats;
     pf_run_get_stats(ex->run, &stats);
+    if (few != NULL) {
+        pf_loops_made(few, stats.inner_rows);
+    }
     pf_report *report = ex->report;
     report->rows_native = stats.rows_native;
     report->rows_replayed = ex->failed;
@@ -453,7 +457,8 @@ static void finish_report(pf_exec *ex)
     }
 }
 
-static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings)
+/* few: NULL, or the code of the generator expression for whose sake few rows are run natively. */
+static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings, PyCodeObject *few)
 {
     pf_feed_ops ops = {pulled, ex};
     if (make_run(ex, settings) < 0) {
@@ -469,14 +474,28 @@ static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings
     }
     ex->sink->plan = ex->plan;
     ex->sink->run = ex->run;
+    Py_XINCREF(few); /* the chain lets go of what has ended */
     int status = pull(ex);
     ex->sink->run = NULL;
     pf_feed_detach(ex->feed);
     pf_later_clear(&ex->later);
-    finish_report(ex);
+    finish_report(ex, few);
+    Py_XDECREF(few);
     pf_run_free(ex->run);
     ex->report->native = true;
     return status;
+}
+
+/* The code of the generator expression that may make a lot of work of few rows, or NULL. */
+static PyCodeObject *multiplier(const pf_chain *chain)
+{
+    for (int i = 0; i < chain->nnodes; i++) {
+        PyObject *code = chain->nodes[i].func;
+        if (chain->nodes[i].kind == PF_NODE_GENEXPR && pf_loops_due((PyCodeObject *)code)) {
+            return (PyCodeObject *)code;
+        }
+    }
+    return NULL;
 }
 
 /* Everything up to a plan; on refusal the report says why. 1 ran, 0 refused, -1 exception. */
@@ -499,7 +518,11 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     if (last >= 0 && last < ex->rows) {
         ex->rows = last;
     }
-    if (ex->rows < (settings->min_rows > 0 ? settings->min_rows : SMALL_ROWS)) {
+    PyCodeObject *few = NULL; /* what makes few rows worth it */
+    if (settings->min_rows == 0 && ex->rows > 0 && ex->rows < SMALL_ROWS) {
+        few = multiplier(&ex->chain);
+    }
+    if (few == NULL && ex->rows < (settings->min_rows > 0 ? settings->min_rows : SMALL_ROWS)) {
         refuse(&report->refusal, PF_REASON_SMALL);
         return 0;
     }
@@ -528,7 +551,7 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     } else {
         ex->gather.plan = ex->plan;
         choose_form(ex);
-        status = run_plan(ex, iterator, settings);
+        status = run_plan(ex, iterator, settings, few);
     }
     return status;
 }

@@ -2,6 +2,7 @@
  *
  * Small calls are the most frequent ones, so this walks down the first leaf only and touches a handful of words. */
 #include "introspect_layout.h"
+#include "loops.h"
 
 /* Rows left in a list, tuple or range iterator, INT64_MAX for anything else. */
 static int64_t leaf_rows(PyObject *object, pf_type_id id)
@@ -35,7 +36,7 @@ bool pf_chain_is_short(PyObject *object, int64_t rows)
         switch (id) {
         case PF_T_GENERATOR: {
             bool started;
-            if (pf_gen_source(object, &object, &started) != 0) {
+            if (pf_loops_begin(pf_genexpr_code(object)) || pf_gen_source(object, &object, &started) != 0) {
                 return false;
             }
             break;

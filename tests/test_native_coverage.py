@@ -606,3 +606,16 @@ def test_len_of_rows_of_several_lengths() -> None:
     with pf.config(min_rows=1):
         assert pf.sum(len(r) for r in rows) == 179
         assert pf.list(len(r) * r[0] for r in rows) == [3] * 55 + [2] + [3] * 4
+
+
+def test_few_rows_of_long_loops_run_natively_and_small_loops_rest() -> None:
+    def native(make: Any) -> int:
+        before = pf.stats()["calls_native"]
+        pf.sum(make())
+        return pf.stats()["calls_native"] - before
+
+    assert native(lambda: (x * y for x in range(3) for y in range(50_000)))
+    assert native(lambda: (x * y for x in range(3) for y in range(50_000)))
+    assert not native(lambda: (x * x for x in range(3)))
+    small = lambda: (x * y for x in range(3) for y in range(3))  # noqa: E731
+    assert sum(native(small) for _ in range(1000)) < 20

@@ -174,6 +174,7 @@ static pf_status run_stage(pf_run *run, crew *c, slot *s, int stage, int64_t row
 {
     expansion *x = c->expansion;
     pf_frame *frame = c->frames[stage];
+    c->inner_rows += stage > 0 ? frame->n : 0;
     pf_interp_run(run->plan->stages[stage].program, frame);
     for (int32_t j = 0; j < frame->nfailed; j++) {
         const pf_failed *f = &frame->failed[j];

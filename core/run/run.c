@@ -161,7 +161,7 @@ static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks 
     atomic_init(&run->guess, config->fsum_guess);
     for (int i = 0; i < run->ncrews; i++) {
         run->crews[i].ready = run->crews[i].used = false;
-        run->crews[i].compute_ns = run->crews[i].morsels = 0;
+        run->crews[i].compute_ns = run->crews[i].morsels = run->crews[i].inner_rows = 0;
     }
 }
 
@@ -247,6 +247,7 @@ void pf_run_get_stats(const pf_run *run, pf_run_stats *out)
     for (int i = 0; i < run->ncrews; i++) {
         out->morsels += run->crews[i].morsels;
         out->compute_ns += run->crews[i].compute_ns;
+        out->inner_rows += run->crews[i].inner_rows;
         out->workers_used += i == 0 || run->crews[i].used;
     }
 }

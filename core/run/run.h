@@ -155,6 +155,7 @@ void pf_run_free(pf_run *run);                       /* NULL allowed; no worker 
 
 typedef struct pf_run_stats {
     int64_t rows_native, rows_failed, morsels, window_count, workers_used, compute_ns;
+    int64_t inner_rows; /* computed by stages behind the first */
 } pf_run_stats;
 void pf_run_get_stats(const pf_run *run, pf_run_stats *out);
 

@@ -133,7 +133,7 @@ struct crew {
     bool ready;           /* frames exist and are set up for this run */
     bool used;
     int64_t deadline;     /* when to pause, 0: when told to */
-    int64_t compute_ns, morsels;
+    int64_t compute_ns, morsels, inner_rows;
 };
 
 PF_MUST_CHECK pf_status crew_prepare(crew *c, const pf_run *run);
