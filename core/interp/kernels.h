@@ -8,6 +8,7 @@
 #ifndef PF_INTERP_KERNELS_H
 #define PF_INTERP_KERNELS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../base/cpu.h"
@@ -62,8 +63,11 @@ typedef struct pf_kernels {
     void (*compress1)(uint8_t *d, const uint8_t *a, const uint64_t *bits, int n);
 } pf_kernels;
 
-/* The best of those built for this CPU that is not above `level`. Thread-safe. */
+/* The best of those built for this CPU that is not above `level`, and sound. Thread-safe. */
 const pf_kernels *pf_kernels_for(pf_cpu_isa_level level);
+
+/* agree.c: whether both, which this CPU can run, compute the same. False too where there is no memory to find out. */
+bool pf_kernels_agree(const pf_kernels *one, const pf_kernels *other);
 
 /* The process's own libm, called through pointers: constants are not folded, calls not replaced. */
 typedef struct pf_libm_table {

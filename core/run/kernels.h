@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../base/cpu.h"
 #include "fsum.h"
 
 /* The quantum of the compensation's block sums is 2**(guess - PF_FSUM_QUANTUM_BITS), 40 bits below an ulp (fsum.c). */
@@ -26,5 +27,8 @@ typedef struct pf_run_kernel_table {
 } pf_run_kernel_table;
 
 const pf_run_kernel_table *pf_run_kernels(void);
+/* The best built for this CPU that is not above `level`, and sound; and whether two, which this CPU can run, compute the same. */
+const pf_run_kernel_table *pf_run_kernels_for(pf_cpu_isa_level level);
+bool pf_run_kernels_agree(const pf_run_kernel_table *one, const pf_run_kernel_table *other);
 
 #endif

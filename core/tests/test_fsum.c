@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../run/fsum.h"
+#include "../run/kernels.h"
 
 enum { MAX_N = 9000 };
 
@@ -204,9 +205,25 @@ static void guesses_have_bounds(void **state)
     assert_int_equal(pf_fsum_guess(&minus), 2);
 }
 
+static void test_builds_agree_and_a_wrong_one_does_not(void **state)
+{
+    (void)state;
+    const pf_run_kernel_table *base = pf_run_kernels_for(PF_CPU_BASE);
+    for (int isa = 0; isa <= (int)pf_cpu_isa(); isa++) {
+        assert_true(pf_run_kernels_agree(pf_run_kernels_for((pf_cpu_isa_level)isa), base));
+    }
+    pf_run_kernel_table wrong = *base;
+    wrong.least_f64 = base->most_f64;
+    assert_false(pf_run_kernels_agree(&wrong, base));
+    wrong = *base;
+    wrong.least_i64 = base->most_i64;
+    assert_false(pf_run_kernels_agree(&wrong, base));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_builds_agree_and_a_wrong_one_does_not),
         cmocka_unit_test(sums_agree),
         cmocka_unit_test(near_the_edge),
         cmocka_unit_test(blocks_apply),

@@ -665,6 +665,42 @@ static void test_no_memory(void **state)
     }
 }
 
+/* ---- builds that look at each other ---- */
+
+static int bits_of_all(uint64_t *bits, const uint8_t *c, unsigned negate, const uint8_t *alive, int n)
+{
+    (void)c, (void)negate, (void)alive;
+    memset(bits, 0xff, (size_t)(n + 63) / 64 * 8);
+    return n;
+}
+
+static void test_builds_agree_and_a_wrong_one_does_not(void **state)
+{
+    (void)state;
+    const pf_kernels *base = pf_kernels_for(PF_CPU_BASE);
+    for (int isa = 0; isa <= (int)pf_cpu_isa(); isa++) {
+        assert_true(pf_kernels_agree(pf_kernels_for((pf_cpu_isa_level)isa), base));
+    }
+    pf_kernels wrong = *base;
+    wrong.op[PF_OP_add][PF_T_F64][PF_F_VS] = base->op[PF_OP_sub][PF_T_F64][PF_F_VS];
+    assert_false(pf_kernels_agree(&wrong, base));
+    wrong = *base;
+    wrong.op[PF_OP_le][PF_T_I64][PF_F_VV] = base->op[PF_OP_lt][PF_T_I64][PF_F_VV];
+    assert_false(pf_kernels_agree(&wrong, base));
+    wrong = *base;
+    wrong.mul32[PF_F_VV] = base->add[PF_F_VV];
+    assert_false(pf_kernels_agree(&wrong, base));
+    wrong = *base;
+    wrong.bits = bits_of_all;
+    assert_false(pf_kernels_agree(&wrong, base));
+    wrong = *base;
+    wrong.select[PF_LANE_BYTE][PF_F_SV] = base->select[PF_LANE_BYTE][PF_F_VV];
+    assert_false(pf_kernels_agree(&wrong, base));
+    wrong = *base;
+    wrong.op[PF_OP_mul][PF_T_I64][PF_F_VV] = base->mul[PF_F_VV]; /* wraps, and says nothing of it */
+    assert_false(pf_kernels_agree(&wrong, base));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -672,6 +708,7 @@ int main(void)
         cmocka_unit_test(test_remainders),
         cmocka_unit_test(test_programs),
         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_builds_agree_and_a_wrong_one_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
