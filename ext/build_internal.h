@@ -178,7 +178,8 @@ bool pf_b_mono(pf_builder *b, pf_state *st, pf_av *av);
 /* What is built next holds only for values of the kinds that `av` was sampled with, even if its lanes are read by no op
  * (`x is None` of a column without None is False): rows of other kinds have to bail. */
 void pf_b_rely(pf_builder *b, const pf_av *av);
-void pf_b_bail(pf_builder *b, pf_state *st);                   /* this way is CPython's */
+void pf_b_bail(pf_builder *b, pf_state *st);  /* this way is CPython's, since it is for these kinds of values */
+void pf_b_raise(pf_builder *b, pf_state *st); /* the same where nothing stands behind it that is not compiled on another way */
 bool pf_b_bail_where(pf_builder *b, pf_state *st, pf_ref cond); /* so are rows where cond is true; st goes on with the others */
 bool pf_av_same_shape(const pf_av *a, const pf_av *b);
 /* Merges states of equal shape: at most one state per shape remains. */
@@ -212,9 +213,8 @@ bool pf_b_subscript(pf_builder *b, pf_state *st, pf_av *container, pf_av *index,
 bool pf_b_attribute(pf_builder *b, pf_state *st, pf_av *owner, PyObject *name, pf_av *out);
 bool pf_b_length(pf_builder *b, pf_state *st, pf_av *av, pf_av *out);
 bool pf_b_unpack(pf_builder *b, pf_state *st, pf_av *value, int n, pf_av *items);
-/* The n >= 1 items of a row that is a tuple; rows of another size are CPython's. version: the type's tag, where more than
- * indexing must stay as it is; or 0. */
-bool pf_b_row_items(pf_builder *b, pf_state *st, const pf_av *row, int n, unsigned version, pf_av *items);
+/* The n >= 1 items of a row that is a tuple; rows of another size are CPython's. */
+bool pf_b_row_items(pf_builder *b, pf_state *st, const pf_av *row, int n, pf_av *items);
 
 /* ---- build_tuple.c: false as pf_b_mono ---- */
 /* A tuple made in the step, a constant or captured one, or a row of known size that compares as tuples do. */

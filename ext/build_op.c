@@ -534,8 +534,7 @@ bool pf_b_subscript(pf_builder *b, pf_state *st, pf_av *container, pf_av *index,
     if (path != NULL && known && i >= INT32_MIN && i <= INT32_MAX && pf_type_is_tuple(path->type)) {
         step.how = PF_PATH_INDEX;
         step.index = (int32_t)i;
-        step.type = path->type;
-        return row_step(b, container, &step, out);
+        return pf_step_through(&step, path->type) ? row_step(b, container, &step, out) : refuse(b, PF_REASON_SUBSCRIPT);
     }
     if (path != NULL && path->type == &PyDict_Type && index->py != NULL && PyUnicode_CheckExact(index->py) &&
         index->watch < 0) {
@@ -625,7 +624,7 @@ bool pf_b_length(pf_builder *b, pf_state *st, pf_av *av, pf_av *out)
     return true;
 }
 
-bool pf_b_row_items(pf_builder *b, pf_state *st, const pf_av *row, int n, unsigned version, pf_av *items)
+bool pf_b_row_items(pf_builder *b, pf_state *st, const pf_av *row, int n, pf_av *items)
 {
     PyTypeObject *type = b->paths[row->path].type;
     for (int i = 0; i < n; i++) {
@@ -634,8 +633,9 @@ bool pf_b_row_items(pf_builder *b, pf_state *st, const pf_av *row, int n, unsign
         step.how = PF_PATH_INDEX;
         step.index = i;
         step.size = n;
-        step.version = version;
-        step.type = type;
+        if (!pf_step_through(&step, type)) {
+            return refuse(b, PF_REASON_UNPACK);
+        }
         if (!row_step(b, row, &step, &items[i])) {
             return false;
         }
@@ -665,5 +665,5 @@ bool pf_b_unpack(pf_builder *b, pf_state *st, pf_av *value, int n, pf_av *items)
     if (n == 0) {
         return refuse(b, PF_REASON_UNPACK);
     }
-    return pf_b_row_items(b, st, value, n, 0, items);
+    return pf_b_row_items(b, st, value, n, items);
 }

@@ -17,10 +17,8 @@ enum { MOST_ITEMS = 16 };
 /* A row's tuple as its items. The class of a namedtuple must keep comparing as tuple does, which its version tag tells. */
 static bool row_as_tuple(pf_builder *b, pf_state *st, pf_av *av)
 {
-    const pf_path *path = &b->paths[av->path];
-    PyTypeObject *type = path->type;
-    pf_av tuple = pf_av_tuple(b, path->size);
-    if (tuple.items == NULL || !pf_b_row_items(b, st, av, tuple.n, type == &PyTuple_Type ? 0 : type->tp_version_tag, tuple.items)) {
+    pf_av tuple = pf_av_tuple(b, b->paths[av->path].size);
+    if (tuple.items == NULL || !pf_b_row_items(b, st, av, tuple.n, tuple.items)) {
         return false;
     }
     *av = tuple;

@@ -1,22 +1,26 @@
 /* What reading an attribute gives, without running anything: modules by their dict, classes and captured instances
  * where nothing of the user's interferes, everything else by name. */
+#include "dicts.h"
 #include "effects_internal.h"
 
 static pf_e_value module_attribute(pf_analysis *a, pf_e_entry *entry, int instr, PyObject *module, PyObject *name)
 {
-    PyObject *dict = PyModule_GetDict(module);
-    PyObject *value = dict != NULL ? PyDict_GetItemWithError(dict, name) : NULL;
-    if (value == NULL) {
+    PyObject *value;
+    switch (pf_dict_find(PyModule_GetDict(module), name, &value)) {
+    case 1:
+        return pf_e_of(a, value, name);
+    case 0:
         pf_e_unresolved(a, entry, instr, name);
         return pf_e_plain;
+    default:
+        return pf_e_opaque;
     }
-    return pf_e_of(a, value, name);
 }
 
 static pf_e_value type_attribute(pf_analysis *a, PyTypeObject *type, PyObject *name)
 {
     pf_e_value by_name = {.kind = E_BOUND, .py = name};
-    if (Py_TYPE(type) != &PyType_Type) {
+    if (Py_TYPE(type) != &PyType_Type || !pf_type_is_plain(type)) {
         return pf_e_opaque;
     }
     PyObject *found = _PyType_Lookup(type, name);
@@ -44,7 +48,8 @@ static pf_e_value instance_attribute(pf_analysis *a, pf_e_value owner, PyObject 
     if (pf_e_is_data_type(type)) {
         return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
     }
-    if (pf_e_is_builtin_type(type) || type->tp_getattro != PyObject_GenericGetAttr) {
+    if (pf_e_is_builtin_type(type) || type->tp_getattro != PyObject_GenericGetAttr || !pf_type_is_plain(type) ||
+        !pf_instance_is_plain(object)) {
         return pf_e_opaque;
     }
     found = _PyType_Lookup(type, name);

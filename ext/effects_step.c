@@ -1,4 +1,5 @@
 /* What each instruction does to a state. Offences stop the analysis; everything else moves values about. */
+#include "dicts.h"
 #include "effects_internal.h"
 
 typedef struct step {
@@ -65,14 +66,15 @@ pf_e_value pf_e_read_free(pf_analysis *a, pf_e_entry *entry, int instr, int slot
 
 static pf_e_value read_global(step *s)
 {
-    PyObject *name = name_of(s), *value = NULL;
-    if (s->entry->globals != NULL && PyDict_Check(s->entry->globals)) {
-        value = PyDict_GetItemWithError(s->entry->globals, name);
+    PyObject *name = name_of(s), *value;
+    int found = pf_dict_find(s->entry->globals, name, &value);
+    if (found == 0) {
+        found = pf_dict_find(s->entry->builtins, name, &value);
     }
-    if (value == NULL && !PyErr_Occurred() && s->entry->builtins != NULL && PyDict_Check(s->entry->builtins)) {
-        value = PyDict_GetItemWithError(s->entry->builtins, name);
+    if (found < 0) {
+        return pf_e_opaque;
     }
-    if (value == NULL) {
+    if (found == 0) {
         pf_e_unresolved(s->a, s->entry, s->index, name);
         return pf_e_plain;
     }

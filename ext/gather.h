@@ -29,6 +29,8 @@ typedef enum { PF_OBJECTS_NONE, PF_OBJECTS_SOME, PF_OBJECTS_ALL } pf_objects;
 pf_objects pf_leaf_objects(const pf_chain *chain, const pf_leaf *leaf);
 /* tuple, or a namedtuple class whose indexing and iteration are tuple's own. */
 bool pf_type_is_tuple(PyTypeObject *type);
+/* A step through objects of this very type, as it is now: plans notice when a class changes. False: that could not be noticed. */
+bool pf_step_through(pf_path_step *step, PyTypeObject *type);
 /* How attribute `name` of an instance of `type` is read without running code. False: not that way. step is zeroed before. */
 bool pf_attribute_step(PyTypeObject *type, PyObject *name, pf_path_step *step);
 

@@ -17,6 +17,7 @@
 #include "debug_chain.h"
 #include "debug_ops.h"
 #include "decode.h"
+#include "dicts.h"
 #include "effects.h"
 #include "explain.h"
 #include "feed.h"
@@ -91,6 +92,7 @@ static int engine_exec(PyObject *module)
     if (why != NULL) {
         return PyModule_AddStringConstant(module, "_unsupported", why);
     }
+    pf_dicts_init();
     bool ok = PyModule_AddObjectRef(module, "_unsupported", Py_None) == 0 && pf_chain_init() == 0 && pf_feed_init() == 0 &&
               add_config(module) == 0 && pf_consume_add(module) == 0 && pf_intrinsics_init() == 0 &&
               pf_types_add(module) == 0 && pf_explain_add(module) == 0 && pf_debug_chain_add(module) == 0 &&

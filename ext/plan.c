@@ -137,17 +137,27 @@ static bool same_chain(const pf_pyplan *plan, const pf_request *request)
     return true;
 }
 
-/* A few rows tell whether the source still looks as it did: enough to choose between plans, since each row is checked anyway. */
-static bool looks_alike(const pf_pyplan *plan, const pf_chain *chain)
+bool pf_pyplan_types_hold(const pf_pyplan *plan)
 {
     for (int i = 0; i < plan->nchecks; i++) {
         const pf_check *check = &plan->checks[i];
         for (int s = 0; s < check->npath; s++) {
-            const pf_path_step *step = &check->path[s];
-            if (step->version != 0 && step->version != step->type->tp_version_tag) {
+            if (check->path[s].version != 0 && check->path[s].version != check->path[s].type->tp_version_tag) {
                 return false;
             }
         }
+    }
+    return true;
+}
+
+/* A few rows tell whether the source still looks as it did: enough to choose between plans, since each row is checked anyway. */
+static bool looks_alike(const pf_pyplan *plan, const pf_chain *chain)
+{
+    if (!pf_pyplan_types_hold(plan)) {
+        return false;
+    }
+    for (int i = 0; i < plan->nchecks; i++) {
+        const pf_check *check = &plan->checks[i];
         pf_sample sample;
         pf_sample_path(chain, check->leaf, check->path, check->npath, 3, &sample);
         bool empty = sample.kinds == PF_K_OBJ && sample.type == NULL;

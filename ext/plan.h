@@ -134,6 +134,8 @@ typedef struct pf_pyplan {
     int depth;          /* Python frames the deepest inlined call adds to those of the chain's own generators */
     bool caller_only;   /* gather needs the caller's thread state */
     bool wants_rows;    /* the sink needs the source row of each output */
+    bool has_other_ways; /* rows unlike those sampled may go ways through the functions that were not compiled (replay.h) */
+    bool loops_over_capture; /* a nested for runs over a list or tuple that is no part of the source */
     bool has_outer;     /* some node of the shape is `outer` */
     PyObject *rules;    /* owned list of str: rewrite rules that fired */
     PyObject *functions; /* owned list of str: what was inlined, for explain */
@@ -146,6 +148,9 @@ typedef struct pf_pyplan {
     /* of the last kernels, to plan the next call */
     double ns_per_row;
 } pf_pyplan;
+
+/* Whether no class has changed that the plan knows the insides of. */
+bool pf_pyplan_types_hold(const pf_pyplan *plan);
 
 void pf_pyplan_retain(pf_pyplan *plan);
 void pf_pyplan_release(pf_pyplan *plan); /* NULL allowed */

@@ -4,6 +4,7 @@
 #include "gather.h"
 
 #include <structmember.h>
+#include "dicts.h"
 #include "pylong.h"
 
 /* ---- paths through one item ---- */
@@ -26,12 +27,11 @@ PyObject *pf_path_walk(PyObject *object, const pf_path_step *path, int npath, Py
             object = *(PyObject **)((char *)object + step->index);
             break;
         case PF_PATH_KEY:
-            asked = true;
-            object = PyDict_GetItemWithError(object, step->name);
+            (void)pf_dict_find(object, step->name, &object);
             break;
         case PF_PATH_ATTR: {
             asked = true;
-            PyObject *value = PyObject_GenericGetAttr(object, step->name);
+            PyObject *value = pf_instance_is_plain(object) ? PyObject_GenericGetAttr(object, step->name) : NULL;
             Py_XSETREF(*owned, value); /* keeps it alive while its own attributes are read */
             object = value;
             break;
@@ -180,6 +180,26 @@ bool pf_type_is_tuple(PyTypeObject *type)
            type->tp_as_mapping->mp_subscript == PyTuple_Type.tp_as_mapping->mp_subscript;
 }
 
+bool pf_step_through(pf_path_step *step, PyTypeObject *type)
+{
+    step->type = type;
+    step->version = 0;
+    if ((type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE) != 0) {
+        return true;
+    }
+    if (!pf_type_is_plain(type)) { /* finding anything in it might run code */
+        return false;
+    }
+    static PyObject *any; /* a look-up makes the type take a tag, if it has none */
+    if (any == NULL && (any = PyUnicode_InternFromString("__getitem__")) == NULL) {
+        PyErr_Clear();
+        return false;
+    }
+    (void)_PyType_Lookup(type, any);
+    step->version = type->tp_version_tag;
+    return step->version != 0; /* no tag, no way to notice that the class changes */
+}
+
 /* The index behind a namedtuple's field; -1: the descriptor is something else. */
 static int field_index(PyObject *descriptor)
 {
@@ -226,16 +246,11 @@ static bool is_plain(PyObject *value)
 
 bool pf_attribute_step(PyTypeObject *type, PyObject *name, pf_path_step *step)
 {
-    if (type->tp_getattro != PyObject_GenericGetAttr) {
+    if (type->tp_getattro != PyObject_GenericGetAttr || !pf_step_through(step, type)) {
         return false;
     }
     PyObject *descriptor = _PyType_Lookup(type, name);
-    step->type = type;
     step->size = -1;
-    step->version = type->tp_version_tag;
-    if (step->version == 0) { /* no tag, no way to notice that the class changes */
-        return false;
-    }
     if (descriptor == NULL ? has_instance_dict(type) : is_plain(descriptor)) {
         step->how = PF_PATH_ATTR; /* of the instance, or else the class's own value, which no descriptor computes */
         step->name = name;

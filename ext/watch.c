@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../core/base/mem.h"
+#include "dicts.h"
 #include "pylong.h"
 
 /* functools.partial: the fields that C code of CPython keeps first; checked by pf_partial_selftest in intrinsics.c. */
@@ -45,16 +46,11 @@ static PyObject *cell_contents(PyObject *cell)
     return cell != NULL && PyCell_Check(cell) ? PyCell_GET(cell) : NULL;
 }
 
-/* A str key in an exact dict; borrowed; no exception is left. */
+/* A str key in an exact dict; borrowed. NULL also where it cannot be told without running code. */
 static PyObject *dict_get(PyObject *dict, PyObject *name)
 {
-    if (dict == NULL || !PyDict_CheckExact(dict)) {
-        return NULL;
-    }
-    PyObject *value = PyDict_GetItemWithError(dict, name);
-    if (value == NULL) {
-        PyErr_Clear();
-    }
+    PyObject *value;
+    (void)pf_dict_find(dict, name, &value);
     return value;
 }
 
@@ -68,11 +64,8 @@ static PyObject *read_global(PyObject *owner, PyObject *name)
         globals = pf_genexpr_globals(owner);
         builtins = pf_genexpr_builtins(owner);
     }
-    if (globals == NULL || !PyDict_CheckExact(globals)) {
-        return NULL;
-    }
-    PyObject *value = dict_get(globals, name);
-    return value != NULL ? value : dict_get(builtins, name);
+    PyObject *value;
+    return pf_dict_find(globals, name, &value) == 0 ? dict_get(builtins, name) : value;
 }
 
 static PyObject *read_tuple(PyObject *tuple, int32_t index)

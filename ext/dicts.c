@@ -1,0 +1,126 @@
+/* Reading dicts without running code (dicts.h). */
+#include "dicts.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "watch.h"
+
+/* The head of struct _dictkeysobject, as it has been since 3.11. */
+typedef struct dict_keys {
+    Py_ssize_t refs;
+    uint8_t log2_size, log2_index_bytes, kind;
+} dict_keys;
+
+enum { GENERAL = 0, UNICODE = 1, MOST_KEYS = 64 };
+
+static bool keys_known, instances_known; /* the self-test has passed */
+
+static bool holds_only_strs(PyObject *dict) { return ((const dict_keys *)((PyDictObject *)dict)->ma_keys)->kind != GENERAL; }
+
+/* A table with other keys than strs: comparing exact builtins with a str is nobody's code. */
+static bool has_builtin_keys(PyObject *dict)
+{
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    if (PyDict_GET_SIZE(dict) > MOST_KEYS) {
+        return false;
+    }
+    while (PyDict_Next(dict, &at, &key, &value)) {
+        if (pf_scalar_of(key, NULL) == PF_K_FOREIGN) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool pf_dict_is_plain(PyObject *dict)
+{
+    return dict != NULL && PyDict_CheckExact(dict) && keys_known && (holds_only_strs(dict) || has_builtin_keys(dict));
+}
+
+int pf_dict_find(PyObject *dict, PyObject *name, PyObject **value)
+{
+    *value = NULL;
+    if (!pf_dict_is_plain(dict) || !PyUnicode_CheckExact(name)) {
+        return -1;
+    }
+    *value = PyDict_GetItemWithError(dict, name);
+    return *value != NULL;
+}
+
+/* The instance's dictionary if it has one as an object by now: attributes that lie beside the object are under exact strs. */
+static PyObject *own_dict(PyObject *object)
+{
+    if ((Py_TYPE(object)->tp_flags & Py_TPFLAGS_MANAGED_DICT) == 0) {
+        PyObject **place = _PyObject_GetDictPtr(object);
+        return place != NULL ? *place : NULL;
+    }
+    PyObject *dict = ((PyObject **)object)[-3];
+#if PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030d0000
+    return ((uintptr_t)dict & 1) != 0 ? NULL : dict; /* a tagged pointer to values */
+#else
+    return dict;
+#endif
+}
+
+bool pf_instance_is_plain(PyObject *object)
+{
+    if (!instances_known) {
+        return false;
+    }
+    PyObject *dict = own_dict(object);
+    return dict == NULL || pf_dict_is_plain(dict);
+}
+
+bool pf_type_is_plain(PyTypeObject *type)
+{
+    PyObject *mro = type->tp_mro;
+    for (Py_ssize_t i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
+        /* dictionaries of static types are not where they used to be from 3.12 on; they cannot be changed either */
+        if ((base->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0 && !pf_dict_is_plain(base->tp_dict)) {
+            return false;
+        }
+    }
+    return mro != NULL;
+}
+
+/* ---- self-test ---- */
+
+static bool kind_is(const char *expression, PyObject *space, int kind)
+{
+    PyObject *dict = PyRun_String(expression, Py_eval_input, space, space);
+    bool same = dict != NULL && PyDict_CheckExact(dict) && ((const dict_keys *)((PyDictObject *)dict)->ma_keys)->kind == kind;
+    Py_XDECREF(dict);
+    return same;
+}
+
+/* An instance before and after its dictionary becomes an object. */
+static bool finds_own_dict(PyObject *space)
+{
+    PyObject *object = PyDict_GetItemString(space, "c");
+    if (object == NULL || (Py_TYPE(object)->tp_flags & Py_TPFLAGS_MANAGED_DICT) == 0 || own_dict(object) != NULL) {
+        return false;
+    }
+    PyObject *dict = PyObject_GetAttrString(object, "__dict__");
+    bool found = dict != NULL && own_dict(object) == dict && PyDict_GET_SIZE(dict) == 1;
+    Py_XDECREF(dict);
+    return found;
+}
+
+void pf_dicts_init(void)
+{
+    PyObject *space = PyDict_New(), *done = NULL;
+    if (space != NULL && PyDict_SetItemString(space, "__builtins__", PyEval_GetBuiltins()) == 0) {
+        done = PyRun_String("class C: pass\nc = C()\nc.a = 1\nS = type('S', (str,), {})\n", Py_file_input, space, space);
+    }
+    if (done != NULL) {
+        keys_known = kind_is("{}", space, UNICODE) && kind_is("{'a': 1}", space, UNICODE) && kind_is("{1: 1}", space, GENERAL) &&
+                     kind_is("{'a': 1, 1: 1}", space, GENERAL) && kind_is("{S('a'): 1}", space, GENERAL);
+        instances_known = keys_known && finds_own_dict(space);
+    }
+    Py_XDECREF(done);
+    Py_XDECREF(space);
+    PyErr_Clear();
+}
