@@ -67,6 +67,7 @@ bool pf_b_get_iter(pf_builder *b, const pf_av *value, pf_av *out)
     if (value->tag == PF_AV_PY && (PyList_CheckExact(value->py) || PyTuple_CheckExact(value->py))) {
         handle.ref = pf_b_handle(b, value);
         kinds = kinds_of_items(value->py, 0);
+        b->plan->loops_over_capture = true;
     } else if (value->tag == PF_AV_SCALAR && value->kinds == PF_K_OBJ && value->path >= 0 && !b->paths[value->path].mixed) {
         const pf_path *path = &b->paths[value->path];
         if (path->type != &PyList_Type && path->type != &PyTuple_Type) {

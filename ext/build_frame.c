@@ -183,6 +183,7 @@ static outcome branch(pf_builder *b, pf_activation *act, pf_state *st, const pf_
     pf_state *yes, *no;
     st->frame->depth--;
     if (known->op == PF_OP_const) { /* only one way can be taken: the other may not even be understood */
+        b->plan->has_other_ways = true;
         if (known->imm.i) {
             arrive(b, act, st, pc + 1);
         } else {
@@ -411,7 +412,7 @@ static outcome step(pf_builder *b, pf_activation *act, pf_state *st, int pc)
         return yield(b, act, st, pc);
     case PF_BC_RAISE:
     case PF_BC_LOAD_ASSERTION_ERROR:
-        pf_b_bail(b, st); /* the row raises: that is CPython's to do */
+        pf_b_raise(b, st);
         return DONE;
     default:
         return refuse(b, reason_of(in));

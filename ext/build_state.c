@@ -72,10 +72,16 @@ void pf_b_branch(pf_builder *b, pf_state *st, pf_ref cond, pf_state **yes, pf_st
     *no = pf_b_fork(b, st, bn);
 }
 
-void pf_b_bail(pf_builder *b, pf_state *st)
+void pf_b_raise(pf_builder *b, pf_state *st)
 {
     pf_ir_bail(b->fn, pf_b_place(b));
     st->open = false;
+}
+
+void pf_b_bail(pf_builder *b, pf_state *st)
+{
+    b->plan->has_other_ways = true; /* what stands behind is not looked at, and a row of another kind may get there */
+    pf_b_raise(b, st);
 }
 
 bool pf_b_bail_where(pf_builder *b, pf_state *st, pf_ref cond)
@@ -86,7 +92,7 @@ bool pf_b_bail_where(pf_builder *b, pf_state *st, pf_ref cond)
         return false;
     }
     pf_b_open(b, yes);
-    pf_b_bail(b, yes);
+    pf_b_raise(b, yes);
     st->block = no->block;
     st->open = false;
     pf_b_open(b, st);

@@ -9,7 +9,7 @@
 #include "chain.h"
 #include "config.h"
 #include "exec.h"
-#include "later.h"
+#include "replay.h"
 
 /* The builtins themselves, kept for the process. */
 static PyObject *builtin[PF_CONSUMER_COUNT];

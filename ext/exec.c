@@ -11,6 +11,7 @@
 #include "later.h"
 #include "loops.h"
 #include "reasons.h"
+#include "replay.h"
 
 enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, FAILED_BEFORE_GIVING_UP = 32, MOST_REST = 1024 };
 static const int64_t WINDOW_NS = 5000000;
@@ -31,6 +32,7 @@ typedef struct pf_exec {
     pf_stride_rows stride; /* row i of the run is row first_row + i * row_step of the source */
     bool strided;
     pf_later later;
+    pf_proof proof;   /* of all ways through the chain's functions */
     int64_t redo;     /* row that absorb could not take and CPython is to do, or -1 */
     bool gave_up;
     int64_t by_row;   /* >= 0: native running is over, each row from this one on is handed to the chain by itself */
@@ -181,7 +183,7 @@ static bool still_holds(pf_exec *ex)
 {
     pf_watch_roots roots = {&ex->chain, ex->request.extra, ex->request.nextra};
     memcpy(ex->again, ex->params, sizeof(pf_scalar) * (size_t)ex->plan->watches.nparams);
-    return pf_watches_hold(&ex->plan->watches, &roots, ex->again) &&
+    return pf_watches_hold(&ex->plan->watches, &roots, ex->again) && pf_pyplan_types_hold(ex->plan) &&
            memcmp(ex->again, ex->params, sizeof(pf_scalar) * (size_t)ex->plan->watches.nparams) == 0 && !pf_is_traced() &&
            PyThreadState_Get()->async_exc == NULL; /* which only CPython's own loop delivers */
 }
@@ -241,6 +243,9 @@ static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
         pf_event_info info;
         int error;
         pf_event event = advance(ex, &info);
+        if (event == PF_EVENT_FAILED && !info.barrier) {
+            info.barrier = !pf_replay_is_free(&ex->gather, &ex->request, source_row(ex, info.row), &ex->proof);
+        }
         int64_t redo = after_window(ex, event, &info);
         if (redo >= 0) {
             return give_up(ex, redo, row);
@@ -261,6 +266,7 @@ static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
             return PF_FEED_ROW;
         case PF_EVENT_TICK:
             pf_later_unpin(&ex->later); /* everything is merged */
+            ex->proof = PF_PROOF_UNKNOWN;
             if (!between_windows(ex, &error)) {
                 *row = frontier(ex);
                 return error < 0 ? PF_FEED_ERROR : give_up(ex, *row, row);
@@ -634,6 +640,7 @@ int pf_exec_run(const pf_call *call)
             ex->failed = ex->rows = 0;
             ex->strided = false;
             ex->redo = ex->by_row = -1;
+            ex->proof = PF_PROOF_UNKNOWN;
             ex->gave_up = false;
             ex->report = report;
             status = try_native(ex, call, &settings, iterator);

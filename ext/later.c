@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../core/base/mem.h"
+#include "replay.h"
 
 /* Room for one more element; doubles. */
 static bool has_room(void *memory, int64_t n, int64_t *room, size_t width)
@@ -43,20 +44,6 @@ void pf_later_unpin(pf_later *later)
 }
 
 /* ---- waiting outputs ---- */
-
-bool pf_is_harmless(PyObject *object)
-{
-    if (!PyTuple_CheckExact(object)) {
-        return pf_scalar_of(object, NULL) != PF_K_FOREIGN;
-    }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
-        PyObject *item = PyTuple_GET_ITEM(object, i);
-        if (PyTuple_CheckExact(item) || !pf_is_harmless(item)) { /* one level will do */
-            return false;
-        }
-    }
-    return true;
-}
 
 int pf_later_queue(pf_later *later, const pf_pyplan *plan, const pf_piece *piece, int64_t *row)
 {

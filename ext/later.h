@@ -30,8 +30,6 @@ typedef struct pf_later {
 PF_MUST_CHECK pf_status pf_later_pin(pf_later *later, pf_run *run);
 void pf_later_unpin(pf_later *later); /* may run code */
 
-/* Whether no operator on the object can run code that others wrote: an exact builtin scalar, or a tuple of such. */
-bool pf_is_harmless(PyObject *object);
 /* Queues a piece's outputs. 0, or -1, perhaps with an exception: outputs from row *row on are not queued, those before are. */
 int pf_later_queue(pf_later *later, const pf_pyplan *plan, const pf_piece *piece, int64_t *row);
 /* Gives the sink what is queued. -1, or the source row whose call raised; the exception is kept then and the rest of the

@@ -22,10 +22,12 @@ static int combine(PyObject *function, PyObject **acc, PyObject *item)
 }
 
 /* The sum of exact ints that a piece is. A first row that is the only one so far is itself the answer, and may be a source's own
- * object: that is for CPython to give. */
+ * object: that is for CPython to give. Behind anything but an exact int (an initial value, a row that CPython added) the order
+ * of additions may show. */
 static int reduce_isum(pf_reduce_sink *sink, const pf_piece *piece)
 {
-    if (sink->result == NULL && piece->count == 1 && sink->base.plan->shape[0].handle >= 0) {
+    bool passes = sink->result == NULL && piece->count == 1 && sink->base.plan->shape[0].handle >= 0;
+    if (passes || (sink->result != NULL && !PyLong_CheckExact(sink->result))) {
         sink->base.row = piece->row_begin;
         return PF_SINK_REDO;
     }

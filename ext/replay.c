@@ -1,0 +1,189 @@
+/* Whether a failed row can disturb what was computed beyond it (replay.h). */
+#include "replay.h"
+
+#include "dicts.h"
+#include "effects.h"
+
+/* ---- objects ---- */
+
+enum { MOST_OBJECTS = 4096, MOST_LEVELS = 8 };
+
+/* `lists`: what is only iterated may be a list too; as an operand it is none of ours, since it may be changed in place. */
+static bool harmless(PyObject *object, bool lists, int level, int *left)
+{
+    bool list = lists && PyList_CheckExact(object);
+    if (!list && !PyTuple_CheckExact(object)) {
+        return pf_scalar_of(object, NULL) != PF_K_FOREIGN;
+    }
+    Py_ssize_t n = Py_SIZE(object);
+    if (level == MOST_LEVELS || n > *left) {
+        return false;
+    }
+    *left -= (int)n;
+    PyObject **items = list ? ((PyListObject *)object)->ob_item : ((PyTupleObject *)object)->ob_item;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        if (!harmless(items[i], lists, level + 1, left)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool pf_is_harmless(PyObject *object)
+{
+    int left = MOST_OBJECTS;
+    return harmless(object, false, 0, &left);
+}
+
+static bool is_harmless_to_iterate(PyObject *object)
+{
+    int left = MOST_OBJECTS;
+    return harmless(object, true, 0, &left);
+}
+
+/* ---- what the compiled ways look at ---- */
+
+static bool iterates(const pf_pyplan *plan)
+{
+    bool any = false;
+    for (int s = 0; s < plan->core.nstages; s++) {
+        any |= plan->core.stages[s].expand == PF_EXPAND_ITEMS;
+    }
+    return any;
+}
+
+/* One step from *object, or to NULL: CPython's attempt raises an exception of its own. False: it may run code. */
+static bool follow(PyObject **object, const pf_path_step *step, PyObject **owned)
+{
+    if (Py_TYPE(*object) != step->type) {
+        bool free = pf_is_harmless(*object);
+        *object = NULL;
+        return free;
+    }
+    if ((step->how == PF_PATH_KEY && !pf_dict_is_plain(*object)) || (step->how == PF_PATH_ATTR && !pf_instance_is_plain(*object))) {
+        return false;
+    }
+    *object = pf_path_walk(*object, step, 1, owned);
+    return true;
+}
+
+static bool path_is_free(const pf_check *check, PyObject *object, bool iterated)
+{
+    PyObject *owned = NULL;
+    bool free = true;
+    for (int i = 0; free && object != NULL && i < check->npath; i++) {
+        free = follow(&object, &check->path[i], &owned);
+    }
+    if (free && object != NULL) {
+        bool opaque = (check->kinds & PF_K_OBJ) != 0; /* no op looks into it, but a loop may run over it */
+        free = opaque ? !iterated || is_harmless_to_iterate(object) : pf_is_harmless(object);
+    }
+    Py_XDECREF(owned);
+    return free;
+}
+
+/* A list or tuple from outside of the chain that a nested for runs over: as the source's own, it may hold anything. */
+static bool captures_are_free(const pf_pyplan *plan, const pf_request *request)
+{
+    PyObject *values[PF_MAX_WATCHES];
+    pf_watch_roots roots = {request->chain, request->extra, request->nextra};
+    for (int i = 0; i < plan->watches.n; i++) {
+        const pf_watch *watch = &plan->watches.list[i];
+        values[i] = pf_watch_read(watch, watch->parent >= 0 ? values[watch->parent] : NULL, &roots);
+        if (values[i] == NULL || ((PyList_CheckExact(values[i]) || PyTuple_CheckExact(values[i])) && !is_harmless_to_iterate(values[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- and the others ---- */
+
+static bool callable_is_pure(PyObject *callable)
+{
+    pf_effects effects;
+    if (pf_effects_function(callable, &effects) < 0) {
+        PyErr_Clear();
+        return false;
+    }
+    bool pure = effects.pure;
+    pf_effects_clear(&effects);
+    return pure;
+}
+
+static bool genexpr_is_pure(PyObject *generator)
+{
+    enum { MOST_CELLS = 64 };
+    PyCodeObject *code = pf_genexpr_code(generator);
+    PyObject *cells[MOST_CELLS];
+    pf_effects effects;
+    pf_effects_scope scope = {.code = code, .globals = pf_genexpr_globals(generator), .builtins = pf_genexpr_builtins(generator)};
+    if (code->co_nfreevars > MOST_CELLS) {
+        return false;
+    }
+    for (int i = 0; i < code->co_nfreevars; i++) {
+        cells[i] = pf_genexpr_local(generator, code->co_nlocalsplus - code->co_nfreevars + i);
+    }
+    scope.cells = cells;
+    scope.ncells = code->co_nfreevars;
+    if (pf_effects_code(&scope, &effects) < 0) {
+        PyErr_Clear();
+        return false;
+    }
+    bool pure = effects.pure;
+    pf_effects_clear(&effects);
+    return pure;
+}
+
+/* All of the chain's functions, on every way through them. */
+static bool prove(const pf_request *request)
+{
+    int collecting = PyGC_Disable(); /* the proof makes objects, and a finalizer is somebody's code */
+    bool pure = true;
+    for (int n = 0; n < request->chain->nnodes && pure; n++) {
+        const pf_node *node = &request->chain->nodes[n];
+        if (node->kind == PF_NODE_GENEXPR) {
+            pure = genexpr_is_pure(node->object);
+        } else if (node->kind != PF_NODE_CHAIN && node->func != NULL) {
+            pure = callable_is_pure(node->func);
+        }
+    }
+    for (int i = 0; i < request->nextra && pure; i++) {
+        pure = callable_is_pure(request->extra[i]);
+    }
+    if (collecting) {
+        PyGC_Enable();
+    }
+    return pure;
+}
+
+static bool leaves_are_harmless(const pf_gather *gather, int64_t row)
+{
+    bool free = true;
+    for (int i = 0; i < gather->nleaves && free; i++) {
+        const pf_gather_leaf *g = &gather->leaves[i];
+        if (row >= g->begin && row < g->begin + g->leaf.length) { /* of segments, the one that the row is in */
+            PyObject *item = pf_gather_item(gather, i, row);
+            free = item == NULL || pf_is_harmless(item);
+        }
+    }
+    return free;
+}
+
+bool pf_replay_is_free(const pf_gather *gather, const pf_request *request, int64_t row, pf_proof *proof)
+{
+    const pf_pyplan *plan = gather->plan;
+    bool iterated = iterates(plan), free = true;
+    for (int i = 0; i < plan->nchecks && free; i++) {
+        PyObject *item = pf_gather_item(gather, plan->checks[i].leaf, row);
+        free = item == NULL || path_is_free(&plan->checks[i], item, iterated);
+    }
+    free = free && (!plan->loops_over_capture || captures_are_free(plan, request));
+    if (!free || !plan->has_other_ways) {
+        return free;
+    }
+    if (*proof == PF_PROOF_UNKNOWN) {
+        *proof = prove(request) ? PF_PROOF_PURE : PF_PROOF_NONE;
+    }
+    return *proof == PF_PROOF_PURE && leaves_are_harmless(gather, row);
+}

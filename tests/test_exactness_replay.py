@@ -1,0 +1,187 @@
+"""A failed row goes through CPython while results beyond it wait: what that row can do to them.
+
+The rows here fail natively, far from any sample, and what they then run edits the rows behind them: those must be seen as they
+are by then.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from differential.check import exact, same
+
+AT, ROWS = 250, 300
+
+
+class Acts:
+    """An object whose every operation calls back first."""
+
+    __hash__ = None
+
+    def __init__(self, act):
+        self.act = act
+
+    def __eq__(self, other):
+        self.act()
+        return True
+
+    def __getitem__(self, index):
+        self.act()
+        return 7
+
+    def __iter__(self):
+        self.act()
+        return iter((7, 8))
+
+    def __rmul__(self, other):
+        self.act()
+        return 5
+
+    __radd__ = __rmul__
+
+    @property
+    def x(self):
+        self.act()
+        return 7
+
+
+class Point:
+    def __init__(self, x, y=0):
+        self.x = x
+        self.y = y
+
+
+def sources(row, failing, later):
+    """A list of rows, one of which acts: it puts `later` in the place behind itself."""
+    rows = [row(i) for i in range(ROWS)]
+    rows[AT] = failing(Acts(lambda: rows.__setitem__(AT + 1, later)))
+    return rows
+
+
+@exact(native=True)
+def test_tuples_that_hold_acting_objects_are_compared(p):
+    xs = sources(lambda i: 1, lambda acts: (acts,), 100)
+    ys = [1] * ROWS
+    ys[AT] = (2,)
+    deep = sources(lambda i: 1, lambda acts: ((1, (acts,)),), 100)
+    deeper = [1] * ROWS
+    deeper[AT] = ((1, (2,)),)
+    return p.sum(x == y for x, y in zip(xs, ys)), p.sum(x == y for x, y in zip(deep, deeper))
+
+
+@exact(native=True)
+def test_something_acting_inside_of_a_row(p):
+    rows = sources(lambda i: (1, (2, 3)), lambda acts: (1, acts), (1, (1000, 3)))
+    first = p.sum(t[1][0] for t in rows)
+    rows = sources(lambda i: (1, (2, 3)), lambda acts: (1, acts), (1, (1000, 3)))
+    second = p.sum(b + c for a, (b, c) in rows)
+    rows = sources(lambda i: Point(Point(1)), Point, Point(Point(1000)))
+    third = p.sum(t.x.x for t in rows)
+    rows = sources(lambda i: {"a": (1, 2)}, lambda acts: {"a": acts}, {"a": (1000, 2)})
+    return first, second, third, p.sum(t["a"][0] for t in rows)
+
+
+@exact(native=True)
+def test_something_acting_behind_what_failed(p):
+    rows = sources(lambda i: (i, None), lambda acts: (2**300, acts), (10000, None))
+    first = p.list(a + 1 if b is None else a + b for a, b in rows)
+    rows = sources(lambda i: Point(i, 2), lambda acts: Point(None, acts), Point(9, 1000))
+    return first, p.list((t.x or 3) * t.y for t in rows)
+
+
+@exact(native=True)
+def test_something_acting_in_an_inner_loop(p):
+    rows = sources(lambda i: [1, 2], lambda acts: acts, [1000])
+    first = p.sum(y for x in rows for y in x)
+    rows = sources(lambda i: ([1, 2], 3), lambda acts: (acts, 3), ([1000], 3))
+    second = p.sum(y * k for x, k in rows for y in x)
+    rows = sources(lambda i: (i, [1, 2]), lambda acts: (2**300, [1, acts]), (1000, [1, 2]))
+    third = p.list(a * 4 + a * y for a, x in rows for y in x)
+
+    class Listed(list):
+        def __iter__(self):
+            rows[AT + 1] = [1000]
+            return iter([5])
+
+    rows = [[1, 2]] * ROWS
+    rows[AT] = Listed()
+    return first, second, third, p.sum(y for x in rows for y in x)
+
+
+@exact(native=True)
+def test_something_acting_in_a_captured_list(p):
+    rows = [1] * ROWS
+    rows[AT] = 2**300
+    captured = [1] * 60 + [Acts(lambda: rows.__setitem__(AT + 1, 100))]
+    return p.sum(a * 4 * y if a > 1 else a for a in rows for y in captured)
+
+
+def act_on_true(it):
+    return lambda x: next(it) if x is True else x
+
+
+def act_on_float(it):
+    return lambda x: next(it) if isinstance(x, float) else x
+
+
+@pytest.mark.parametrize("function, odd", [(act_on_true, True), (act_on_float, 2.5)])
+def test_an_effect_where_no_sampled_row_goes(function, odd):
+    def work(p):
+        rows = list(range(1000))
+        rows[500] = odd
+        it = iter(rows)
+        return p.sum(map(function(it), it)), list(it)
+
+    same(work, native=True)
+
+
+@exact(native=True)
+def test_an_effect_where_no_sampled_row_goes_in_a_generator(p):
+    rows = list(range(1000))
+    rows[500] = "text"
+    it = iter(rows)
+    first = p.sum(next(it) if isinstance(x, str) else x for x in it), list(it)
+    rows[500] = True
+    it = iter(rows)
+    return first, p.sum(it.__length_hint__() if x is True else x for x in it)
+
+
+@exact(native=True)
+def test_an_exception_class_that_acts_when_called(p):
+    rows = [1] * ROWS
+    rows[AT] = -5
+
+    class Odd(Exception):
+        def __init__(self, x):
+            rows[AT + 1] = 1000
+
+    return p.sum(map(lambda x: x if x > 0 else (Odd(x), 7)[1], rows))
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: x * 2 if isinstance(x, str) else x, lambda x: x + 1 if x is True else x]
+)
+def test_pure_ways_keep_what_was_computed(function):
+    """No barrier where every way through the function is proven pure: the run stays native."""
+
+    def work(p):
+        rows = list(range(20_000))
+        rows[7777] = True
+        rows[8888] = True
+        return p.list(map(function, rows))[7770:8890]
+
+    counts = same(work, native=True)
+    assert counts["rows_native"] >= 19_998 - 2
+
+
+@exact(native=True)
+def test_reduce_behind_a_row_of_another_type(p):
+    rows = [1] * 1000
+    rows[500] = 1e16
+    add = lambda a, b: a + b  # noqa: E731
+    return [
+        p.reduce(add, (x for x in rows)),
+        p.reduce(add, (x for x in rows), 5),
+        p.reduce(add, itertools.chain(rows, rows), 0.5),
+    ]
