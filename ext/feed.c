@@ -16,8 +16,11 @@
  * Claiming. While attached, leaves stand at their end. Another thread that holds a leaf sees an iterator all of whose items are
  * taken: the interleaving in which this thread came first. It may not be told so when rows are handed
  * back later, therefore the engine suspends the feed (true positions) whenever it lets the GIL go; what others take then is
- * noticed by pf_feed_resume, and the chain goes on in CPython. Other threads that pull a feeder itself are sent to the real
- * iterator. A generator of the chain that is being pulled is executing in the literal sense, as CPython would show it.
+ * noticed by pf_feed_resume, and the chain goes on in CPython. A row that is handed to the chain runs in the interpreter, which may
+ * let threads and signal handlers in, and finalizers: so the leaves are revealed with it, as they stand behind the row, and the
+ * next pull looks whether they still do. Other threads that pull a feeder itself are sent to the real iterator, and so is code on
+ * this thread that the chain did not call to pull for it, which is told by the frame it pulls from. A generator of the chain that
+ * is being pulled is executing in the literal sense, as CPython would show it.
  *
  * Several feeders (map or zip over computed values) advance in step: CPython pulls them from left to right, so the first
  * one asks for the next row and the others answer with the same. Each remembers how many rows were taken from it: after an
@@ -183,6 +186,41 @@ static void claim(pf_feed *feed) {
     }
 }
 
+static void note_positions(pf_feed *feed) {
+    for (int i = 0; i < feed->chain.nleaves; i++) {
+        feed->taken[i] = pf_leaf_taken(&feed->chain.leaves[i]);
+    }
+}
+
+/* Has anybody else taken items since? */
+static bool have_moved(const pf_feed *feed) {
+    for (int i = 0; i < feed->chain.nleaves; i++) {
+        if (pf_leaf_taken(&feed->chain.leaves[i]) != feed->taken[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void reveal(pf_feed *feed) {
+    settle_slots(feed);
+    note_positions(feed);
+    feed->revealed = true;
+}
+
+/* Before more rows are computed. False: others have taken items, from where they stand now CPython goes on. */
+static bool conceal(pf_feed *feed) {
+    if (feed->revealed) {
+        feed->revealed = false;
+        if (have_moved(feed)) {
+            feed->transparent = true;
+        } else {
+            claim(feed);
+        }
+    }
+    return !feed->transparent;
+}
+
 /* ---- pulls ---- */
 
 static PyObject *forward(PyObject *real) {
@@ -218,13 +256,17 @@ static PyObject *serve(pf_feed *feed, feed_slot *slot, int64_t row) {
 /* In zip(a, g) or map(f, a, g), a generator g is not inside of a pull when a is asked for its next row: it rests at the
  * yield of the row before, with that row's values in its locals, and may never be pulled again (a ends, or raises).
  * If the row before was computed natively, g takes it now and its item is dropped: a pure function of a row that is
- * known to succeed. */
+ * known to succeed. 1: others have taken items meanwhile, and the feed is transparent. */
 static int catch_up(pf_feed *feed, int64_t row) {
     if (feed->nlaggards == 0 || row == 0 || feed->seen == row - 1 || follows(feed, row)) {
         return 0;
     }
     advance_to(feed, row - 1);
     feed->row = feed->seen = row - 1;
+    for (int i = 0; i < feed->nslots; i++) {
+        feed->slots[i].row += feed->slots[i].lags ? 0 : 1;
+    }
+    reveal(feed);
     for (int i = 0; i < feed->nlaggards; i++) {
         PyObject *item = forward(feed->chain.nodes[feed->laggards[i]].object);
         if (item == NULL && PyErr_Occurred()) {
@@ -232,12 +274,17 @@ static int catch_up(pf_feed *feed, int64_t row) {
         }
         Py_XDECREF(item);
     }
-    return 0;
+    if (conceal(feed)) {
+        return 0;
+    }
+    feed_place_steps(feed, row);
+    return 1;
 }
 
 static PyObject *go_transparent(pf_feed *feed, const feed_slot *slot, int64_t row) {
-    if (catch_up(feed, row) < 0) {
-        return NULL;
+    int late = catch_up(feed, row);
+    if (late != 0) {
+        return late < 0 ? NULL : forward_slot(feed, slot);
     }
     settle_at(feed, row);
     feed->transparent = true;
@@ -249,8 +296,9 @@ static PyObject *go_transparent(pf_feed *feed, const feed_slot *slot, int64_t ro
 static PyObject *serve_skipped(pf_feed *feed, feed_slot *slot, int64_t row, pf_feed_answer answer) {
     int64_t input = feed_ordinal(&feed->chain, feed->chain.nodes[feed->skip_node].children[0], row);
     int64_t before = feed_row_of(&feed->chain, feed->chain.nodes[feed->skip_node].children[0], input - 1);
-    if (catch_up(feed, before) < 0) {
-        return NULL;
+    int late = catch_up(feed, before);
+    if (late != 0) {
+        return late < 0 ? NULL : forward_slot(feed, slot);
     }
     advance_to(feed, before);
     feed_place_skip(feed, input);
@@ -262,6 +310,7 @@ static PyObject *serve_skipped(pf_feed *feed, feed_slot *slot, int64_t row, pf_f
         feed->pending = -1;
         return go_transparent(feed, slot, before);
     }
+    reveal(feed);
     return item;
 }
 
@@ -297,13 +346,15 @@ static PyObject *act_on(pf_feed *feed, feed_slot *slot, pf_feed_answer answer, i
         return serve_skipped(feed, slot, row, answer);
     }
     if (answer == PF_FEED_ROW) {
-        if (catch_up(feed, row) < 0) {
-            return NULL;
+        int late = catch_up(feed, row);
+        if (late != 0) {
+            return late < 0 ? NULL : forward_slot(feed, slot);
         }
         advance_to(feed, row);
         feed->row = feed->seen = row;
         PyObject *item = serve(feed, slot, row);
         if (item != NULL || PyErr_Occurred()) {
+            reveal(feed);
             return item;
         }
         /* no such item any more: the list has shrunk */
@@ -335,6 +386,10 @@ static bool gives(const pf_feed *feed, const feed_slot *slot, int64_t row) {
 static PyObject *next_of_chain(pf_feed *feed, feed_slot *slot) {
     pf_feed_answer answer;
     int64_t row = slot->row;
+    if (!conceal(feed)) {
+        feed->pending = -1;
+        return forward_slot(feed, slot);
+    }
     feed->in_skip = false;
     if (feed->skip_node >= 0) {
         const pf_islice *s = (const pf_islice *)feed->chain.nodes[feed->skip_node].object;
@@ -360,6 +415,14 @@ static PyObject *next_of_chain(pf_feed *feed, feed_slot *slot) {
     return act_on(feed, slot, answer, row);
 }
 
+static const void *frame_of(const PyThreadState *thread) {
+#if PY_VERSION_HEX >= 0x030d0000
+    return thread->current_frame;
+#else
+    return thread->cframe->current_frame;
+#endif
+}
+
 static PyObject *feeder_next(PyObject *self) {
     feeder *f = (feeder *)self;
     pf_feed *feed = f->feed;
@@ -367,11 +430,12 @@ static PyObject *feeder_next(PyObject *self) {
         return f->real != NULL ? forward(f->real) : NULL;
     }
     feed_slot *slot = &feed->slots[f->slot];
-    if (PyThreadState_Get() != feed->thread) {
+    PyThreadState *thread = PyThreadState_Get();
+    if (thread != feed->thread) {
         feed->foreign = true;
         return forward(real_of(feed, slot));
     }
-    if (feed->busy) {
+    if (feed->busy || slot->frame != frame_of(thread)) {
         return forward(real_of(feed, slot));
     }
     if (feed->transparent) {
@@ -380,9 +444,15 @@ static PyObject *feeder_next(PyObject *self) {
     if (f->slot == 0) {
         return next_of_chain(feed, slot);
     }
+    if (feed->revealed && have_moved(feed)) {
+        feed->revealed = false;
+        feed->transparent = true;
+        return forward_slot(feed, slot);
+    }
     if (!feed->skipped || slot->row <= feed->row) {
         PyObject *item = serve(feed, slot, feed->skipped ? feed->row : slot->row);
         if (item != NULL || PyErr_Occurred()) {
+            reveal(feed);
             return item;
         }
     }
@@ -495,7 +565,7 @@ static void let_go(const pf_chain *chain) {
     }
 }
 
-static int add_slot(pf_feed *feed, int node, int parent, int child) {
+static int add_slot(pf_feed *feed, int node, int parent, int child, const void *frame) {
     feeder *f = new_feeder();
     if (f == NULL) {
         return -1;
@@ -503,7 +573,7 @@ static int add_slot(pf_feed *feed, int node, int parent, int child) {
     f->feed = feed;
     f->real = NULL;
     f->slot = feed->nslots;
-    feed->slots[feed->nslots++] = (feed_slot){.feeder = f, .node = node, .parent = parent, .child = child};
+    feed->slots[feed->nslots++] = (feed_slot){.feeder = f, .node = node, .parent = parent, .child = child, .frame = frame};
     return 0;
 }
 
@@ -517,6 +587,14 @@ static bool has_genexpr(const pf_chain *chain, int n) {
     return node->kind == PF_NODE_GENEXPR;
 }
 
+static bool is_below(const pf_chain *chain, int n, int root) {
+    bool below = n == root;
+    for (int i = 0; i < chain->nodes[root].nchildren && !below; i++) {
+        below = is_below(chain, n, chain->nodes[root].children[i]);
+    }
+    return below;
+}
+
 /* Subtrees behind the first child of a map or zip, if there are generators in them. */
 static void find_laggards(pf_feed *feed, const bool *structural, int n) {
     const pf_node *node = &feed->chain.nodes[n];
@@ -525,22 +603,26 @@ static void find_laggards(pf_feed *feed, const bool *structural, int n) {
             find_laggards(feed, structural, node->children[i]);
         } else if (has_genexpr(&feed->chain, node->children[i])) {
             feed->laggards[feed->nlaggards++] = node->children[i];
+            for (int slot = 0; slot < feed->nslots; slot++) {
+                feed->slots[slot].lags |= is_below(&feed->chain, feed->slots[slot].node, node->children[i]);
+            }
         }
     }
 }
 
 /* Feeders for the largest structural subtrees, from left to right: that is in the order CPython pulls them. */
-static int add_slots(pf_feed *feed, const bool *structural, int n, int parent, int child) {
+static int add_slots(pf_feed *feed, const bool *structural, int n, int parent, int child, const void *frame) {
     const pf_node *node = &feed->chain.nodes[n];
     if (structural[n]) {
-        return add_slot(feed, n, parent, child);
+        return add_slot(feed, n, parent, child, frame);
     }
     if (node->kind == PF_NODE_ENUMERATE || node->kind == PF_NODE_ISLICE) {
         feed->steps[feed->nsteps++] = n;
         feed->skip_node = node->kind == PF_NODE_ISLICE ? n : feed->skip_node;
     }
+    frame = node->kind == PF_NODE_GENEXPR ? ((PyGenObject *)node->object)->gi_iframe : frame;
     for (int i = 0; i < node->nchildren; i++) {
-        if (add_slots(feed, structural, node->children[i], n, i) < 0) {
+        if (add_slots(feed, structural, node->children[i], n, i, frame) < 0) {
             return -1;
         }
     }
@@ -588,7 +670,7 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     }
     feed->ops = *ops;
     feed->thread = PyThreadState_Get();
-    feed->busy = feed->transparent = feed->restored = feed->suspended = feed->foreign = feed->in_skip = feed->skipped = false;
+    feed->busy = feed->transparent = feed->restored = feed->suspended = feed->revealed = feed->foreign = feed->in_skip = feed->skipped = false;
     feed->row = feed->pending = feed->seen = -1;
     feed->skip_node = -1;
     feed->nsteps = feed->nlaggards = feed->nslots = feed->nborn = 0;
@@ -597,7 +679,7 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     hold(&feed->chain);
     feed_structural(chain, structural);
     int collecting = PyGC_Disable(); /* a finalizer must not come between reading the chain and claiming it */
-    bool made = add_slots(feed, structural, 0, -1, 0) == 0 && bear(feed) == 0;
+    bool made = add_slots(feed, structural, 0, -1, 0, frame_of(feed->thread)) == 0 && bear(feed) == 0;
     if (collecting) {
         PyGC_Enable();
     }
@@ -612,7 +694,8 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     if (feed->nslots > 1) {
         find_laggards(feed, structural, 0);
     }
-    claim(feed);
+    note_positions(feed); /* a generator may let a signal handler in before it pulls for the first time */
+    feed->revealed = true;
     return feed;
 }
 
@@ -623,7 +706,7 @@ PyObject *pf_feed_root(pf_feed *feed) {
 void pf_feed_detach(pf_feed *feed) {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    if (!feed->transparent && !feed->suspended) {
+    if (!feed->transparent && !feed->suspended && !feed->revealed) {
         settle_slots(feed);
     }
     put_real(feed);
@@ -649,9 +732,7 @@ int pf_feed_suspend(pf_feed *feed, int64_t row) {
     }
     settle_at(feed, row);
     put_real(feed);
-    for (int i = 0; i < feed->chain.nleaves; i++) {
-        feed->taken[i] = pf_leaf_taken(&feed->chain.leaves[i]);
-    }
+    note_positions(feed);
     feed->suspended = true;
     return 0;
 }
@@ -661,10 +742,7 @@ int pf_feed_resume(pf_feed *feed) {
         return feed->transparent;
     }
     feed->suspended = false;
-    bool moved = false;
-    for (int i = 0; i < feed->chain.nleaves; i++) {
-        moved = moved || pf_leaf_taken(&feed->chain.leaves[i]) != feed->taken[i];
-    }
+    bool moved = have_moved(feed);
     for (int i = 0; i < feed->nslots; i++) {
         const feed_slot *slot = &feed->slots[i];
         moved = !swap_holder(feed, slot, real_of(feed, slot), (PyObject *)slot->feeder) || moved;

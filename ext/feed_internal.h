@@ -26,6 +26,8 @@ typedef struct feed_slot {
     int parent;      /* the node that holds it, -1: the consumer does */
     int child;       /* number of the child there */
     int64_t row;     /* rows before this one have been taken from it */
+    bool lags;       /* it is in a subtree that is behind by a row while others are asked (catch_up in feed.c) */
+    const void *frame; /* the Python frame that the chain pulls it from: the consumer's caller's, or that of a generator above */
 } feed_slot;
 
 struct pf_feed {
@@ -35,6 +37,7 @@ struct pf_feed {
     bool transparent; /* everything is settled; pulls are forwarded */
     bool restored;    /* transparent, and the real iterators are back in their holders */
     bool suspended;
+    bool revealed;    /* the chain has been handed a row, and leaves stand behind it for all to see */
     bool skipped;     /* some row was computed natively: CPython's own counters have been left behind */
     bool foreign;     /* another thread has pulled a feeder and may still be inside of that pull */
     int64_t row;      /* the row being handed over, -1: none */
@@ -49,7 +52,7 @@ struct pf_feed {
     feed_slot slots[PF_MAX_LEAVES];
     PyObject *root;   /* owned */
     PyObject *born[PF_MAX_LEAVES]; /* owned: iterators of segments that CPython had not made yet */
-    int64_t taken[PF_MAX_LEAVES];  /* while suspended: where each leaf was left */
+    int64_t taken[PF_MAX_LEAVES];  /* while suspended or revealed: where each leaf was left */
     pf_feed *next_free;
     pf_chain chain;   /* a copy; only its used part is filled */
 };

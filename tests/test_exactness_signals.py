@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import array
+import contextlib
 import cProfile
 import gc
+import itertools
+import math
 import signal
 import sys
 import threading
@@ -155,7 +159,12 @@ def traced(install, remove):
         after = pf.stats()
     finally:
         remove()
-    return events, result, after["calls_native"] - before["calls_native"], after["fallback_reasons"].get("traced", 0) > before["fallback_reasons"].get("traced", 0)
+    return (
+        events,
+        result,
+        after["calls_native"] - before["calls_native"],
+        after["fallback_reasons"].get("traced", 0) > before["fallback_reasons"].get("traced", 0),
+    )
 
 
 @needs_engine
@@ -163,14 +172,23 @@ def traced(install, remove):
 def test_steps_aside_while_traced(name):
     profile = cProfile.Profile()
     if name == "settrace":
-        ours = traced(lambda ev: sys.settrace(lambda f, e, a: ev.append((f.f_code.co_name, e))), lambda: sys.settrace(None))
+        ours = traced(
+            lambda ev: sys.settrace(lambda f, e, a: ev.append((f.f_code.co_name, e))), lambda: sys.settrace(None)
+        )
         assert sum(1 for n, _ in ours[0] if n == "f") == 32
     elif name == "setprofile":
-        ours = traced(lambda ev: sys.setprofile(lambda f, e, a: ev.append((f.f_code.co_name, e))), lambda: sys.setprofile(None))
+        ours = traced(
+            lambda ev: sys.setprofile(lambda f, e, a: ev.append((f.f_code.co_name, e))), lambda: sys.setprofile(None)
+        )
         assert sum(1 for n, e in ours[0] if n == "f" and e == "call") == 32
     else:
         ours = traced(lambda ev: profile.enable(), profile.disable)
-        assert next(s.callcount for s in profile.getstats() if isinstance(s.code, types.CodeType) and s.code.co_name == "f") == 32
+        assert (
+            next(
+                s.callcount for s in profile.getstats() if isinstance(s.code, types.CodeType) and s.code.co_name == "f"
+            )
+            == 32
+        )
     assert ours[1] == (465, [2, 3]) and ours[2] == 0 and ours[3]
 
 
@@ -184,7 +202,9 @@ def test_steps_aside_for_monitoring_tools(local):
         mon.use_tool_id(4, "test")
         mon.register_callback(4, mon.events.PY_START, lambda code, at: events.append(code.co_name))
         if local:
-            mon.set_local_events(4, next(c for c in chain_calls.__code__.co_consts if isinstance(c, types.CodeType)), mon.events.PY_START)
+            mon.set_local_events(
+                4, next(c for c in chain_calls.__code__.co_consts if isinstance(c, types.CodeType)), mon.events.PY_START
+            )
         else:
             mon.set_events(4, mon.events.PY_START)
 
@@ -346,3 +366,87 @@ def test_collections_in_the_middle_are_harmless():
         same(lambda p: (p.list((x, x * 2) for x in range(3000)), p.list(x for x in [[1], [2]] * 900)))
     finally:
         gc.set_threshold(*before)
+
+
+# ---- while a failed row is in CPython ----
+
+
+def sprinkled(n, every=20):
+    """Ints of which every twentieth fails natively: handlers run while one of those is replayed, mostly."""
+    xs = list(range(n))
+    xs[::every] = [2**200] * len(xs[::every])
+    return xs
+
+
+@contextlib.contextmanager
+def every(seconds, action):
+    old = signal.signal(signal.SIGALRM, lambda signum, frame: action())
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+def test_handlers_see_where_the_source_stands_at_failed_rows():
+    it, seen = iter(sprinkled(1_000_000)), []
+    with every(0.002, lambda: seen.append(it.__length_hint__())):
+        pf.list(x + 1 for x in it)
+    assert seen == sorted(seen, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda it: (it, (x + 1 for x in it)),
+        lambda it: (it, map(lambda x: x + 1, it)),
+        lambda it: (it, filter(lambda x: x + 1, it)),
+        lambda it: (it, map(lambda x, y: x + y, it, (y * 0 for y in iter(range(10**7))))),
+        lambda it: (it, map(lambda y, x: x + y, (y * 0 for y in iter(range(10**7))), (x + 0 for x in it))),
+        lambda it: (it, (x + i for i, x in enumerate(it))),
+        lambda it: (it, itertools.islice(map(lambda x: x + 1, it), 5, 900_000)),
+        lambda it: (it, map(lambda x: x + 1, itertools.chain.from_iterable((it,)))),
+        lambda it: (m := map(lambda x: x + 1, it), m),
+        lambda it: (z := zip(it, range(10**7)), map(lambda pair: pair[0] + pair[1], z)),
+    ],
+)
+def test_handlers_take_items_at_failed_rows(shape):
+    shared, chain = shape(iter(sprinkled(600_000)))
+    taken = []
+
+    def take():
+        if len(taken) < 5:
+            taken.append(next(shared, "END"))
+
+    with every(0.003, take):
+        got = pf.list(chain)
+    assert "END" not in taken
+    skipped = 5 if isinstance(chain, itertools.islice) else 0
+    assert len(got) + len(taken) == 600_000 - skipped
+
+
+@pytest.mark.parametrize("kind", [list, bytearray, lambda xs: array.array("q", xs)])
+def test_a_segment_grows_while_it_is_read(kind):
+    first, done = kind([1] * 4_000_000), []
+
+    def grow():
+        if not done:
+            done.append(True)
+            first.extend(kind([1] * 10))
+
+    chain = itertools.chain(first, [1] * 1_000_000)
+    with every(0.006, grow):
+        answer = pf.sum(int(math.sqrt(math.sqrt(math.sqrt(x)))) for x in chain)
+    assert done
+    assert answer == 5_000_010
+
+
+@exact(native=True)
+def test_a_segment_that_has_ended_before(p):
+    ended = iter([1.5, 2.5])
+    return (
+        list(ended),
+        p.sum(x * 2 for x in itertools.chain(ended, range(5, 50))),
+        p.any(filter(lambda x: x > 100, itertools.chain(ended, range(9)))),
+    )
