@@ -163,6 +163,20 @@ static int add_floats(pf_sum_sink *sink, const pf_piece *piece)
     return 0;
 }
 
+/* A piece of ints by its sum. CPython leaves the phase for good at the row that takes the sum beyond a C long, even if later ones bring
+ * it back, and from 3.12 on the digits of floats behind show it. Where it cannot be told whether there is such a row: -1. */
+static int add_ints(pf_sum_sink *sink, const pf_piece *piece)
+{
+    __int128 after = sink->total + piece->isum;
+    bool within = sink->total + piece->isum_least >= INT64_MIN && sink->total + piece->isum_most <= INT64_MAX;
+    bool leaves = after != (int64_t)after || (!within && !piece->isum_loose);
+    if (!within && !leaves && FLAVOUR != PF_FSUM_PLAIN) {
+        return -1;
+    }
+    sink->total = after;
+    return leaves ? leave_phase(sink) : 0;
+}
+
 static int add_piece(pf_sum_sink *sink, const pf_piece *piece)
 {
     pf_sink *base = &sink->base;
@@ -178,8 +192,7 @@ static int add_piece(pf_sum_sink *sink, const pf_piece *piece)
         return 0;
     }
     if (sink->phase == PF_SUM_INT && !piece->beyond) {
-        sink->total += piece->isum;
-        return sink->total == (int64_t)sink->total ? 0 : leave_phase(sink);
+        return add_ints(sink, piece);
     }
     if (sink->phase == PF_SUM_INT && leave_phase(sink) < 0) {
         return -1;

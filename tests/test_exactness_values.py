@@ -628,3 +628,18 @@ def test_a_refusal_ends_with_its_cause():
 
     assert not natively([1.5, Fraction(1, 3)] * 20)
     assert natively([1.5, 2.5] * 20)
+
+
+@pytest.mark.parametrize("edges", [[2**62, 2**62, -(2**62), -(2**62)], [-(2**62), -(2**62), -1, 2**62], [2**63 - 1, 1, -1], [2**61, 2**62]])
+@pytest.mark.parametrize("at", [0, 60, 5000])
+@pytest.mark.parametrize("start", [0, 2**63 - 1, -(2**63), 2**63, True])
+def test_a_sum_that_was_beyond_64_bits_adds_floats_plainly_for_good(edges, at, start):
+    """Where no sampled row is a float: the phase CPython is in shows in the digits, from 3.12 on."""
+
+    def work(p):
+        xs = [1, -1, 3] * 7000
+        xs[at : at + len(edges)] = edges
+        xs[10001:10005] = [1e16, 1.0, -1e16, 0.5]
+        return p.sum((x for x in xs), start), p.sum((x + 0 for x in xs), start), p.sum(xs, start)
+
+    same(work, native=True)

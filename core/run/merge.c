@@ -34,6 +34,9 @@ static pf_status absorb(pf_run *run, const slot *s, const segment *seg, int64_t 
 #endif
     piece.isum_high = seg->isum_high;
     piece.beyond = seg->beyond;
+    piece.isum_least = seg->least;
+    piece.isum_most = seg->most;
+    piece.isum_loose = seg->loose;
     piece.has_best = piece.nan_first = false;
     piece.columns = NULL;
     piece.rows = NULL;

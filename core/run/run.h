@@ -76,7 +76,9 @@ typedef struct pf_piece {
     int64_t row_begin, row_end;   /* source rows covered; rows in between that yield nothing are covered too */
     int64_t count;                /* outputs */
     __int128 isum, isum_high;     /* PF_SINK_ISUM: the sum is isum_high * 2**64 + isum. No count of rows overflows either */
-    bool beyond;                  /* ISUM: some output did not fit 64 bits */
+    bool beyond;                  /* ISUM: some output did not fit 64 bits; else isum_high is 0, and */
+    __int128 isum_least, isum_most; /* the sums of its first so many outputs lie between these, */
+    bool isum_loose;              /* which none of them need reach */
     /* PF_SINK_MIN, MAX. Python's min keeps its first item until a later one is smaller, and nothing is smaller than a NaN. So a
      * sink that is still empty takes `first` when nan_first, and then nothing else ever; in all other cases `best`, where
      * has_best and it compares smaller than (MAX: larger than) what the sink holds. */

@@ -40,6 +40,8 @@ enum { END_OPEN, END_FAILED, END_STOP };
 /* Consecutive good rows and what ends them. The rows are [row_begin, row_end); a failed or stopping row is row_end itself. */
 typedef struct segment {
     __int128 isum, isum_high; /* pf_piece */
+    __int128 least, most; /* ISUM: of isum on its way */
+    bool loose;
     int64_t row_begin, row_end;
     int64_t count;         /* outputs */
     int64_t first;         /* where they begin in the slot's columns */

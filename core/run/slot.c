@@ -288,15 +288,38 @@ static pf_status append_columns(slot *s, const pf_run *run, const lanes *in, int
 
 /* ---- sums, minima ---- */
 
-/* Ints of 64 bits without sign, or of 128: low halves and high ones are summed apart. */
+/* On its way isum was no less and no more. */
+static void note_sums(segment *now, __int128 least, __int128 most)
+{
+    now->least = least < now->least ? least : now->least;
+    now->most = most > now->most ? most : now->most;
+}
+
+/* Ints of 64 bits without sign, or of 128: where they do not fit, low halves and high ones are summed apart. */
 static void append_wide(segment *now, const pf_vec *v, int32_t from, int32_t to)
 {
     const int64_t *low = v->data;
     for (int32_t i = from; i < to; i++) {
         const int64_t high = v->width == PF_WIDTH_I128 ? v->high[i] : 0;
-        now->isum += (uint64_t)low[i];
-        now->isum_high += high;
-        now->beyond |= high != low[i] >> 63;
+        const bool fits = high == low[i] >> 63;
+        now->isum += fits ? (__int128)low[i] : (__int128)(uint64_t)low[i];
+        now->isum_high += fits ? 0 : high;
+        now->beyond |= !fits;
+        note_sums(now, now->isum, now->isum);
+    }
+}
+
+/* Values of any size. Where all have one sign the sum goes one way only. */
+static void append_any(segment *now, const pf_run *run, const int64_t *x, int32_t n)
+{
+    if (x[run->kernels->least_i64(x, n)] >= 0 || x[run->kernels->most_i64(x, n)] <= 0) {
+        now->isum += run->kernels->sum_wide(x, n);
+        note_sums(now, now->isum, now->isum);
+        return;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        now->isum += x[i];
+        note_sums(now, now->isum, now->isum);
     }
 }
 
@@ -304,16 +327,23 @@ static void append_isum(slot *s, const pf_run *run, const pf_vec *v, int32_t fro
 {
     enum { SAFE_BITS = 52 }; /* 1,024 values of that size cannot overflow 64 bits */
     const int64_t safe = (int64_t)1 << SAFE_BITS;
+    segment *now = &s->now;
     if (width_of(run, 0) == 1) {
-        s->now.isum += run->kernels->sum_bytes((const uint8_t *)v->data + from, n);
+        now->isum += run->kernels->sum_bytes((const uint8_t *)v->data + from, n);
+        note_sums(now, now->isum, now->isum);
     } else if (v->width != PF_WIDTH_I64) {
-        append_wide(&s->now, v, from, from + n);
+        append_wide(now, v, from, from + n);
     } else if (v->lo > -safe && v->hi < safe && v->seen == PF_K_I64) {
-        s->now.isum += run->kernels->sum_narrow((const int64_t *)v->data + from, n);
+        if (v->lo < 0 && v->hi > 0) {
+            now->loose = true;
+            note_sums(now, now->isum + n * v->lo, now->isum + n * v->hi);
+        }
+        now->isum += run->kernels->sum_narrow((const int64_t *)v->data + from, n);
+        note_sums(now, now->isum, now->isum);
     } else {
-        s->now.isum += run->kernels->sum_wide((const int64_t *)v->data + from, n);
+        append_any(now, run, (const int64_t *)v->data + from, n);
     }
-    s->now.count += n;
+    now->count += n;
 }
 
 static pf_scalar lane_value(const pf_vec *v, unsigned width, int32_t lane)
