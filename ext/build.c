@@ -134,8 +134,11 @@ static void choose_sum_sink(pf_pyplan *plan, const pf_fn *fn)
         bool whole = kinds == PF_K_I64 && plan->flavour == 0; /* a float start takes ints one by one */
         plan->core.sink = whole ? PF_SINK_ISUM : kinds == PF_K_F64 ? PF_SINK_FSUM : PF_SINK_COLLECT;
     }
-    if (plan->consumer == PF_CONSUME_REDUCE && plan->monoid == PF_MONOID_ADD) {
-        plan->core.sink = PF_SINK_ISUM;
+    const pf_step *step = &plan->step;
+    if (plan->consumer == PF_CONSUME_REDUCE && step->n == 1 && !step->tuple && step->parts[0].op == PF_STEP_ADD && fn->noutputs == 1) {
+        bool whole = fn->outputs[0] == PF_K_I64 && plan->flavour <= PF_START_INT;
+        bool floats = fn->outputs[0] == PF_K_F64 && step->parts[0].always;
+        plan->core.sink = whole ? PF_SINK_ISUM : floats ? PF_SINK_FSUM : PF_SINK_COLLECT;
     }
     bool extreme = plan->core.sink == PF_SINK_MIN || plan->core.sink == PF_SINK_MAX;
     for (int k = 0; extreme && k < plan->core.nkeys && (uint32_t)k < fn->noutputs; k++) {
@@ -313,7 +316,7 @@ pf_pyplan *pf_plan_build(const pf_request *request)
         PyErr_NoMemory();
         return NULL;
     }
-    do { /* each attempt wants more than the one before: a column, or identities */
+    do { /* each attempt wants more than the one before: a column, identities, or a plain step */
         plan = attempt(request, wants, &again);
     } while (plan == NULL && again && !PyErr_Occurred());
     pf_mem_free(wants);

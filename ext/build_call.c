@@ -457,6 +457,16 @@ static bool known_args(const pf_intrinsic *known, int nargs)
     }
 }
 
+static bool any_unknown(const pf_av *args, int nargs)
+{
+    for (int i = 0; i < nargs; i++) {
+        if (pf_av_is_unknown(&args[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool call_known(pf_builder *b, pf_state *st, const pf_intrinsic *known, pf_av *args, int nargs, pf_state **results)
 {
     pf_av out;
@@ -477,9 +487,17 @@ static bool call_known(pf_builder *b, pf_state *st, const pf_intrinsic *known, p
         ok = absolute(b, st, args, &out);
         break;
     case PF_CALL_SMALLEST:
-        return extreme(b, st, PF_CMP_LT, args, nargs, results);
-    case PF_CALL_LARGEST:
-        return extreme(b, st, PF_CMP_GT, args, nargs, results);
+    case PF_CALL_LARGEST: {
+        pf_cmp cmp = known->how == PF_CALL_SMALLEST ? PF_CMP_LT : PF_CMP_GT;
+        if (!any_unknown(args, nargs)) {
+            return extreme(b, st, cmp, args, nargs, results);
+        }
+        if (nargs != 2) {
+            return refuse(b, PF_REASON_NOT_ASSOCIATIVE);
+        }
+        ok = pf_b_step_extreme(b, st, cmp, args, &out);
+        break;
+    }
     case PF_CALL_DIVMOD:
         ok = divide_both(b, st, args, &out);
         break;

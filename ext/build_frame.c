@@ -167,8 +167,75 @@ static void take_edge(pf_builder *b, pf_activation *act, pf_state *st, const pf_
     }
 }
 
+static outcome step(pf_builder *b, pf_activation *act, pf_state *st, int pc);
+
+enum { RETURNED = -1 };
+
+/* Runs instructions that only move values about, up to `end` or a return; where that is. */
+static int run_arm(pf_builder *b, pf_activation *act, pf_state *st, int pc, int end)
+{
+    while (pc < end && !pf_b_dead(b)) {
+        const pf_instr *in = &act->code->instrs[pc];
+        if (in->op == PF_BC_RETURN_VALUE) {
+            return RETURNED;
+        }
+        b->pc = pc;
+        if (in->op == PF_BC_JUMP && !(in->flags & PF_INSTR_BACK)) {
+            pc = in->target;
+        } else if (step(b, act, st, pc) == GO_ON) {
+            pc++;
+        } else {
+            pf_b_refuse(b, PF_REASON_NOT_ASSOCIATIVE);
+        }
+    }
+    return pc;
+}
+
+static bool unite_frames(pf_builder *b, const pf_av *test, const pf_frame_state *yes, const pf_frame_state *no)
+{
+    bool ok = yes->depth == no->depth;
+    for (int i = 0; ok && i < yes->act->code->nlocalsplus; i++) {
+        ok = pf_b_step_unite(b, test, &yes->locals[i], &no->locals[i]);
+    }
+    for (int i = 0; ok && i < yes->depth; i++) {
+        ok = pf_b_step_unite(b, test, &yes->stack[i], &no->stack[i]);
+    }
+    return ok;
+}
+
+/* A branch on a part of the accumulator (build_step.c): both arms run in one block, and what they leave is united. */
+static outcome branch_unknown(pf_builder *b, pf_activation *act, pf_state *st, const pf_instr *in, int pc)
+{
+    const pf_av test = pop(st->frame);
+    pf_state *other = pf_b_fork(b, st, st->block);
+    if (other == NULL || in->op != PF_BC_POP_JUMP_IF_FALSE || (in->flags & PF_INSTR_BACK) || act->is_genexpr) {
+        return refuse(b, PF_REASON_NOT_ASSOCIATIVE);
+    }
+    other->open = true;
+    int end = run_arm(b, act, st, pc + 1, in->target);
+    int other_end = run_arm(b, act, other, in->target, end == RETURNED ? act->code->n : end);
+    if (pf_b_dead(b)) {
+        return DONE;
+    }
+    if (end == RETURNED && other_end == RETURNED) {
+        pf_av *result = top(st->frame, 1);
+        if (!pf_b_step_unite(b, &test, result, top(other->frame, 1))) {
+            return refuse(b, PF_REASON_NOT_ASSOCIATIVE);
+        }
+        leave(b, act, st);
+    } else if (end == other_end && unite_frames(b, &test, st->frame, other->frame)) {
+        arrive(b, act, st, end);
+    } else {
+        return refuse(b, PF_REASON_NOT_ASSOCIATIVE);
+    }
+    return DONE;
+}
+
 static outcome branch(pf_builder *b, pf_activation *act, pf_state *st, const pf_instr *in, int pc)
 {
+    if (top(st->frame, 1)->tag == PF_AV_TEST) {
+        return branch_unknown(b, act, st, in, pc);
+    }
     pf_ref cond;
     if (in->op == PF_BC_POP_JUMP_IF_NONE) {
         pf_av none = pf_av_none(b), is_none;
@@ -271,6 +338,9 @@ static outcome operate(pf_builder *b, pf_activation *act, pf_state *st, const pf
         ok = pf_b_attribute(b, st, top(f, 1), pf_code_name(act->code, in->arg), &out);
         break;
     case PF_BC_TO_BOOL: {
+        if (top(f, 1)->tag == PF_AV_TEST) {
+            return GO_ON;
+        }
         pf_ref truth = PF_NOREF;
         pops = 1;
         ok = pf_b_truth(b, st, top(f, 1), &truth);

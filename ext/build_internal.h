@@ -9,6 +9,7 @@
  *   build_op.c     operators on abstract values
  *   build_call.c   calls: binding arguments, intrinsics
  *   build_expand.c nested `for`s: where one stage ends and the next begins
+ *   build_step.c   the function of reduce and fold, run on an accumulator that nobody knows
  *
  * A *state* is one way the row can have come so far: an IR block that is being filled, and what is known of every
  * value in it. Where ways meet, states whose values have the same kinds are merged (block arguments where the values differ);
@@ -30,10 +31,14 @@ typedef enum pf_av_tag {
     PF_AV_TUPLE,
     PF_AV_PY,      /* a Python object known now: function, module, type, constant container */
     PF_AV_RANGE,   /* a range made in the step: items are start, stop, step */
-    PF_AV_ITERATOR /* the iterator of a for: items are what a range runs over, or the container's handle */
+    PF_AV_ITERATOR, /* the iterator of a for: items are what a range runs over, or the container's handle */
+    /* of build_step.c alone; nothing of them is in the IR: */
+    PF_AV_PART,    /* a part of the accumulator */
+    PF_AV_STEP,    /* `part op e`; the item is e */
+    PF_AV_TEST     /* whether the comparison `part op e` holds; the item is e */
 } pf_av_tag;
 
-enum { PF_ORIGIN_MIXED = 255 };
+enum { PF_ORIGIN_MIXED = 255, PF_WHOLE = -1 };
 
 typedef struct pf_av {
     uint8_t tag;
@@ -45,7 +50,9 @@ typedef struct pf_av {
     pf_ref handle;   /* SCALAR: the object it came as (kind obj), or PF_NOREF */
     int32_t path;    /* SCALAR: where in the source's items it was read, index into b->paths, or -1 */
     int32_t watch;   /* PY, SCALAR: the watch that gives it, or -1 */
-    int32_t n;       /* TUPLE, RANGE, ITERATOR: number of items */
+    int32_t n;       /* TUPLE, RANGE, ITERATOR, STEP, TEST: number of items */
+    int8_t part;     /* PART, STEP, TEST: which one, from 1; TUPLE: PF_WHOLE for the accumulator itself */
+    uint8_t op;      /* STEP: pf_step_op; TEST: pf_cmp */
     PyObject *py;    /* PY; SCALAR: the constant object itself, or NULL. Borrowed */
     struct pf_av *items; /* never changed once made */
 } pf_av;
@@ -104,6 +111,7 @@ typedef struct pf_wants {
     } list[PF_MAX_COLUMNS];
     int n;
     bool identities; /* ways on which different values are one object are to go on apart (build_state.c) */
+    bool plain_step; /* the function of reduce or fold is not one that can be done without calling it */
 } pf_wants;
 
 typedef struct pf_builder {
@@ -133,7 +141,7 @@ typedef struct pf_builder {
     int nstages;                       /* stages that have ended (build_expand.c) */
     struct pf_wants *wants;            /* what was learned in earlier attempts; outlives them */
     bool owned; /* the plan owns its columns' types and names */
-    bool again;                        /* something more became wanted: build anew */
+    bool again;                        /* `wants` has changed: build anew */
 } pf_builder;
 
 static inline bool pf_b_dead(const pf_builder *b) { return b->refused || b->error || b->again || b->fn->failed; }
@@ -153,6 +161,21 @@ pf_state *pf_b_flow(pf_builder *b, int index, pf_state *list); /* node `index` a
 
 /* ---- build_tail.c ---- */
 void pf_b_tail(pf_builder *b, pf_state *list);
+void pf_b_collect(pf_builder *b, pf_state *list);              /* into b->finals */
+/* Yields what the plan's shape says of all final states; keyed: with carry[1] in front of it. */
+void pf_b_yield_finals(pf_builder *b, bool keyed);
+
+/* ---- build_step.c ---- */
+/* reduce and fold: the rows, or what their function makes of them if it has the form of a pf_step. */
+void pf_b_reduce(pf_builder *b, pf_state *list);
+static inline bool pf_av_is_unknown(const pf_av *av) { return av->tag >= PF_AV_PART; }
+/* Operators of which at least one operand is unknown; false as pf_b_mono. */
+bool pf_b_step_binary(pf_builder *b, pf_state *st, pf_binop op, pf_av *left, pf_av *right, pf_av *out);
+bool pf_b_step_compare(pf_builder *b, pf_state *st, pf_cmp op, pf_av *left, pf_av *right, pf_av *out);
+/* min, max: args[1] where `args[1] cmp args[0]`, else args[0]. */
+bool pf_b_step_extreme(pf_builder *b, pf_state *st, pf_cmp cmp, pf_av *args, pf_av *out);
+/* *yes becomes what is `yes` where the test holds and `no` elsewhere. False: that has no form. */
+bool pf_b_step_unite(pf_builder *b, const pf_av *test, pf_av *yes, const pf_av *no);
 
 /* ---- build_value.c ---- */
 pf_av pf_av_none(pf_builder *b);

@@ -33,6 +33,9 @@ static bool opaque(pf_builder *b, const pf_av *av)
     if (av->tag == PF_AV_PY || av->tag == PF_AV_RANGE || kind_of(av) == PF_K_OBJ) {
         return !refuse(b, PF_REASON_OPERAND_TYPE);
     }
+    if (pf_av_is_unknown(av)) {
+        return !refuse(b, PF_REASON_NOT_ASSOCIATIVE);
+    }
     return false;
 }
 
@@ -152,6 +155,9 @@ bool pf_b_binary(pf_builder *b, pf_state *st, pf_binop op, pf_av *left, pf_av *r
     if (op == PF_BINOP_MATMUL) {
         return refuse(b, PF_REASON_OPERAND_TYPE);
     }
+    if (pf_av_is_unknown(left) || pf_av_is_unknown(right)) {
+        return pf_b_step_binary(b, st, op, left, right, out);
+    }
     if (!pf_b_mono(b, st, left) || !pf_b_mono(b, st, right)) {
         return false;
     }
@@ -260,6 +266,9 @@ static const pf_op compare_ops[PF_CMP_COUNT] = {
 
 bool pf_b_compare(pf_builder *b, pf_state *st, pf_cmp op, pf_av *left, pf_av *right, pf_av *out)
 {
+    if (pf_av_is_unknown(left) || pf_av_is_unknown(right)) {
+        return pf_b_step_compare(b, st, op, left, right, out);
+    }
     if (!pf_b_mono(b, st, left) || !pf_b_mono(b, st, right)) {
         return false;
     }
@@ -408,6 +417,9 @@ bool pf_b_is(pf_builder *b, pf_state *st, pf_av *left, pf_av *right, pf_av *out)
     }
     if (value->tag == PF_AV_UNBOUND || value->tag == PF_AV_ITERATOR) {
         return refuse(b, PF_REASON_UNBOUND);
+    }
+    if (pf_av_is_unknown(value)) {
+        return refuse(b, PF_REASON_NOT_ASSOCIATIVE);
     }
     if (value->tag != PF_AV_SCALAR) {
         *out = pf_av_of(PF_K_BOOL, constant_bool(b, false));

@@ -203,7 +203,10 @@ bool pf_av_same_shape(const pf_av *a, const pf_av *b)
     case PF_AV_TUPLE:
     case PF_AV_RANGE:
     case PF_AV_ITERATOR:
-        if (a->n != b->n) {
+    case PF_AV_PART:
+    case PF_AV_STEP:
+    case PF_AV_TEST:
+        if (a->n != b->n || a->part != b->part || a->op != b->op) {
             return false;
         }
         for (int i = 0; i < a->n; i++) {

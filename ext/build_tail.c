@@ -1,7 +1,5 @@
 /* What the consumer wants of each row: a number, a truth, a key beside the item, or the parts of the object to be made. */
 #include "build_internal.h"
-#include "effects.h"
-#include "intrinsics.h"
 
 static void work_number(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
 {
@@ -53,6 +51,8 @@ static void work_collect_final(pf_builder *b, pf_state *st, const pf_node *node,
     st->next = b->finals;
     b->finals = st;
 }
+
+void pf_b_collect(pf_builder *b, pf_state *list) { pf_b_each(b, list, work_collect_final, -1, 0); }
 
 /* key(value) into value, the item itself into carry[0] */
 static void work_key(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
@@ -314,7 +314,7 @@ static void add_keys(yields *y)
     plan->core.nkeys = n;
 }
 
-static void yield_finals(pf_builder *b, bool keyed)
+void pf_b_yield_finals(pf_builder *b, bool keyed)
 {
     yields *y = pf_b_alloc(b, sizeof *y);
     if (y == NULL) {
@@ -347,91 +347,6 @@ static void yield_finals(pf_builder *b, bool keyed)
     b->plan->noutputs = y->noutputs;
 }
 
-/* `a if a >= b else b` and its like: the larger or smaller of two, the first of two equal ones. */
-static pf_monoid extreme_of(const pf_instr *in)
-{
-    bool shape = in[0].op == PF_BC_LOAD_FAST && in[1].op == PF_BC_LOAD_FAST && in[2].op == PF_BC_COMPARE &&
-                 in[3].op == PF_BC_POP_JUMP_IF_FALSE && in[3].target == 6 && in[4].op == PF_BC_LOAD_FAST &&
-                 in[5].op == PF_BC_RETURN_VALUE && in[6].op == PF_BC_LOAD_FAST && in[7].op == PF_BC_RETURN_VALUE;
-    if (!shape || in[0].arg + in[1].arg != 1 || in[4].arg + in[6].arg != 1 || in[2].sub == PF_CMP_EQ ||
-        in[2].sub == PF_CMP_NE) {
-        return PF_MONOID_NONE;
-    }
-    bool greater = in[2].sub == PF_CMP_GT || in[2].sub == PF_CMP_GE, equal = in[2].sub == PF_CMP_LE || in[2].sub == PF_CMP_GE;
-    if (in[equal ? 4 : 6].arg != 0) {
-        return PF_MONOID_NONE; /* of two equal ones it would be the last */
-    }
-    bool takes_left = in[4].arg == in[0].arg;
-    return takes_left == greater ? PF_MONOID_MAX : PF_MONOID_MIN;
-}
-
-/* A function of two arguments that does nothing but combine them in a way we know: `lambda a, b: a + b`, operator.add, max... */
-static pf_monoid monoid_of(pf_builder *b, PyObject *func)
-{
-    const pf_intrinsic *known = pf_intrinsic_of(func);
-    if (known != NULL) {
-        return known->how == PF_CALL_SMALLEST                                    ? PF_MONOID_MIN
-               : known->how == PF_CALL_LARGEST                                   ? PF_MONOID_MAX
-               : known->how == PF_CALL_BINARY && known->op == PF_BINOP_ADD ? PF_MONOID_ADD
-                                                                                 : PF_MONOID_NONE;
-    }
-    if (!PyFunction_Check(func)) {
-        return PF_MONOID_NONE;
-    }
-    const pf_code *code = pf_b_decode(b, ((PyFunctionObject *)func)->func_code);
-    if (code == NULL || code->npos != 2 || code->nkwonly != 0 || code->varargs || code->varkeywords) {
-        return PF_MONOID_NONE;
-    }
-    const pf_instr *in = code->instrs;
-    if (code->n != 4) {
-        return code->n == 8 ? extreme_of(in) : PF_MONOID_NONE;
-    }
-    bool loads = in[0].op == PF_BC_LOAD_FAST && in[1].op == PF_BC_LOAD_FAST && in[0].arg + in[1].arg == 1;
-    return loads && in[2].op == PF_BC_BINARY_OP && in[2].sub == PF_BINOP_ADD && in[3].op == PF_BC_RETURN_VALUE ? PF_MONOID_ADD
-                                                                                                                : PF_MONOID_NONE;
-}
-
-/* The function is called between rows that ran ahead: it must not be able to tell. */
-static void require_pure(pf_builder *b, PyObject *func)
-{
-    pf_effects effects;
-    if (pf_intrinsic_of(func) != NULL) {
-        return;
-    }
-    if (pf_effects_function(func, &effects) < 0) {
-        b->error = true;
-        return;
-    }
-    if (!effects.pure) {
-        pf_b_refuse(b, effects.reason);
-    }
-    pf_effects_clear(&effects);
-}
-
-static void build_reduce(pf_builder *b, pf_state *list)
-{
-    pf_watch watch = {.how = PF_WATCH_EXTRA, .parent = -1, .index = 0};
-    pf_b_watched(b, watch);
-    require_pure(b, b->request->extra[0]);
-    pf_b_each(b, list, work_collect_final, -1, 0);
-    pf_monoid monoid = pf_b_dead(b) ? PF_MONOID_NONE : monoid_of(b, b->request->extra[0]);
-    bool ints = true;
-    for (pf_state *st = b->finals; st != NULL; st = st->next) {
-        ints &= st->value.tag == PF_AV_SCALAR && st->value.kinds == PF_K_I64;
-    }
-    /* only exact ints: floats do not associate, and the identity of other objects is the function's business */
-    b->plan->monoid = ints && (monoid == PF_MONOID_ADD || b->plan->consumer == PF_CONSUME_REDUCE) ? monoid : PF_MONOID_NONE;
-    bool extreme = b->plan->monoid == PF_MONOID_MIN || b->plan->monoid == PF_MONOID_MAX;
-    bool objects = false; /* the sum is over the first output: not over handles */
-    for (pf_state *st = b->finals; st != NULL && b->plan->monoid != PF_MONOID_NONE && !pf_b_dead(b); st = st->next) {
-        objects |= pf_b_handle(b, &st->value) != PF_NOREF;
-        st->carry[1] = st->value;
-    }
-    yield_finals(b, objects || extreme);
-    b->plan->core.sink = !extreme ? PF_SINK_COLLECT : b->plan->monoid == PF_MONOID_MIN ? PF_SINK_MIN : PF_SINK_MAX;
-    b->plan->wants_rows = !extreme;
-}
-
 void pf_b_tail(pf_builder *b, pf_state *list)
 {
     pf_plan *core = &b->plan->core;
@@ -449,21 +364,21 @@ void pf_b_tail(pf_builder *b, pf_state *list)
     case PF_CONSUME_MAX:
         list = pf_b_each(b, list, work_key, -1, 0);
         list = pf_b_each(b, list, work_key_value, -1, 0);
-        pf_b_each(b, list, work_collect_final, -1, 0);
-        yield_finals(b, true);
+        pf_b_collect(b, list);
+        pf_b_yield_finals(b, true);
         core->sink = b->plan->consumer == PF_CONSUME_MIN ? PF_SINK_MIN : PF_SINK_MAX;
         break;
     case PF_CONSUME_REDUCE:
-        build_reduce(b, list);
+        pf_b_reduce(b, list);
         break;
     case PF_CONSUME_FOLD:
-        build_reduce(b, list);
+        pf_b_reduce(b, list);
         core->sink = PF_SINK_FOLD;
         core->fold_block = 4096;
         break;
     default:
-        pf_b_each(b, list, work_collect_final, -1, 0);
-        yield_finals(b, false);
+        pf_b_collect(b, list);
+        pf_b_yield_finals(b, false);
         core->sink = PF_SINK_COLLECT;
         break;
     }

@@ -216,6 +216,18 @@ PyObject *pf_consume_tuple(PyObject *iterable) { return consume_items(PF_CONSUME
 
 /* ---- reduce ---- */
 
+/* PF_START_*: what the accumulator starts from. */
+static int start_of(PyObject *initial)
+{
+    if (initial == NULL) {
+        return PF_START_NONE;
+    }
+    if (PyTuple_CheckExact(initial) && PyTuple_GET_SIZE(initial) <= PF_MAX_PARTS) {
+        return PF_START_TUPLE + (int)PyTuple_GET_SIZE(initial);
+    }
+    return PyLong_Check(initial) ? PF_START_INT : PF_START_OTHER;
+}
+
 static PyObject *consume_reduce(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
@@ -224,18 +236,14 @@ static PyObject *consume_reduce(PyObject *module, PyObject *const *args, Py_ssiz
     }
     pf_reduce_sink sink;
     pf_reduce_init(&sink, args[0], nargs == 3 ? args[2] : NULL);
-    bool plain_initial = nargs == 2 || PyLong_CheckExact(args[2]);
-    pf_call call = {PF_CONSUME_REDUCE, args[1], args, 1, plain_initial ? 0 : 1, &sink.base};
+    pf_call call = {PF_CONSUME_REDUCE, args[1], args, 1, start_of(nargs == 3 ? args[2] : NULL), &sink.base};
     int status = pf_exec_run(&call);
-    PyObject *result = sink.result;
-    sink.result = NULL;
+    PyObject *result = status > 0 ? pf_reduce_result(&sink) : NULL;
+    pf_reduce_clear(&sink);
     if (status == 0) {
-        Py_XDECREF(result);
         return plain(PF_CONSUME_REDUCE, args, (size_t)nargs, NULL);
     }
-    if (status < 0) {
-        Py_CLEAR(result);
-    } else if (result == NULL) { /* nothing to reduce: reduce's own words */
+    if (status > 0 && result == NULL && !PyErr_Occurred()) { /* nothing to reduce: reduce's own words */
         PyObject *empty[2] = {args[0], empty_tuple};
         result = plain(PF_CONSUME_REDUCE, empty, 2, NULL);
     }
@@ -248,7 +256,7 @@ static PyObject *fold_items(PyObject *op, PyObject *iterable, PyObject *identity
 {
     pf_fold_sink sink;
     pf_fold_init(&sink, op, identity, combine);
-    pf_call call = {PF_CONSUME_FOLD, iterable, &op, 1, 0, &sink.base};
+    pf_call call = {PF_CONSUME_FOLD, iterable, &op, 1, start_of(identity), &sink.base};
     int status = pf_exec_run(&call);
     if (status == 0) {
         status = pf_exec_by_row(&call);

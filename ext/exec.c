@@ -13,7 +13,7 @@
 #include "reasons.h"
 #include "replay.h"
 
-enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, FAILED_BEFORE_GIVING_UP = 32, MOST_REST = 1024 };
+enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, FAILED_BEFORE_GIVING_UP = 32, MOST_REST = 1024, MOST_HANDS = 8 };
 static const int64_t WINDOW_NS = 5000000;
 static const int64_t CALLING_WINDOW_NS = 500000; /* where outputs queue for Python code, which takes its time over them */
 
@@ -35,6 +35,10 @@ typedef struct pf_exec {
     pf_proof proof;   /* of all ways through the chain's functions */
     int64_t redo;     /* row that absorb could not take and CPython is to do, or -1 */
     bool gave_up;
+    int64_t hand;     /* row of the run from which on the sink wants objects, or -1 */
+    int64_t handing, hand_end; /* handing >= 0: rows of the run from here on go to the chain, until the sink has its object */
+    int64_t handed;
+    int hands;
     int64_t by_row;   /* >= 0: native running is over, each row from this one on is handed to the chain by itself */
     struct pf_exec *spare; /* free list */
 } pf_exec;
@@ -113,11 +117,13 @@ static int64_t source_row(const void *ctx, int64_t row)
     return row < ex->stride.n ? ex->stride.first_row + row * ex->stride.row_step : ex->rows;
 }
 
+static int64_t run_rows(const pf_exec *ex) { return ex->strided ? ex->stride.n : ex->rows; }
+
 static int64_t frontier(const pf_exec *ex) { return source_row(ex, pf_run_frontier(ex->run)); }
 
 static bool calls(const pf_exec *ex)
 {
-    return ex->sink->type->calls && (ex->core->sink == PF_SINK_COLLECT || ex->core->sink == PF_SINK_FOLD);
+    return ex->sink->type->calls && ex->plan->step.n == 0;
 }
 
 static pf_status absorb(void *ctx, const pf_piece *piece)
@@ -127,9 +133,10 @@ static pf_status absorb(void *ctx, const pf_piece *piece)
     if (calls(ex)) {
         status = pf_later_queue(&ex->later, ex->plan, piece, &ex->sink->row) < 0 ? PF_SINK_REDO : 0;
     } else {
-        status = ex->sink->type->piece(ex->sink, piece);
+        status = ex->sink->hungry ? PF_SINK_HAND : ex->sink->type->piece(ex->sink, piece);
     }
     ex->redo = status == PF_SINK_REDO ? source_row(ex, ex->sink->row) : -1;
+    ex->hand = status == PF_SINK_HAND ? piece->row_begin : -1;
     return status < 0 ? PF_CALLBACK : PF_OK;
 }
 
@@ -164,6 +171,26 @@ static pf_feed_answer last_row(pf_exec *ex, int64_t at, int64_t *row)
     }
     *row = ex->sink->row = at;
     return PF_FEED_LAST_ROW;
+}
+
+/* The next of the rows that the sink wants as objects. */
+static pf_feed_answer hand_row(pf_exec *ex, int64_t *row)
+{
+    ex->handed++;
+    *row = ex->sink->row = source_row(ex, ex->handing++);
+    return PF_FEED_ROW;
+}
+
+/* From here on the sink wants objects: the first row's, or one after which it can go on in numbers. */
+static pf_feed_answer hand_from(pf_exec *ex, int64_t at, int64_t *row)
+{
+    if (++ex->hands > MOST_HANDS) {
+        return give_up(ex, source_row(ex, at), row);
+    }
+    pf_later_unpin(&ex->later);
+    ex->handing = at;
+    ex->hand_end = run_rows(ex);
+    return hand_row(ex, row);
 }
 
 /* Between windows other code may run: threads, signal handlers. Afterwards nothing is taken for granted. */
@@ -276,6 +303,9 @@ static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
             }
             break;
         case PF_EVENT_ERROR:
+            if (info.status == PF_CALLBACK && ex->hand >= 0) {
+                return hand_from(ex, ex->hand, row);
+            }
             if (info.status == PF_CALLBACK) {
                 *row = frontier(ex);
                 return PF_FEED_ERROR;
@@ -292,7 +322,14 @@ static pf_feed_answer pulled(void *ctx, int64_t *row)
     if (ex->by_row >= 0) {
         return single_row(ex, row);
     }
-    if (ex->failed > 0 && !still_holds(ex)) {
+    if (ex->handing >= 0) {
+        if (ex->sink->hungry && ex->handing < ex->hand_end) {
+            return hand_row(ex, row);
+        }
+        pf_run_skip(ex->run, ex->handing);
+        ex->handing = -1;
+    }
+    if (ex->failed + ex->handed > 0 && !still_holds(ex)) {
         return give_up(ex, frontier(ex), row);
     }
     return next_row(ex, row);
@@ -401,13 +438,13 @@ static int make_run(pf_exec *ex, const pf_settings *settings)
         .threads = plan->caller_only ? 1 : settings->threads > 0 ? settings->threads : default_threads(),
         .min_rows = settings->min_rows,
         .window_ns = calls(ex) ? CALLING_WINDOW_NS : WINDOW_NS,
-        .rows = ex->strided ? ex->stride.n : ex->rows,
+        .rows = run_rows(ex),
         .params = ex->params,
         .strings = (const uint64_t *)(const void *)plan->strings,
         .str_view = pf_unicode_view,
         .want_rows = plan->wants_rows,
         .may_pause = has_only_ranges(ex),
-        .fsum_flavour = PY_VERSION_HEX >= 0x030c0000 ? PF_FSUM_NEUMAIER : PF_FSUM_PLAIN,
+        .fsum_flavour = PY_VERSION_HEX >= 0x030c0000 && plan->consumer == PF_CONSUME_SUM ? PF_FSUM_NEUMAIER : PF_FSUM_PLAIN,
         .fsum_guess = PF_FSUM_NO_GUESS,
     };
     return pf_run_new(ex->core, &config, &hooks, &ex->run) == PF_OK ? 0 : -1;
@@ -445,13 +482,13 @@ static void finish_report(pf_exec *ex, PyCodeObject *few)
     }
     pf_report *report = ex->report;
     report->rows_native = stats.rows_native;
-    report->rows_replayed = ex->failed;
+    report->rows_replayed = ex->failed + ex->handed;
     report->compute_ns = stats.compute_ns;
     report->windows = stats.window_count;
     report->morsels = stats.morsels;
     report->workers = stats.workers_used;
     pf_stats_now.rows_native += stats.rows_native;
-    pf_stats_now.rows_replayed += ex->failed;
+    pf_stats_now.rows_replayed += report->rows_replayed;
     if (ex->gave_up) {
         int64_t left = ex->rows - frontier(ex);
         report->rows_fallback = left > 0 ? left : 0;
@@ -481,6 +518,9 @@ static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings
     ex->sink->plan = ex->plan;
     ex->sink->run = ex->run;
     Py_XINCREF(few); /* the chain lets go of what has ended */
+    /* mostly the first row is the sink's first object: nothing is computed that would have to be dropped for it */
+    ex->handing = ex->sink->hungry && !calls(ex) ? 0 : -1;
+    ex->hand_end = run_rows(ex) > 0 ? 1 : 0;
     int status = pull(ex);
     ex->sink->run = NULL;
     pf_feed_detach(ex->feed);
@@ -550,7 +590,7 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     if (ex->plan->rest > 0 && settings->min_rows != 1) {
         ex->plan->rest--;
         refuse(&report->refusal, PF_REASON_BACKING_OFF);
-    } else if (call->consumer == PF_CONSUME_REDUCE && ex->plan->monoid == PF_MONOID_NONE && settings->min_rows != 1) {
+    } else if (call->consumer == PF_CONSUME_REDUCE && ex->plan->step.n == 0 && settings->min_rows != 1) {
         refuse(&report->refusal, PF_REASON_NOT_ASSOCIATIVE); /* boxing rows for a function CPython calls gains nothing */
     } else if (depth_left() < ex->plan->depth + ex->chain.nnodes + 4) {
         refuse(&report->refusal, PF_REASON_DEPTH);
@@ -639,7 +679,8 @@ int pf_exec_run(const pf_call *call)
             ex->sink = call->sink;
             ex->failed = ex->rows = 0;
             ex->strided = false;
-            ex->redo = ex->by_row = -1;
+            ex->redo = ex->by_row = ex->hand = ex->handing = -1;
+            ex->handed = ex->hands = 0;
             ex->proof = PF_PROOF_UNKNOWN;
             ex->gave_up = false;
             ex->report = report;

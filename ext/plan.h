@@ -95,8 +95,47 @@ typedef struct pf_refusal {
     char where[160];  /* "function, file:line:col", or the name of what was refused; may be empty */
 } pf_refusal;
 
-/* How an associative reduction is done without calling its function. */
-typedef enum pf_monoid { PF_MONOID_NONE, PF_MONOID_ADD, PF_MONOID_MIN, PF_MONOID_MAX } pf_monoid;
+/* ---- the step of reduce and fold, where its function need not be called ----
+ *
+ * The accumulator is one number, or a tuple of `n` parts, and each part becomes `part op e`, where the row program computes e
+ * from the row alone. The kinds of parts are found in the accumulator itself, when it comes (accum.h). */
+
+typedef enum pf_step_op {
+    PF_STEP_KEEP, /* the part stays as it is */
+    PF_STEP_ADD,
+    PF_STEP_MUL,
+    PF_STEP_AND,
+    PF_STEP_OR,
+    PF_STEP_XOR,
+    /* The smaller or larger of two. They differ in what equal ones and NaN give. */
+    PF_STEP_KEEP_LT, /* the part stays where `part < e`, else e takes its place */
+    PF_STEP_KEEP_LE,
+    PF_STEP_KEEP_GT,
+    PF_STEP_KEEP_GE,
+    PF_STEP_TAKE_LT, /* e takes the part's place where `part < e` */
+    PF_STEP_TAKE_LE,
+    PF_STEP_TAKE_GT,
+    PF_STEP_TAKE_GE
+} pf_step_op;
+
+enum { PF_MAX_PARTS = 8 };
+
+typedef struct pf_step {
+    int n;          /* parts; 0: the function is called for each row */
+    bool tuple;     /* the accumulator is a tuple of the parts */
+    bool row_first; /* e of a row is what the row itself is: any row can begin an accumulator */
+    struct pf_step_part {
+        uint8_t op;      /* pf_step_op */
+        bool always;     /* there is no way for a row to leave the part alone; else e is op's neutral element then */
+        bool constant;   /* ADD: e is `value` for every row, and has no output */
+        int16_t output;  /* e, -1: none */
+        int16_t handle;  /* KEEP_LT...: the object that e came as, 0 in lanes that have none; -1: no lane has */
+        int64_t value;
+    } parts[PF_MAX_PARTS];
+} pf_step;
+
+/* What the accumulator of reduce and fold starts from: the flavour of their requests. */
+enum { PF_START_NONE, PF_START_INT, PF_START_OTHER, PF_START_TUPLE /* and more: of flavour - PF_START_TUPLE items */ };
 
 typedef struct pf_pyplan {
     Py_ssize_t refs;
@@ -120,7 +159,7 @@ typedef struct pf_pyplan {
     int nchecks;
     pf_chain_param chain_params[PF_MAX_CHAIN_PARAMS];
     int nchain_params;
-    pf_monoid monoid;
+    pf_step step; /* REDUCE, FOLD */
     pf_refusal refusal; /* reason != 0: this chain falls back, as long as watches and checks hold */
     pf_watches watches;
     pf_column_spec columns[PF_MAX_COLUMNS];
@@ -163,7 +202,7 @@ typedef struct pf_request {
     pf_consumer consumer;
     PyObject *const *extra;
     int nextra;
-    int flavour; /* consumer's own variant: MIN/MAX with key 1; REDUCE with initial 1 */
+    int flavour; /* consumer's own variant: MIN/MAX with key 1; REDUCE, FOLD: PF_START_* */
 } pf_request;
 
 pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal *refusal);

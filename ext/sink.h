@@ -7,15 +7,17 @@
 #define PF_SINK_H
 
 #include "../core/run/fsum.h"
+#include "accum.h"
 #include "plan.h"
 
 typedef struct pf_sink pf_sink;
 
-enum { PF_SINK_REDO = -2 };
+enum { PF_SINK_REDO = -2, PF_SINK_HAND = -3 };
 
 typedef struct pf_sink_type {
     /* Native results; 0, -1 with an exception, or PF_SINK_REDO: everything before row sink->row was taken, the rest of the
-     * piece was not, and that row is to be given again as an object (an exception may be set; it will be raised anew). */
+     * piece was not, and that row is to be given again as an object (an exception may be set; it will be raised anew). Or
+     * PF_SINK_HAND: nothing of it was taken, and rows are to be given as objects until the sink is no longer hungry. */
     int (*piece)(pf_sink *sink, const pf_piece *piece);
     /* One object, borrowed: 0 go on, 1 the consumer is done, -1 with an exception. */
     int (*object)(pf_sink *sink, PyObject *item);
@@ -28,6 +30,7 @@ struct pf_sink {
     const pf_pyplan *plan; /* set before the first piece */
     pf_run *run;           /* NULL unless a native run is going on */
     int64_t row;           /* source row that the next object comes from */
+    bool hungry;           /* no piece can be taken before an object has come */
     PyObject *old;         /* owned: replaced in this window, to be let go after it, since that may run code */
 };
 
@@ -94,17 +97,18 @@ void pf_list_clear(pf_list_sink *sink);
 typedef struct pf_reduce_sink {
     pf_sink base;
     PyObject *function; /* borrowed */
-    PyObject *result;   /* owned; NULL: nothing yet */
+    pf_accum acc;
 } pf_reduce_sink;
 
 void pf_reduce_init(pf_reduce_sink *sink, PyObject *function, PyObject *initial);
+PyObject *pf_reduce_result(pf_reduce_sink *sink); /* new reference; NULL without an exception: nothing to reduce */
 void pf_reduce_clear(pf_reduce_sink *sink);
 
 typedef struct pf_fold_sink {
     pf_sink base;
     PyObject *function, *identity, *combine; /* borrowed; identity and combine may be NULL */
-    PyObject *block;   /* owned: the block being folded, NULL: empty */
-    PyObject *result;  /* owned: all blocks before, NULL: none */
+    pf_accum block;    /* the block being folded */
+    PyObject *results; /* owned: a list of what the blocks before came to, NULL: none */
     int64_t number;    /* of the block being folded */
 } pf_fold_sink;
 

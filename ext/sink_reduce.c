@@ -1,6 +1,7 @@
 /* reduce (left to right), fold (a tree over blocks of 4,096 source rows), and the consumers that stop at one item.
  *
- * The function is called from here only where the plan found no monoid, and never within a window (later.h). */
+ * Where the plan knows what the function does (pf_step) pieces go to an accumulator in numbers. Else, and for rows that CPython has
+ * computed, the function is called from here, never within a window (later.h). */
 #include <string.h>
 
 #include "sink.h"
@@ -21,61 +22,51 @@ static int combine(PyObject *function, PyObject **acc, PyObject *item)
     return 0;
 }
 
-/* The sum of exact ints that a piece is. A first row that is the only one so far is itself the answer, and may be a source's own
- * object: that is for CPython to give. Behind anything but an exact int (an initial value, a row that CPython added) the order
- * of additions may show. */
-static int reduce_isum(pf_reduce_sink *sink, const pf_piece *piece)
+/* The same for an accumulator. */
+static int accumulate(pf_sink *base, PyObject *function, pf_accum *acc, PyObject *item)
 {
-    bool passes = sink->result == NULL && piece->count == 1 && sink->base.plan->shape[0].handle >= 0;
-    if (passes || (sink->result != NULL && !PyLong_CheckExact(sink->result))) {
-        sink->base.row = piece->row_begin;
-        return PF_SINK_REDO;
-    }
-    PyObject *sum = pf_box_isum(piece);
-    PyObject *next = sum == NULL ? NULL : sink->result == NULL ? Py_NewRef(sum) : PyNumber_Add(sink->result, sum);
-    Py_XDECREF(sum);
-    if (next == NULL) {
+    PyObject *object = pf_accum_object(acc);
+    if (object == NULL && PyErr_Occurred()) {
         return -1;
     }
-    Py_XSETREF(sink->result, next);
+    object = Py_XNewRef(object);
+    int status = combine(function, &object, item);
+    if (status < 0) {
+        Py_XDECREF(object);
+        return -1;
+    }
+    pf_accum_set(acc, object);
+    base->hungry = false;
+    return 0;
+}
+
+/* A piece that the accumulator cannot take as it is: perhaps it can after the next row. */
+static int accumulate_piece(pf_sink *base, pf_accum *acc, const pf_piece *piece)
+{
+    const pf_pyplan *plan = base->plan;
+    int guess;
+    if (!pf_accum_piece(acc, &plan->step, plan->core.sink, piece, &guess)) {
+        PyErr_Clear();
+        base->hungry = true;
+        return PF_SINK_HAND;
+    }
+    if (plan->core.sink == PF_SINK_FSUM) {
+        pf_run_set_guess(base->run, guess);
+    }
     return 0;
 }
 
 /* ---- reduce ---- */
 
-/* The smallest or largest exact int that a piece has; of equal ones the first stays, as it does in the function. */
-static int reduce_extreme(pf_reduce_sink *sink, const pf_piece *piece)
-{
-    const pf_pyplan *plan = sink->base.plan;
-    if (sink->result != NULL && !PyLong_CheckExact(sink->result)) { /* an initial value of another type */
-        sink->base.row = piece->row_begin;
-        return PF_SINK_REDO;
-    }
-    PyObject *item = piece->has_best ? pf_box_scalars(plan, piece->best) : NULL;
-    if (item == NULL) {
-        return piece->has_best ? -1 : 0;
-    }
-    int better = sink->result == NULL ? 1 : PyObject_RichCompareBool(item, sink->result, plan->core.sink == PF_SINK_MIN ? Py_LT : Py_GT);
-    if (better > 0) {
-        Py_XSETREF(sink->result, Py_NewRef(item));
-    }
-    Py_DECREF(item);
-    return better < 0 ? -1 : 0;
-}
-
 static int reduce_piece(pf_sink *base, const pf_piece *piece)
 {
-    pf_reduce_sink *sink = (pf_reduce_sink *)base;
-    if (piece->count == 0) {
-        return 0;
-    }
-    return base->plan->core.sink == PF_SINK_ISUM ? reduce_isum(sink, piece) : reduce_extreme(sink, piece);
+    return piece->count == 0 ? 0 : accumulate_piece(base, &((pf_reduce_sink *)base)->acc, piece);
 }
 
 static int reduce_object(pf_sink *base, PyObject *item)
 {
     pf_reduce_sink *sink = (pf_reduce_sink *)base;
-    return combine(sink->function, &sink->result, item);
+    return accumulate(base, sink->function, &sink->acc, item);
 }
 
 static const pf_sink_type reduce_type = {reduce_piece, reduce_object, true};
@@ -84,52 +75,81 @@ void pf_reduce_init(pf_reduce_sink *sink, PyObject *function, PyObject *initial)
 {
     memset(sink, 0, sizeof *sink);
     sink->base.type = &reduce_type;
+    sink->base.hungry = initial == NULL;
     sink->function = function;
-    sink->result = Py_XNewRef(initial);
+    sink->acc.object = Py_XNewRef(initial);
 }
 
-void pf_reduce_clear(pf_reduce_sink *sink) { Py_CLEAR(sink->result); }
+PyObject *pf_reduce_result(pf_reduce_sink *sink)
+{
+    return Py_XNewRef(pf_accum_object(&sink->acc));
+}
+
+void pf_reduce_clear(pf_reduce_sink *sink) { pf_accum_clear(&sink->acc); }
 
 /* ---- fold ---- */
 
 /* Closes the block being folded when the next row belongs to another one. */
 static int turn_to(pf_fold_sink *sink, int64_t row)
 {
+#ifdef PF_PLANTED_BUG_FOLD_BLOCK_SHIFTED
+    int64_t number = (row + 1) / PF_FOLD_BLOCK;
+#else
     int64_t number = row / PF_FOLD_BLOCK;
+#endif
     if (number == sink->number) {
         return 0;
     }
     sink->number = number;
-    if (sink->block == NULL) {
+    if (pf_accum_is_empty(&sink->block)) {
         return 0;
     }
-    PyObject *block = sink->block;
-    sink->block = NULL;
-    int status = combine(sink->combine != NULL ? sink->combine : sink->function, &sink->result, block);
-    Py_DECREF(block);
-    return status;
+    PyObject *block = pf_accum_object(&sink->block);
+    if (block == NULL || (sink->results == NULL && (sink->results = PyList_New(0)) == NULL) ||
+        PyList_Append(sink->results, block) < 0) {
+        return -1;
+    }
+    pf_accum_clear(&sink->block);
+    return 0;
 }
 
-static int fold_one(pf_fold_sink *sink, PyObject *item)
+static void start_block(pf_fold_sink *sink)
 {
-    if (sink->block == NULL && sink->identity != NULL) {
-        sink->block = Py_NewRef(sink->identity);
+    if (pf_accum_is_empty(&sink->block) && sink->identity != NULL) {
+        pf_accum_set(&sink->block, Py_NewRef(sink->identity));
     }
-    return combine(sink->function, &sink->block, item);
+}
+
+static int fold_piece(pf_sink *base, const pf_piece *piece)
+{
+    pf_fold_sink *sink = (pf_fold_sink *)base;
+    if (piece->count == 0) {
+        return 0;
+    }
+    if (turn_to(sink, piece->row_begin) < 0) {
+        return -1;
+    }
+    start_block(sink);
+    return accumulate_piece(base, &sink->block, piece);
 }
 
 static int fold_object(pf_sink *base, PyObject *item)
 {
     pf_fold_sink *sink = (pf_fold_sink *)base;
-    return turn_to(sink, base->row) < 0 ? -1 : fold_one(sink, item);
+    if (turn_to(sink, base->row) < 0) {
+        return -1;
+    }
+    start_block(sink);
+    return accumulate(base, sink->function, &sink->block, item);
 }
 
-static const pf_sink_type fold_type = {NULL, fold_object, true};
+static const pf_sink_type fold_type = {fold_piece, fold_object, true};
 
 void pf_fold_init(pf_fold_sink *sink, PyObject *function, PyObject *identity, PyObject *combine_function)
 {
     memset(sink, 0, sizeof *sink);
     sink->base.type = &fold_type;
+    sink->base.hungry = identity == NULL; /* one row alone is the result itself */
     sink->function = function;
     sink->identity = identity;
     sink->combine = combine_function;
@@ -140,15 +160,20 @@ PyObject *pf_fold_result(pf_fold_sink *sink)
     if (turn_to(sink, (sink->number + 1) * PF_FOLD_BLOCK) < 0) {
         return NULL;
     }
-    PyObject *result = sink->result;
-    sink->result = NULL;
+    PyObject *result = NULL, *function = sink->combine != NULL ? sink->combine : sink->function;
+    for (Py_ssize_t i = 0; sink->results != NULL && i < PyList_GET_SIZE(sink->results); i++) {
+        if (combine(function, &result, PyList_GET_ITEM(sink->results, i)) < 0) {
+            Py_CLEAR(result);
+            break;
+        }
+    }
     return result;
 }
 
 void pf_fold_clear(pf_fold_sink *sink)
 {
-    Py_CLEAR(sink->block);
-    Py_CLEAR(sink->result);
+    pf_accum_clear(&sink->block);
+    Py_CLEAR(sink->results);
 }
 
 /* ---- any, all, next ---- */

@@ -221,6 +221,12 @@ void pf_run_drop(pf_run *run)
     atomic_store_explicit(&run->saturated, false, memory_order_relaxed);
 }
 
+void pf_run_skip(pf_run *run, int64_t row)
+{
+    run->frontier = row;
+    pf_run_drop(run);
+}
+
 void pf_run_set_rows(pf_run *run, int64_t rows)
 {
     if (rows < run->next_row) {

@@ -147,6 +147,7 @@ PF_MUST_CHECK pf_status pf_run_new(const pf_plan *plan, const pf_run_config *con
 pf_event pf_run_advance(pf_run *run, pf_event_info *info);
 int64_t pf_run_frontier(const pf_run *run);          /* rows before it are merged or were handed out */
 void pf_run_drop(pf_run *run);                       /* forgets what was computed beyond the frontier */
+void pf_run_skip(pf_run *run, int64_t row);          /* rows before `row` are done elsewhere: moves the frontier on; drops */
 /* Calls visit once for each handle (kind str or obj, not 0) among results beyond the frontier. Between advances only: the caller
  * keeps alive what is named. Stops at the first failure, and says so; the results are to be dropped then. */
 PF_MUST_CHECK pf_status pf_run_visit_ahead(pf_run *run, pf_status (*visit)(void *ctx, uint64_t handle), void *ctx);
