@@ -1,6 +1,7 @@
 /* Accumulators in numbers (accum.h). */
 #include "accum.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -332,16 +333,49 @@ static int64_t extreme_float(pf_part *part, int op, const double *x, int64_t n)
     return at;
 }
 
-/* An int that is compared with floats: exact as a float, or not for us. */
-static bool compare_as_float(pf_part *part)
+static bool stays(int op, long double v, long double e)
 {
-    const int64_t exact = (int64_t)1 << 53;
-    if (part->i < -exact || part->i > exact) {
-        return false;
+    switch (op) {
+    case PF_STEP_KEEP_LT:
+        return v < e;
+    case PF_STEP_KEEP_LE:
+        return v <= e;
+    case PF_STEP_KEEP_GT:
+        return v > e;
+    case PF_STEP_KEEP_GE:
+        return v >= e;
+    case PF_STEP_TAKE_LT:
+        return !(v < e);
+    case PF_STEP_TAKE_LE:
+        return !(v <= e);
+    case PF_STEP_TAKE_GT:
+        return !(v > e);
+    default:
+        return !(v >= e);
     }
-    part->kind = PF_PART_LEAST_FLOAT;
-    part->f = (double)part->i;
-    return part->object != NULL || (part->object = PyLong_FromLongLong(part->i)) != NULL;
+}
+
+/* Ints among floats, in order. A long double holds both exactly. */
+static int64_t extreme_lane(pf_part *part, int op, const pf_column_out *column, int64_t from, int64_t n)
+{
+    _Static_assert(LDBL_MANT_DIG >= 64, "ints and floats are compared as long doubles");
+    long double v = part->kind == PF_PART_LEAST_INT ? (long double)part->i : (long double)part->f;
+    int64_t at = -1;
+    for (int64_t i = from; i < n; i++) {
+        pf_scalar e = pf_column_scalar(column, i);
+        long double value = e.kind == PF_K_I64 ? (long double)e.u.i : (long double)e.u.f;
+        if (!stays(op, v, value)) {
+            v = value;
+            at = i;
+        }
+    }
+    if (at >= 0) {
+        pf_scalar e = pf_column_scalar(column, at);
+        part->kind = e.kind == PF_K_I64 ? PF_PART_LEAST_INT : PF_PART_LEAST_FLOAT;
+        part->i = e.kind == PF_K_I64 ? e.u.i : 0;
+        part->f = e.kind == PF_K_I64 ? 0.0 : e.u.f;
+    }
+    return at;
 }
 
 static PyObject *object_at(const pf_piece *piece, const spec *how, int64_t i)
@@ -350,22 +384,25 @@ static PyObject *object_at(const pf_piece *piece, const spec *how, int64_t i)
     return Py_XNewRef((PyObject *)(uintptr_t)handle);
 }
 
-static bool choose_column(pf_part *part, const spec *how, const pf_piece *piece, int64_t from, int64_t n)
+static void choose_column(pf_part *part, const spec *how, const pf_piece *piece, int64_t from, int64_t n)
 {
     const pf_column_out *column = &piece->columns[how->output];
-    if (column->kind != NULL || (column->seen != PF_K_I64 && column->seen != PF_K_F64) || n == from) {
-        return column->kind == NULL && n == from;
+    pf_kinds kind = column->kind == NULL ? column->seen : 0;
+    int64_t at = -1;
+    if (n == from) {
+        return;
     }
-    bool floats = column->seen == PF_K_F64;
-    if (floats ? part->kind == PF_PART_LEAST_INT && !compare_as_float(part) : part->kind != PF_PART_LEAST_INT) {
-        return false;
+    if (kind == PF_K_I64 && part->kind == PF_PART_LEAST_INT) {
+        at = extreme_int(part, how->op, (const int64_t *)column->data + from, n - from);
+    } else if (kind == PF_K_F64 && part->kind == PF_PART_LEAST_FLOAT) {
+        at = extreme_float(part, how->op, (const double *)column->data + from, n - from);
+    } else {
+        at = extreme_lane(part, how->op, column, from, n);
+        at -= at >= 0 ? from : 0;
     }
-    int64_t at = floats ? extreme_float(part, how->op, (const double *)column->data + from, n - from)
-                        : extreme_int(part, how->op, (const int64_t *)column->data + from, n - from);
     if (at >= 0) {
         Py_XSETREF(part->object, object_at(piece, how, from + at));
     }
-    return true;
 }
 
 /* ---- pieces ---- */
@@ -420,7 +457,8 @@ static bool take_part(pf_part *part, const spec *how, pf_sink_kind sink, const p
     case PF_STEP_XOR:
         return combine_column(part, how, &piece->columns[how->output], from, piece->count);
     default:
-        return choose_column(part, how, piece, from, piece->count);
+        choose_column(part, how, piece, from, piece->count);
+        return true;
     }
 }
 

@@ -16,7 +16,7 @@ typedef enum pf_part_kind {
     PF_PART_INT,    /* ADD...XOR: object op by; `by` alone where object is NULL */
     PF_PART_FLOAT,  /* ADD: f */
     PF_PART_LEAST_INT, /* KEEP_LT...: i */
-    PF_PART_LEAST_FLOAT /* KEEP_LT...: f, which may be an int up to 2**53 that `object` is */
+    PF_PART_LEAST_FLOAT /* KEEP_LT...: f */
 } pf_part_kind;
 
 typedef struct pf_part {

@@ -358,9 +358,6 @@ static bool settle_part(ways *w, int i)
         return true;
     }
     bool extreme = part->op >= PF_STEP_KEEP_LT;
-    if (extreme && !pf_kinds_single(kinds)) {
-        return false;
-    }
     for (int s = 0; s < w->k; s++) {
         const pf_av *av = part_of(w, s, i);
         refs[s] = av->tag == PF_AV_STEP ? av->items[0].ref : neutral(w->b, (pf_step_op)part->op, kinds);

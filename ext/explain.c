@@ -187,6 +187,42 @@ static PyObject *program_text(const pf_pyplan *plan)
     return text;
 }
 
+/* What happens to one part of the accumulator of a reduce or fold. */
+static PyObject *part_text(const pf_step *step, int i)
+{
+    static const char *const ops[] = {[PF_STEP_ADD] = "+",     [PF_STEP_MUL] = "*",      [PF_STEP_AND] = "&",      [PF_STEP_OR] = "|",
+                                      [PF_STEP_XOR] = "^",     [PF_STEP_KEEP_LT] = "<",  [PF_STEP_KEEP_LE] = "<=", [PF_STEP_KEEP_GT] = ">",
+                                      [PF_STEP_KEEP_GE] = ">=", [PF_STEP_TAKE_LT] = "<", [PF_STEP_TAKE_LE] = "<=", [PF_STEP_TAKE_GT] = ">",
+                                      [PF_STEP_TAKE_GE] = ">="};
+    const struct pf_step_part *how = &step->parts[i];
+    char part[16] = "acc";
+    if (step->tuple) {
+        snprintf(part, sizeof part, "acc[%d]", i);
+    }
+    if (how->op == PF_STEP_KEEP) {
+        return PyUnicode_FromString(part);
+    }
+    if (how->constant) {
+        return PyUnicode_FromFormat("%s + %lld", part, (long long)how->value);
+    }
+    if (how->op < PF_STEP_KEEP_LT) {
+        return PyUnicode_FromFormat("%s %s output %d", part, ops[how->op], how->output);
+    }
+    return how->op < PF_STEP_TAKE_LT ? PyUnicode_FromFormat("%s if %s %s output %d else output %d", part, part, ops[how->op], how->output, how->output)
+                                     : PyUnicode_FromFormat("output %d if %s %s output %d else %s", how->output, part, ops[how->op], how->output, part);
+}
+
+static PyObject *step_parts(const pf_step *step)
+{
+    PyObject *list = PyList_New(0);
+    for (int i = 0; list != NULL && i < step->n; i++) {
+        if (!add(list, part_text(step, i))) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
 static PyObject *bail_list(const pf_report *report)
 {
     const pf_fn *fn = report->plan != NULL ? report->plan->core.stages[0].fn : NULL;
@@ -213,6 +249,7 @@ static bool add_plan(PyObject *dict, const pf_pyplan *plan)
         return true;
     }
     return (plan->rules == NULL || put(dict, "rules", Py_NewRef(plan->rules))) && put(dict, "ir", program_text(plan)) &&
+           (plan->step.n == 0 || plan->core.sink == PF_SINK_NONE || put(dict, "step", step_parts(&plan->step))) &&
            put(dict, "tier", PyLong_FromLong(1));
 }
 

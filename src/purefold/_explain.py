@@ -81,6 +81,7 @@ def _lines(report):
     yield from _block("functions", map(_function_line, report.get("functions") or ()))
     yield from _block("rules", _wrapped(report.get("rules") or ()))
     yield from _block("program", (report.get("ir") or "").rstrip("\n").splitlines())
+    yield from _block("step", report.get("step") or ())
     yield from _block("ran", _run_lines(report))
     yield from _block("bails", map(_bail_line, report.get("bails") or ()))
 
