@@ -434,11 +434,32 @@ static void enter_row(pf_accum *acc, const pf_step *step, const pf_piece *piece)
     }
 }
 
+static bool add_isum(pf_part *part, const pf_piece *piece)
+{
+    if (part->kind != PF_PART_INT) {
+        return false;
+    }
+    if (piece->isum_high == 0) {
+        part->by += piece->isum;
+        return true;
+    }
+    PyObject *sum = pf_box_isum(piece);
+    PyObject *value = sum != NULL ? int_value(part, PF_STEP_ADD) : NULL;
+    PyObject *next = value != NULL ? PyNumber_Add(value, sum) : NULL;
+    Py_XDECREF(sum);
+    Py_XDECREF(value);
+    if (next == NULL) {
+        return false;
+    }
+    Py_XSETREF(part->object, next);
+    part->by = 0;
+    return true;
+}
+
 static bool take_part(pf_part *part, const spec *how, pf_sink_kind sink, const pf_piece *piece, int64_t from, int *guess)
 {
     if (sink == PF_SINK_ISUM) {
-        part->by += piece->isum;
-        return part->kind == PF_PART_INT;
+        return add_isum(part, piece);
     }
     if (sink == PF_SINK_FSUM) {
         return add_floats(part, how, piece->columns[0].data, piece->count, piece->fblocks, guess);

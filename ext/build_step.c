@@ -24,6 +24,19 @@ static bool refuse(pf_builder *b)
 
 /* ---- parts under operators ---- */
 
+/* The other operand as one kind that a number can be combined with; false as pf_b_mono. */
+static bool number_of_row(pf_builder *b, pf_state *st, pf_av *e, pf_kinds kinds)
+{
+    if (!pf_b_mono(b, st, e)) {
+        return false;
+    }
+    if (e->tag == PF_AV_SCALAR && e->kinds == PF_K_NONE) { /* often a None that a filter has dropped; else it raises */
+        pf_b_bail(b, st);
+        return false;
+    }
+    return (e->tag == PF_AV_SCALAR && (e->kinds & kinds) != 0) || refuse(b);
+}
+
 static bool note(pf_builder *b, uint8_t tag, int8_t part, uint8_t op, const pf_av *e, pf_av *out)
 {
     *out = pf_av_tuple(b, 1);
@@ -67,13 +80,10 @@ bool pf_b_step_binary(pf_builder *b, pf_state *st, pf_binop op, pf_av *left, pf_
     if (part->tag != PF_AV_PART || pf_av_is_unknown(e) || !step_of(op, &step)) {
         return refuse(b);
     }
-    if (!pf_b_mono(b, st, e)) {
-        return false;
-    }
     /* Floats: only sums, and only from the left. Two NaNs give the left one. */
     bool sum = step == PF_STEP_ADD && part == left;
-    if (e->tag != PF_AV_SCALAR || !(e->kinds & (INTS | (sum ? PF_K_F64 : 0)))) {
-        return refuse(b);
+    if (!number_of_row(b, st, e, INTS | (sum ? PF_K_F64 : 0))) {
+        return false;
     }
     pf_av whole = e->kinds == PF_K_BOOL ? pf_av_of(PF_K_I64, pf_ir_op1(b->fn, PF_OP_toint, e->ref, 0)) : *e;
     return note(b, PF_AV_STEP, part->part, (uint8_t)step, &whole, out);
@@ -87,13 +97,7 @@ bool pf_b_step_compare(pf_builder *b, pf_state *st, pf_cmp op, pf_av *left, pf_a
     if (part->tag != PF_AV_PART || pf_av_is_unknown(e) || op == PF_CMP_EQ || op == PF_CMP_NE) {
         return refuse(b);
     }
-    if (!pf_b_mono(b, st, e)) {
-        return false;
-    }
-    if (e->tag != PF_AV_SCALAR || !(e->kinds & (PF_K_I64 | PF_K_F64))) {
-        return refuse(b);
-    }
-    return note(b, PF_AV_TEST, part->part, part == left ? (uint8_t)op : mirrored[op], e, out);
+    return number_of_row(b, st, e, PF_K_I64 | PF_K_F64) && note(b, PF_AV_TEST, part->part, part == left ? (uint8_t)op : mirrored[op], e, out);
 }
 
 bool pf_b_step_extreme(pf_builder *b, pf_state *st, pf_cmp cmp, pf_av *args, pf_av *out)
@@ -272,6 +276,11 @@ static pf_ref neutral(pf_builder *b, pf_step_op op, pf_kinds kinds)
 {
     switch (op) {
     case PF_STEP_ADD:
+#ifdef PF_PLANTED_BUG_REDUCE_NEUTRAL_ZERO
+        if (kinds == PF_K_F64) {
+            return pf_ir_const_f64(b->fn, 0.0);
+        }
+#endif
         return kinds == PF_K_F64 ? pf_ir_const_f64(b->fn, -0.0) : kinds == PF_K_I64 ? pf_ir_const_i64(b->fn, 0) : PF_NOREF;
     case PF_STEP_MUL:
         return pf_ir_const_i64(b->fn, 1);

@@ -75,7 +75,9 @@ void pf_reduce_init(pf_reduce_sink *sink, PyObject *function, PyObject *initial)
 {
     memset(sink, 0, sizeof *sink);
     sink->base.type = &reduce_type;
+#ifndef PF_PLANTED_BUG_REDUCE_FIRST_ROW_STEPPED
     sink->base.hungry = initial == NULL;
+#endif
     sink->function = function;
     sink->acc.object = Py_XNewRef(initial);
 }

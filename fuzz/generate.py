@@ -597,11 +597,14 @@ class Generator(Expressions):
         if name == "next":
             default = rnd.choice(("", ", None", ", -1"))
             return (f"next({text}{default})" if ch.iterator else f"next(iter({text}){default})"), name
-        op = self.fold_operation() if name == "fold" else self.reduce_operation()
-        initial = rnd.choice(("", "", f", {self.literal('n')}"))
         if name == "fold":
-            op, identity = op
-            return f"fold({op}, {text}{rnd.choice(('', identity))})", name
+            op, identity = self.fold_operation()
+            return f"fold({op}, {text}{identity if identity.startswith(', (') else rnd.choice(('', identity))})", name
+        if self.chance(25):
+            op, initial = self.tuple_operation()
+            return f"reduce({op}, {text}{initial})", name
+        op = self.reduce_operation()
+        initial = rnd.choice(("", "", f", {self.literal('n')}"))
         return f"reduce({op}, {text}{initial})", name
 
     def reduce_operation(self) -> str:
@@ -611,12 +614,31 @@ class Generator(Expressions):
                 "operator.add", "operator.mul", "lambda a, b: a + b", "lambda a, b: a * b % 1000003", "lambda a, b: a if a > b else b", "max", "min",
                 "lambda a, b: a - b", "operator.xor", "operator.or_", "operator.and_", "lambda a, b: a + 2 * b", "lambda a, b: b", "lambda a, b: a",
                 "lambda a, b: (a * 31 + b) & 0xffffffff", "lambda a, b: a + b if b else a", "lambda a, b: a * 0.5 + b",
+                "lambda a, b: b + a", "lambda a, b: a & b", "lambda a, b: b | a", "lambda a, b: a ^ b if b > 0 else a", "lambda a, b: a + 1", "lambda a, b: a + (b > 2)",
+                "lambda a, b: min(b, a)", "lambda a, b: max(a, b * b)", "lambda a, b: a if a <= b else b", "lambda a, b: b if a <= b else a", "lambda a, b: b if b > a else a", "lambda a, b: a + 100 // b",
             ))
+        if self.chance(40):
+            return f"lambda a, b: a {self.rnd.choice('+++&|^')} {self.make('n', [('b', 'n')] + self.cells, 2)}"
         return f"lambda a, b: {self.make('n', [('a', 'n'), ('b', 'n')] + self.cells, 2)}"
+
+    def tuple_operation(self) -> tuple[str, str]:
+        """A function of an accumulator of two parts, and what it starts from."""
+        rnd = self.rnd
+        self.used_functions += 1
+
+        def part(i: int) -> str:
+            e = rnd.choice(("b", "b", "1", "b * b", "(b > 2)", self.make("n", [("b", "n")] + self.cells, 1)))
+            acc = f"a[{i}]"
+            return rnd.choice((f"{acc} + {e}", f"{acc} + {e}", f"{e} + {acc}", f"{acc} * (b % 5)", f"{acc} ^ {e}", f"min({acc}, {e})", f"max({e}, {acc})", acc, f"{acc} if {acc} < b else b", f"{acc} + {e} if b > 1 else {acc}", f"{acc} - {e}"))
+
+        swapped = self.chance(8)
+        op = f"lambda a, b: ({part(1 if swapped else 0)}, {part(0 if swapped else 1)})"
+        return op, f", ({self.literal(rnd.choice('iin'))}, {self.literal(rnd.choice('iin'))})"
 
     def fold_operation(self) -> tuple[str, str]:
         self.used_functions += 1
         return self.rnd.choice((
+            ("lambda a, b: (a[0] + 1, a[1] + b)", ", (0, 0)"), ("lambda a, b: (min(a[0], b), a[1] + b * b)", ", (10**9, 0)"), ("lambda a, b: a | b", ", 0"), ("min", ""),
             ("operator.add", ", 0"), ("lambda a, b: a + b", ""), ("lambda a, b: a if a > b else b", ""), ("max", ""), ("operator.xor", ", 0"), ("lambda a, b: b", ""), ("lambda a, b: a * b % 1000003", ", 1"),
         ))
 

@@ -424,6 +424,14 @@ reduce(lambda a, b: a * b % 1000003, positive)
 reduce(max, (t.distance for t in trips))
 reduce(lambda a, b: a | b, ints)
 reduce(operator.mul, positive[:10])
+reduce(lambda a, b: a + b, floats)
+reduce(lambda a, b: a + b * b, floats, 0.0)
+reduce(operator.xor, ints)
+reduce(lambda a, b: a if a <= b else b, floats)
+reduce(lambda acc, x: (acc[0] + 1, acc[1] + x), ints, (0, 0))
+reduce(lambda acc, x: (acc[0] if acc[0] < x else x, acc[1] if acc[1] > x else x), floats, (1e9, -1e9))
+reduce(lambda acc, x: (acc[0] + 1, acc[1] + x), (t.delay for t in trips if t.delay is not None), (0, 0))
+reduce(lambda a, b: (a[0] + b[0], a[1] + b[1]), zip(ints, floats))
 tuple(map(lambda x: x * x, range(100)))
 sum(range(1000))
 sum(floats)
@@ -562,6 +570,13 @@ def test_runs_natively(program: str) -> None:
     assert said.get("native"), said.get("reason") or [step.get("reason") for step in said.get("steps", [])]
     rows = said.get("rows", {})
     assert rows.get("replayed", 0) + rows.get("fallback", 0) <= rows.get("native", 0) / 4, (rows, said.get("bails"))
+
+
+@pytest.mark.parametrize("program", [line for line in lines(PROGRAMS) if line.startswith("reduce") and "1000003" not in line and "[:10]" not in line])
+def test_reduce_does_without_its_function(program: str) -> None:
+    run(program)
+    said = pf.last().data  # type: ignore[union-attr]
+    assert said["step"], said
 
 
 @pytest.mark.parametrize("program", lines(STILL_PLAIN))
