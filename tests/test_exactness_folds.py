@@ -310,7 +310,7 @@ def test_globals_that_change_meanwhile_and_cells():
     def step(a, b):
         return a + b * k
 
-    for k in (3, 2.5, 2**62, True):
+    for k in (3, 2.5, 2**62, True):  # noqa: B007 (a cell of step)
         same(lambda p: p.reduce(step, range(300), 0))
     k = None
     same(lambda p: p.reduce(step, range(300), 0))
