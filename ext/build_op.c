@@ -264,6 +264,16 @@ static const pf_op compare_ops[PF_CMP_COUNT] = {
     [PF_CMP_NE] = PF_OP_ne, [PF_CMP_GT] = PF_OP_gt, [PF_CMP_GE] = PF_OP_ge,
 };
 
+static bool holds_unknown(const pf_av *av)
+{
+    for (int i = 0; i < av->n; i++) {
+        if (pf_av_is_unknown(&av->items[i]) || holds_unknown(&av->items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool pf_b_compare(pf_builder *b, pf_state *st, pf_cmp op, pf_av *left, pf_av *right, pf_av *out)
 {
     if (pf_av_is_unknown(left) || pf_av_is_unknown(right)) {
@@ -280,6 +290,9 @@ bool pf_b_compare(pf_builder *b, pf_state *st, pf_cmp op, pf_av *left, pf_av *ri
     pf_ref result = PF_NOREF;
     bool equality = op == PF_CMP_EQ || op == PF_CMP_NE;
     if (left->tag == PF_AV_TUPLE && right->tag == PF_AV_TUPLE) {
+        if (holds_unknown(left) || holds_unknown(right)) {
+            return refuse(b, PF_REASON_NOT_ASSOCIATIVE);
+        }
         if (!pf_b_compare_tuples(b, st, op, left, right, &result)) {
             return false;
         }

@@ -114,6 +114,8 @@ PAIR_STEPS = {
     "acc itself": lambda acc, x: (acc[0] + 1, acc[1] + x) if x > 0 else acc,
     "swapped": lambda acc, x: (acc[1], acc[0] + x),
     "longer": lambda acc, x: (acc[0] + 1, acc[1] + x, 3) if x == 6 else (acc[0] + 1, acc[1] + x),
+    "compared": lambda acc, x: acc if acc < (x, x) else (x, x),
+    "largest": lambda acc, x: max(acc, (x, 1)),
     "mean": lambda acc, x: (acc[0] + 1, acc[1] + (x - acc[1]) / (acc[0] + 1)),
 }
 
