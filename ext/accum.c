@@ -495,6 +495,9 @@ bool pf_accum_piece(pf_accum *acc, const pf_step *step, pf_sink_kind sink, const
         }
     } else if (acc->object != NULL) {
         ok = enter(&next, step, acc->object);
+    } else if (sink == PF_SINK_ISUM) {
+        next.parts[0].kind = PF_PART_INT;
+        ok = piece->count > 1; /* one row alone is the result itself */
     } else {
         enter_row(&next, step, piece);
         from = 1;

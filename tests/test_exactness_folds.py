@@ -318,6 +318,18 @@ def test_globals_that_change_meanwhile_and_cells():
     same(lambda p: p.reduce(step, range(300), 0))
 
 
+@needs_engine
+def test_rows_of_nested_loops():
+    for xs, ys in ((range(3), range(400)), ([7, 5], [10**12, 2.5, 3]), ([4], [10**13]), ([1, 2, 3], [2**62, 2**62]), ([], [1]), ([1, 2], [])):
+        same(lambda p, xs=xs, ys=ys: p.reduce(lambda a, b: a + b, (x * y for x in xs for y in ys)))
+        same(lambda p, xs=xs, ys=ys: p.reduce(lambda a, b: a + b, (y for x in xs for y in ys)))
+        same(lambda p, xs=xs, ys=ys: p.reduce(lambda a, b: a + b * 2, (x + y for x in xs for y in ys if y != 10**12)))
+        same(lambda p, xs=xs, ys=ys: p.reduce(lambda a, b: (a[0] + 1, max(a[1], b)), (x * y for x in xs for y in ys), (0, 0)))
+    numbers = [10**13, 1]
+    with pf.config(threads=2, min_rows=1):
+        assert pf.reduce(operator.add, (y for x in [1] for y in numbers if y > 5)) is numbers[0]
+
+
 # ---- fold ----------------------------------------------------------------------------------------------------------
 
 def reference(op, source, steps=iter, identity=NONE, combine=None):
