@@ -32,6 +32,7 @@ typedef struct pf_exec {
     pf_stride_rows stride; /* row i of the run is row first_row + i * row_step of the source */
     bool strided;
     pf_later later;
+    bool collector;   /* it has been switched off, and is to be on again */
     pf_proof proof;   /* of all ways through the chain's functions */
     int64_t redo;     /* row that absorb could not take and CPython is to do, or -1 */
     bool gave_up;
@@ -501,6 +502,18 @@ static void finish_report(pf_exec *ex, PyCodeObject *few)
 }
 
 /* few: NULL, or the code of the generator expression for whose sake few rows are run natively. */
+/* From the reading of a chain until its leaves are watched: making a plan makes objects, up to 3.11 the collector may run at any of
+ * them, and what it calls may take the chain's items. */
+static void hold_collector(pf_exec *ex) { ex->collector = PyGC_Disable() != 0; }
+
+static void let_collector_go(pf_exec *ex)
+{
+    if (ex->collector) {
+        ex->collector = false;
+        PyGC_Enable();
+    }
+}
+
 static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings, PyCodeObject *few)
 {
     pf_feed_ops ops = {pulled, ex};
@@ -509,6 +522,7 @@ static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings
         return 0;
     }
     ex->feed = pf_feed_attach(iterator, &ex->chain, &ops);
+    let_collector_go(ex);
     if (ex->feed == NULL) {
         PyErr_Clear();
         pf_run_free(ex->run);
@@ -687,7 +701,9 @@ int pf_exec_run(const pf_call *call)
             ex->proof = PF_PROOF_UNKNOWN;
             ex->gave_up = false;
             ex->report = report;
+            hold_collector(ex);
             status = try_native(ex, call, &settings, iterator);
+            let_collector_go(ex);
             free_exec(ex);
         } else if (PyErr_Occurred()) {
             status = -1;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import contextlib
 import cProfile
+import functools
 import gc
 import itertools
 import math
@@ -450,3 +451,35 @@ def test_a_segment_that_has_ended_before(p):
         p.sum(x * 2 for x in itertools.chain(ended, range(5, 50))),
         p.any(filter(lambda x: x > 100, itertools.chain(ended, range(9)))),
     )
+
+
+@pytest.mark.parametrize("which", range(1, 8))
+@pytest.mark.parametrize(
+    "consume", [lambda m: pf.list(m), lambda m: pf.reduce(lambda a, b: a + b, m), lambda m: pf.max(m)]
+)
+def test_the_collector_takes_items_while_a_plan_is_made(which, consume):
+    names = {"LIST": [1, 2], "partial": functools.partial}
+    exec(
+        f"def g(x, y=(1, {which})): return x + y[0] - {which}\nf = partial(g, y=(3, 4))\nh = lambda x: f(x) if x not in LIST else 5",
+        names,
+    )
+    it, taken, seen = iter(range(1000)), [], []
+
+    def callback(phase, info):
+        seen.extend([phase] * (phase == "start"))
+        if phase == "start" and len(seen) == which:
+            taken.append(next(it, None))
+
+    chain = map(names["h"], it)
+    gc.collect()
+    before = gc.get_threshold()
+    gc.callbacks.append(callback)
+    gc.set_threshold(1)
+    try:
+        with pf.config(min_rows=1):
+            answer = consume(chain)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(callback)
+    rows = [names["h"](x) for x in range(1000) if x not in taken]
+    assert answer in (rows, sum(rows), max(rows))
