@@ -387,7 +387,8 @@ def test_ten_thousand_plans_leave_nothing_behind():
         plans(10_000)
         gc.collect()
         assert len(gc.get_objects()) - objects < 50, len(gc.get_objects()) - objects
-        assert resident() - memory < 3000, resident() - memory
+        limit = 50_000 if "PUREFOLD_SANITIZED" in os.environ else 3000  # AddressSanitizer keeps what is freed for a while
+        assert resident() - memory < limit, resident() - memory
         assert threading.active_count() == threads and len(os.listdir("/proc/self/fd")) == files
         assert len(os.listdir("/proc/self/task")) <= tasks
     """, timeout=240)  # fmt: skip
