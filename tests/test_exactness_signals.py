@@ -75,6 +75,7 @@ def test_keyboard_interrupt_in_the_main_thread():
     check_script("""
         import os, signal, threading, time
         import purefold as pf
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell started in the background
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
             pf.sum(x * 2 for x in range(10**15))

@@ -18,6 +18,7 @@ enum { LANES = 2 };
 #endif
 
 typedef uint64_t lanes __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef uint64_t foreign_lanes __attribute__((vector_size(8 * LANES), aligned(1), may_alias)); /* a memoryview may begin anywhere */
 
 static uint64_t copy_i64(const char *from, int32_t n, uint64_t *to)
 {
@@ -27,7 +28,7 @@ static uint64_t copy_i64(const char *from, int32_t n, uint64_t *to)
     for (; i + VALUES <= n; i += VALUES) {
         __builtin_prefetch(from + 8 * i + FAR);
         for (int k = i; k < i + VALUES; k += LANES) {
-            lanes v = *(const lanes *)(from + 8 * k);
+            lanes v = *(const foreign_lanes *)(from + 8 * k);
             *(lanes *)(to + k) = v;
             used |= v ^ (v << 1); /* pf_used_bits */
         }
