@@ -107,11 +107,12 @@ static int evaluate(job *j)
     uint32_t ncolumns = j->fn->ncolumns;
     pf_scalar *row = pf_mem_calloc(ncolumns + j->fn->noutputs + 1, sizeof *row), *values = row + ncolumns;
     int status = row != NULL ? 0 : fail(PF_NOMEM, "");
+    int64_t counts[PF_MAX_COUNTERS] = {0};
     for (Py_ssize_t r = 0; status == 0 && r < j->nrows; r++) {
         for (uint32_t c = 0; c < ncolumns; c++) {
             row[c] = cell(j, c, r);
         }
-        pf_eval_in in = {row, j->params, j->handles, pf_unicode_view, r};
+        pf_eval_in in = {row, j->params, j->handles, pf_unicode_view, r, counts};
         pf_eval_out out;
         pf_status done = pf_eval_row(j->fn, &in, values, &out);
         status = done == PF_OK ? set_result(j, r, evaluated(j, &out, values)) : fail(done, "");
@@ -188,6 +189,7 @@ static int interpret(job *j)
 {
     pf_program *program = NULL;
     pf_frame *frame = NULL;
+    int64_t counts[PF_MAX_COUNTERS] = {0};
     int status = -1;
     pf_status made = pf_interp_compile(j->fn, 0, &program);
     made = made == PF_OK ? pf_frame_new(program, &frame) : made;
@@ -199,6 +201,7 @@ static int interpret(job *j)
         frame->params = j->params;
         frame->strings = j->handles;
         frame->str_view = pf_unicode_view;
+        frame->counts = counts;
         frame->row0 = first;
         frame->n = (int32_t)(j->nrows - first < PF_LANES ? j->nrows - first : PF_LANES);
         frame->want_rows = true;

@@ -35,6 +35,8 @@ typedef struct pf_frame {
     pf_str_view_fn str_view; /* NULL when the program has no str */
     int64_t row0;            /* number of lane 0's row */
     int32_t n;               /* rows, 1..PF_LANES */
+    int64_t *counts;         /* in and out: one per pf_fn.ncounters. After a vector in which a row failed or stopped they mean
+                              * nothing, nor do the ranks of the rows behind that one */
     /* out: rows that yielded and did not bail, in row order */
     pf_vec *outputs; /* one per pf_fn.outputs: data points at the frame's own memory, valid until the next run */
     int32_t nout;

@@ -517,6 +517,9 @@ static void lower_inst(lowering *l, pf_ref ref)
     case PF_OP_arg: /* defined by the edges */
     case PF_OP_end:
         break;
+    case PF_OP_rank:
+        result_step(l, inst, ref, PF_STEP_RANK, false)->index = inst->imm.k;
+        break;
     case PF_OP_select:
         lower_select(l, inst, ref);
         break;

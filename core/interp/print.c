@@ -18,6 +18,7 @@ static const char *const step_names[PF_STEP_COUNT] = {
     [PF_STEP_BLEND] = "blend",     [PF_STEP_BRANCH] = "branch",   [PF_STEP_MERGE] = "merge",
     [PF_STEP_COMPACT] = "compact", [PF_STEP_STOP] = "stop",       [PF_STEP_BAIL] = "bail",
     [PF_STEP_EXIT] = "exit",       [PF_STEP_WIDE] = "wide",       [PF_STEP_FIT] = "fit",
+    [PF_STEP_RANK] = "rank",
 };
 
 __attribute__((format(printf, 2, 3))) static void put(text *t, const char *format, ...)
@@ -77,6 +78,9 @@ static void put_step(text *t, const pf_program *p, uint32_t i)
     put_value(t, p, " ", s->a);
     put_value(t, p, " ", s->b);
     put_value(t, p, " in ", s->mask);
+    if (s->code == PF_STEP_RANK) {
+        put(t, " %" PRIu32, s->index);
+    }
     if (s->code == PF_STEP_ENTER) {
         put(t, " else %" PRIu32, s->index);
     }

@@ -36,6 +36,7 @@ typedef enum pf_step_code {
     PF_STEP_MOD_IS,  /* d = a % b == c (negate: !=), b and c scalars; a zero b bails as op */
     PF_STEP_STR,     /* d = comparison or truth of strings */
     PF_STEP_SELECT,  /* d = c ? a : b */
+    PF_STEP_RANK,    /* d = lanes of mask before this one, plus what counter `index` says */
     PF_STEP_IS_KIND, /* d = kind of a is in kb */
     PF_STEP_NARROW,  /* lanes of a whose kind is not in kb bail */
     PF_STEP_PACK,    /* d (byte lanes) = a (8-byte lanes) */

@@ -378,6 +378,29 @@ static void run_is_kind(run *r, const pf_step *s)
     }
 }
 
+/* Lanes that failed are counted: what comes behind them is done again. */
+static void run_rank(run *r, const pf_step *s)
+{
+    pf_state *d = &r->st[s->d];
+    int64_t *count = &r->f->counts[s->index];
+    const uint8_t *mask = mask_bytes(r, s->mask);
+    d->seen = PF_K_I64;
+    d->start = *count;
+    d->step = 1;
+    d->iota = mask == NULL;
+    if (mask == NULL) {
+        *count += mask_count(r, s->mask);
+    } else {
+        int64_t *lane = d->data, rank = *count;
+        for (int32_t i = 0; i < r->m->n; i++) {
+            lane[i] = rank;
+            rank += mask[i] != 0;
+        }
+        *count = rank;
+    }
+    d->range = (pf_interval){d->start, *count};
+}
+
 /* Between bytes and words of bool. */
 static void run_resize(run *r, const pf_step *s)
 {
@@ -599,6 +622,9 @@ static void run_step(run *r, const pf_step *s)
         break;
     case PF_STEP_SELECT:
         run_select(r, s);
+        break;
+    case PF_STEP_RANK:
+        run_rank(r, s);
         break;
     case PF_STEP_IS_KIND:
         run_is_kind(r, s);

@@ -522,6 +522,10 @@ static int run_inst(const row_run *run, pf_ref r)
     if (pf_ir_is_pinned(inst->op)) {
         return read_value(run, inst, &run->regs[r]);
     }
+    if (inst->op == PF_OP_rank) {
+        run->regs[r] = (pf_scalar){.kind = PF_K_I64, .u.i = run->in->counts[inst->imm.k]++};
+        return 0;
+    }
     pf_scalar operands[3] = {run->regs[inst->a], run->regs[inst->b], run->regs[inst->c]};
     return pf_eval_op(inst, operands, run->in->str_view, &run->regs[r]);
 }

@@ -21,6 +21,7 @@ typedef struct pf_eval_in {
     const uint64_t *strings; /* handle of each pf_fn.strings */
     pf_str_view_fn str_view; /* NULL when the program has no str */
     int64_t row;
+    int64_t *counts; /* one per pf_fn.ncounters, counted on */
 } pf_eval_in;
 
 typedef struct pf_eval_out {

@@ -181,6 +181,9 @@ pf_ref pf_ir_emit(pf_fn *fn, const pf_inst *inst)
         return PF_NOREF;
     }
     pf_ref ref = append(fn, inst);
+    if (inst->op == PF_OP_rank && inst->imm.k >= fn->ncounters) {
+        fn->ncounters = inst->imm.k + 1;
+    }
     if (pf_ops[inst->op].laws & PF_LAW_TERM) {
         fn->blocks[fn->current].end = fn->ninsts;
         fn->current = PF_NOBLOCK;
@@ -268,6 +271,11 @@ pf_ref pf_ir_param(pf_fn *fn, uint32_t param)
 pf_ref pf_ir_row(pf_fn *fn)
 {
     return pin(fn, PF_OP_row, PF_K_I64, 0);
+}
+
+pf_ref pf_ir_rank(pf_fn *fn, uint32_t counter)
+{
+    return pf_ir_emit(fn, &(pf_inst){.op = PF_OP_rank, .kinds = PF_K_I64, .imm.k = counter});
 }
 
 pf_kinds pf_ir_result(pf_op op, pf_kinds operand)

@@ -26,6 +26,7 @@ typedef enum pf_op {
 
 /* Bail reasons, operand classes, result classes and laws of ops.def. */
 enum { PF_BAIL_OVERFLOW = 1, PF_BAIL_ZERO = 2, PF_BAIL_DOMAIN = 4, PF_BAIL_INEXACT = 8, PF_BAIL_KIND = 16, PF_BAIL_ALWAYS = 32 };
+enum { PF_MAX_COUNTERS = 8 };
 enum { PF_LAW_COMM = 1, PF_LAW_ASSOC_I64 = 2, PF_LAW_CHEAP = 4, PF_LAW_TERM = 8, PF_LAW_LIBM = 16 };
 typedef enum { PF_ARGS_NIL, PF_ARGS_NUM, PF_ARGS_BITS, PF_ARGS_I64, PF_ARGS_F64, PF_ARGS_BOOL, PF_ARGS_EQUAL, PF_ARGS_ORDER, PF_ARGS_ANY } pf_args_class;
 typedef enum { PF_RES_SAME, PF_RES_I64, PF_RES_F64, PF_RES_BOOL, PF_RES_DECLARED, PF_RES_NOTHING } pf_res_class;
@@ -50,7 +51,7 @@ typedef struct pf_inst {
     union {
         int64_t i;  /* const i64, const bool; large: its low 64 bits, the highest of which is set; is_kind: the kinds that are true; narrow: 1 when a test above proves it */
         double f;   /* const f64 */
-        uint32_t k; /* param, column: number; const str: index into pf_fn.strings; arg: position */
+        uint32_t k; /* param, column, rank: number; const str: index into pf_fn.strings; arg: position */
         struct {
             uint32_t first; /* jump, branch, yield: where its edges or values begin in pf_fn.pool */
             uint32_t count; /* yield: number of values */
@@ -100,6 +101,7 @@ typedef struct pf_fn {
     uint32_t noutputs;
     const char **strings; /* constants of kind str: UTF-8, for printing only; the binding supplies the handles */
     uint32_t nstrings, cap_strings;
+    uint32_t ncounters; /* one more than the largest that an op rank has */
     pf_place *places; /* places[0] is unused */
     uint32_t nplaces, cap_places;
     pf_block current; /* block being filled, or PF_NOBLOCK between a terminator and the next pf_ir_start */
@@ -129,6 +131,7 @@ uint16_t pf_ir_add_place(pf_fn *fn, const char *function, const char *file, int 
 pf_ref pf_ir_column(pf_fn *fn, uint32_t column); /* kinds as declared */
 pf_ref pf_ir_param(pf_fn *fn, uint32_t param);
 pf_ref pf_ir_row(pf_fn *fn);
+pf_ref pf_ir_rank(pf_fn *fn, uint32_t counter); /* each counter once */
 pf_ref pf_ir_op1(pf_fn *fn, pf_op op, pf_ref a, uint16_t place);
 pf_ref pf_ir_op2(pf_fn *fn, pf_op op, pf_ref a, pf_ref b, uint16_t place);
 pf_ref pf_ir_select(pf_fn *fn, pf_ref cond, pf_ref a, pf_ref b);

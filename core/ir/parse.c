@@ -450,6 +450,9 @@ static pf_status plain(parser *p, pf_op op, pf_kinds suffix, pf_kinds declared, 
         PF_TRY(kinds(p, &wanted));
         inst.imm.i = wanted;
     }
+    if (op == PF_OP_rank && !number(p, &inst.imm.k)) {
+        return wrong(p, "a number is missing");
+    }
     if (suffix != 0 && suffix != fn->insts[inst.a].kinds) {
         return wrong(p, "the first operand is of another kind");
     }

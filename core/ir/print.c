@@ -166,7 +166,7 @@ static void put_op(printer *p, const pf_inst *inst)
             put(p, ")");
         }
     }
-    if (inst->op == PF_OP_param || inst->op == PF_OP_column) {
+    if (inst->op == PF_OP_param || inst->op == PF_OP_column || inst->op == PF_OP_rank) {
         put(p, " %u", inst->imm.k);
     } else if (inst->op == PF_OP_large) {
         put(p, " %" PRIu64, (uint64_t)inst->imm.i);

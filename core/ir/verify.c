@@ -26,6 +26,7 @@ typedef struct check {
     const pf_fn *fn;
     pf_block *idom;  /* immediate dominator of each block */
     pf_block *where; /* block of each instruction */
+    bool counted[PF_MAX_COUNTERS]; /* some op rank has this counter */
     char *error;
     size_t error_size;
 } check;
@@ -207,9 +208,21 @@ static pf_status check_declared(const check *c, pf_ref r, const pf_inst *inst)
     return PF_OK;
 }
 
-static pf_status check_inst(const check *c, pf_ref r)
+static pf_status check_counter(check *c, pf_ref r, uint32_t counter)
+{
+    if (counter >= PF_MAX_COUNTERS || c->counted[counter]) {
+        return INVALID(c, "instruction %u: counter %u counts elsewhere", r, counter);
+    }
+    c->counted[counter] = true;
+    return PF_OK;
+}
+
+static pf_status check_inst(check *c, pf_ref r)
 {
     const pf_inst *inst = &c->fn->insts[r];
+    if (inst->op == PF_OP_rank) {
+        PF_TRY(check_counter(c, r, inst->imm.k));
+    }
     const pf_op_info *info = &pf_ops[inst->op];
     pf_ref operands[3] = {inst->a, inst->b, inst->c};
     for (uint32_t i = 0; i < 3; i++) {

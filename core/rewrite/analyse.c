@@ -115,7 +115,7 @@ static void find_live(pf_rw *rw)
     for (pf_ref r = rw->old->ninsts - 1; r > 0; r--) {
         const pf_inst *inst = &rw->old->insts[r];
         bool checked = inst->op == PF_OP_column && rw->old->columns[inst->imm.k].checked;
-        rw->live[r] |= all || inst->kinds == 0 || checked || pf_rw_can_bail(rw->old, inst);
+        rw->live[r] |= all || inst->kinds == 0 || checked || inst->op == PF_OP_rank || pf_rw_can_bail(rw->old, inst);
         if (!rw->live[r]) {
             continue;
         }

@@ -19,10 +19,11 @@ bool pf_rw_dominates(const pf_rw *rw, pf_block above, pf_block below)
 
 /* ---- sharing ---- */
 
-/* What makes two instructions alike; narrow's immediate is a note, not a meaning. */
+/* What makes two instructions alike; narrow's immediate is a note, not a meaning. No two counters are. */
 static int64_t immediate(const pf_inst *inst)
 {
-    return inst->op == PF_OP_is_kind || inst->op == PF_OP_large ? inst->imm.i : 0;
+    bool matters = inst->op == PF_OP_is_kind || inst->op == PF_OP_large;
+    return matters ? inst->imm.i : inst->op == PF_OP_rank ? inst->imm.k : 0;
 }
 
 static uint32_t bucket(const pf_inst *inst)

@@ -18,15 +18,15 @@ static void fill_columns(pf_run *run, const slot *s, const segment *seg)
     }
 }
 
-static pf_status absorb(pf_run *run, const slot *s, const segment *seg, int64_t count, int64_t row_end)
+static pf_status absorb(pf_run *run, const slot *s, const segment *seg)
 {
-    if (count == 0) {
+    if (seg->count == 0) {
         return PF_OK;
     }
     pf_piece piece;
     piece.row_begin = seg->row_begin;
-    piece.row_end = row_end;
-    piece.count = count;
+    piece.row_end = seg->row_end;
+    piece.count = seg->count;
 #ifdef PF_PLANTED_BUG_INT128_TRUNCATED
     piece.isum = (int64_t)seg->isum;
 #else
@@ -102,35 +102,14 @@ static int hand_out(pf_run *run, pf_event_info *info, const segment *seg)
 
 /* ---- one slot ---- */
 
-/* The segment holds output number `limit`: what comes before that output's row is merged, the row itself stops the stream. */
-static int merge_up_to_limit(pf_run *run, const slot *s, const segment *seg, pf_event_info *info)
-{
-    int64_t at = run->limit - run->emitted - 1;
-    int64_t row = s->rows[seg->first + at];
-    while (at > 0 && s->rows[seg->first + at - 1] == row) {
-        at--;
-    }
-    pf_status status = absorb(run, s, seg, at, row);
-    if (status != PF_OK) {
-        return fail_with(run, info, status);
-    }
-    run->emitted += at;
-    run->rows_native += row - seg->row_begin;
-    return stop_at(run, info, row);
-}
-
 /* Returns a pf_event, or MERGE_DONE to go on with the next segment. */
 static int merge_segment(pf_run *run, slot *s, pf_event_info *info)
 {
     const segment *seg = &s->segments[s->next];
-    if (run->limit > 0 && run->emitted + seg->count >= run->limit) {
-        return merge_up_to_limit(run, s, seg, info);
-    }
-    pf_status status = absorb(run, s, seg, seg->count, seg->row_end);
+    pf_status status = absorb(run, s, seg);
     if (status != PF_OK) {
         return fail_with(run, info, status);
     }
-    run->emitted += seg->count;
     run->rows_native += seg->row_end - seg->row_begin;
     run->frontier = seg->row_end;
     s->next++;

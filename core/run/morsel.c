@@ -10,6 +10,8 @@
 #include "../base/clock.h"
 #include "../base/mem.h"
 
+#include <string.h>
+
 /* ---- crews ---- */
 
 static pf_status prepare_stage(crew *c, const pf_run *run, int stage)
@@ -31,7 +33,8 @@ static pf_status prepare_stage(crew *c, const pf_run *run, int stage)
     frame->params = run->params;
     frame->strings = run->strings;
     frame->str_view = run->str_view;
-    frame->want_rows = run->keep_rows || run->is_extreme || run->plan->nstages > 1;
+    frame->counts = c->counts;
+    frame->want_rows = run->want_rows || run->is_extreme || run->plan->nstages > 1;
     return PF_OK;
 }
 
@@ -120,6 +123,56 @@ static bool is_cancelled(const pf_run *run)
     return atomic_load_explicit(&run->cancelled, memory_order_relaxed);
 }
 
+static pf_status compute_some(pf_run *run, crew *c, slot *s, int32_t n, bool *paused)
+{
+    return run->plan->nstages == 1 ? compute_vector(run, c, s, s->row, n, &s->finished_early)
+                                   : expand_vector(run, c, s, s->row, n, paused);
+}
+
+static void count_from_start(crew *c, slot *s, const pf_run *run)
+{
+    slot_return(s, run, &c->start);
+    memcpy(c->counts, c->counts_start, sizeof(c->counts));
+    s->finished_early = s->has_barrier = false;
+}
+
+/* Where a row fails or stops, the counters have run past it: the rows before it (`part` of them) are done once more without the
+ * rest. They were good, and are still, unless somebody without the GIL writes to the source. */
+static pf_status compute_counted(pf_run *run, crew *c, slot *s, bool *paused)
+{
+    for (;;) {
+        if (c->part > 0) {
+            pf_status status = compute_some(run, c, s, c->part, paused);
+            if (status != PF_OK || *paused) {
+                return status;
+            }
+        }
+        if (s->nsegments == c->start.nsegments) {
+            break;
+        }
+        c->torn = true;
+        c->cut = s->segments[c->start.nsegments];
+        c->part = (int32_t)(c->cut.row_end - s->row);
+        count_from_start(c, s, run);
+    }
+    if (c->torn) {
+        failure why = {.op = c->cut.op, .stage = c->cut.stage, .barrier = c->cut.barrier, .place = c->cut.place};
+        PF_TRY(slot_cut(s, run, c->cut.row_end, c->cut.end, &why));
+        s->finished_early = true;
+    }
+    return PF_OK;
+}
+
+static void start_vector(const pf_run *run, crew *c, const slot *s, int32_t n)
+{
+    slot_mark(s, run, &c->start);
+    if (run->ncounters > 0) {
+        memcpy(c->counts_start, c->counts, sizeof(c->counts));
+        c->part = n;
+        c->torn = false;
+    }
+}
+
 /* n rows from s->row on. Paused, it is called again with the same arguments. */
 static pf_status compute_one(pf_run *run, crew *c, slot *s, int32_t n, bool *paused)
 {
@@ -129,18 +182,18 @@ static pf_status compute_one(pf_run *run, crew *c, slot *s, int32_t n, bool *pau
     }
 #endif
     if (s->holder == NULL) {
-        slot_mark(s, run, &c->start);
+        start_vector(run, c, s, n);
     }
     s->holder = NULL;
     int64_t end = s->row + n;
-    pf_status status = run->plan->nstages == 1 ? compute_vector(run, c, s, s->row, n, &s->finished_early)
-                                               : expand_vector(run, c, s, s->row, n, paused);
+    pf_status status = run->ncounters > 0 ? compute_counted(run, c, s, paused) : compute_some(run, c, s, n, paused);
     if (status == PF_OK && !*paused && run->plan->sink == PF_SINK_FOLD && end % run->plan->fold_block == 0 &&
         s->now.row_begin < end && !s->finished_early) {
         status = slot_cut(s, run, end, END_OPEN, NULL);
     }
     if (status != PF_OK) {
         slot_return(s, run, &c->start);
+        memcpy(c->counts, c->counts_start, run->ncounters * sizeof(*c->counts));
     }
     return status;
 }
@@ -163,6 +216,10 @@ static bool compute_rows(pf_run *run, crew *c, slot *s)
     }
     if (!s->finished_early) {
         slot_finish(s, run, s->row);
+    }
+    if (run->ncounters > 0) {
+        memcpy(run->counts_end, c->counts, sizeof(c->counts));
+        run->counted_to = s->finished_early ? s->segments[s->nsegments - 1].row_end : s->row;
     }
     return true;
 }
@@ -204,6 +261,10 @@ bool morsel_compute(pf_run *run, crew *c, slot *s, int64_t row_begin, int64_t ro
     s->holder = NULL;
     s->spent_ns = 0;
     s->row = row_begin;
+    if (run->ncounters > 0) {
+        memcpy(c->counts, run->counts_begin, sizeof(c->counts));
+        run->counted_to = INT64_MAX;
+    }
     s->status = slot_begin(s, run, row_begin, row_end);
     return go_on(run, c, s, timed);
 }

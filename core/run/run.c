@@ -82,6 +82,7 @@ static pf_status run_build(const pf_plan *plan, pf_run **out)
         const pf_fn *fn = plan->stages[s].fn;
         run->nparams = fn->nparams > run->nparams ? fn->nparams : run->nparams;
         run->nstrings = fn->nstrings > run->nstrings ? fn->nstrings : run->nstrings;
+        run->ncounters = fn->ncounters > run->ncounters ? fn->ncounters : run->ncounters;
     }
     run->params = pf_mem_alloc((run->nparams + 1) * sizeof(*run->params));
     run->strings = pf_mem_alloc((run->nstrings + 1) * sizeof(*run->strings));
@@ -130,13 +131,11 @@ static uint64_t all_crews(const pf_run *run)
 static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks *hooks)
 {
     run->hooks = *hooks;
-    run->threads = config->threads < 1 ? 1 : config->threads > MAX_CREWS ? MAX_CREWS : config->threads;
+    run->threads = config->threads < 1 || run->ncounters > 0 ? 1 : config->threads > MAX_CREWS ? MAX_CREWS : config->threads;
     run->eager = config->min_rows == 1;
     run->window_ns = config->window_ns;
     run->may_pause = config->may_pause && is_pausable(run->plan);
-    run->limit = run->plan->sink == PF_SINK_COLLECT ? config->limit : 0;
     run->want_rows = config->want_rows && (run->plan->sink == PF_SINK_COLLECT || run->plan->sink == PF_SINK_FOLD);
-    run->keep_rows = run->want_rows || run->limit > 0;
     run->flavour = config->fsum_flavour;
     run->str_view = config->str_view;
     if (run->nparams > 0) {
@@ -146,7 +145,8 @@ static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks 
         memcpy(run->strings, config->strings, run->nstrings * sizeof(*run->strings));
     }
     run->rows = config->rows;
-    run->frontier = run->next_row = run->head = run->emitted = 0;
+    run->frontier = run->next_row = run->head = run->counted_to = 0;
+    memset(run->counts_end, 0, sizeof(run->counts_end));
     run->probe = first_probe(run);
     run->handed_out = false;
     run->ns_per_row = 0.0;
@@ -225,6 +225,35 @@ void pf_run_skip(pf_run *run, int64_t row)
 {
     run->frontier = row;
     pf_run_drop(run);
+}
+
+void pf_run_go_on(pf_run *run, int64_t row, const int64_t *counts)
+{
+    run->frontier = row;
+    run->counted_to = row;
+    if (run->ncounters > 0) {
+        memcpy(run->counts_end, counts, run->ncounters * sizeof(*counts));
+    }
+    pf_run_drop(run);
+}
+
+/* Rows of the slot before `row` are counted once more where nobody stood still there. */
+pf_status pf_run_counts(pf_run *run, int64_t row, int64_t *counts)
+{
+    slot *s = &run->slots[0];
+    const int64_t *found = run->counts_end;
+    if (run->ncounters == 0) {
+        return PF_OK;
+    }
+    if (row < run->counted_to) {
+        found = run->counts_begin;
+        if (row > s->row_begin) {
+            morsel_compute(run, crew_take(run, true), s, s->row_begin, row, false);
+            found = run->counts_end;
+        }
+    }
+    memcpy(counts, found, run->ncounters * sizeof(*counts));
+    return row > run->counted_to ? s->status : PF_OK;
 }
 
 void pf_run_set_rows(pf_run *run, int64_t rows)
@@ -441,6 +470,7 @@ static void compute_alone(pf_run *run, const window *w)
     crew *c = crew_take(run, true);
     c->deadline = w->started ? w->deadline : 0;
     slot *s = &run->slots[0];
+    memcpy(run->counts_begin, run->counts_end, sizeof(run->counts_begin));
     morsel_compute(run, c, s, begin, begin + size, w->started);
     learn(run, s);
     if (run->probe > 0) {

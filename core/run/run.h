@@ -8,6 +8,9 @@
  * Source rows are the unit of everything that is observable: a row's outputs (several, after an expand) are merged all
  * together or not at all, and a row that fails in any part fails whole.
  *
+ * A plan that counts (op rank) is run in row order by the caller alone, and never past a failed row: only who runs that row
+ * can tell what it counts. So after PF_EVENT_FAILED such a run must be told where to go on, by pf_run_go_on.
+ *
  * Thread-safety: one caller per run. Runs may nest and several may be alive on different threads: workers only help,
  * a caller can always finish alone. gather and expand are called from any thread, several at a time; absorb only
  * from the caller's thread, inside pf_run_advance, in row order. Nothing a worker touches lives on a caller's stack. */
@@ -120,7 +123,6 @@ typedef struct pf_run_config {
     bool may_pause;      /* a row of long inner loops may be left half-way at a TICK, so that it cannot outlast its window. Only
                           * for sources that nobody can change: rows read in one window are then merged in a later one. Has an
                           * effect on nested ranges over plain numbers. Without it, what was read is merged at a TICK */
-    int64_t limit;       /* > 0: the row that holds output number `limit` (from 1) is a stopping row; COLLECT only */
 } pf_run_config;
 
 typedef enum pf_event {
@@ -148,6 +150,12 @@ pf_event pf_run_advance(pf_run *run, pf_event_info *info);
 int64_t pf_run_frontier(const pf_run *run);          /* rows before it are merged or were handed out */
 void pf_run_drop(pf_run *run);                       /* forgets what was computed beyond the frontier */
 void pf_run_skip(pf_run *run, int64_t row);          /* rows before `row` are done elsewhere: moves the frontier on; drops */
+/* All rows before `row` (not less than the frontier) are done, whoever ran them, and the counters stand at `counts`, which may be
+ * NULL where the plan has none. Drops. */
+void pf_run_go_on(pf_run *run, int64_t row, const int64_t *counts);
+/* Where the counters stood when all rows before `row` were done. row: the frontier, or the row of the last event, or one of the
+ * piece whose absorb failed; nothing of that piece can be had again afterwards. */
+PF_MUST_CHECK pf_status pf_run_counts(pf_run *run, int64_t row, int64_t *counts);
 /* Calls visit once for each handle (kind str or obj, not 0) among results beyond the frontier. Between advances only: the caller
  * keeps alive what is named. Stops at the first failure, and says so; the results are to be dropped then. */
 PF_MUST_CHECK pf_status pf_run_visit_ahead(pf_run *run, pf_status (*visit)(void *ctx, uint64_t handle), void *ctx);

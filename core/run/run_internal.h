@@ -132,6 +132,11 @@ struct crew {
     uint8_t **kind_memory[PF_MAX_STAGES];
     expansion *expansion; /* more than one stage */
     mark start;           /* of the vector at hand */
+    /* where the plan counts: the counters now and at that start, and what compute_counted is about */
+    int64_t counts[PF_MAX_COUNTERS], counts_start[PF_MAX_COUNTERS];
+    int32_t part;
+    bool torn;
+    segment cut;
     bool ready;           /* frames exist and are set up for this run */
     bool used;
     int64_t deadline;     /* when to pause, 0: when told to */
@@ -163,9 +168,8 @@ struct pf_run {
     int threads;
     bool eager;        /* min_rows 1: workers and tiny morsels whatever the input */
     int64_t window_ns;
-    int64_t limit;
-    bool want_rows;    /* the binding's wish */
-    bool keep_rows;    /* slots note the row of each output */
+    bool want_rows;    /* slots note the row of each output */
+    uint32_t ncounters;
     int flavour;
     pf_str_view_fn str_view;
     pf_scalar *params; /* copies */
@@ -184,12 +188,16 @@ struct pf_run {
     int64_t frontier;
     int64_t next_row;  /* first row in no slot, while no phase is open */
     int64_t head;
-    int64_t emitted;   /* outputs merged, for the limit */
     int64_t probe;     /* size of the next probe; 0: done probing */
     bool handed_out;   /* nothing was computed since the last failed row */
     double ns_per_row; /* 0: not known */
     pf_column_out *out;/* for pieces */
     int64_t rows_native, rows_failed, ticks;
+
+    /* Counting: there is one slot then and one crew. Where the counters stand at the slot's first row, and behind its last good
+     * one: row `counted_to`, INT64_MAX while the slot is being computed. */
+    int64_t counts_begin[PF_MAX_COUNTERS], counts_end[PF_MAX_COUNTERS];
+    int64_t counted_to;
 
     /* A phase is a time when workers may claim. Set before the job is offered, constant until it is withdrawn. */
     bool phase;

@@ -129,7 +129,7 @@ static bool reserve_values(slot *s, const pf_run *run, int64_t wanted)
             return false;
         }
     }
-    return !run->keep_rows || reserve(&s->rows, &s->row_capacity, sizeof(*s->rows), wanted, hint_of(s));
+    return !run->want_rows || reserve(&s->rows, &s->row_capacity, sizeof(*s->rows), wanted, hint_of(s));
 }
 
 /* ---- begin, cut, finish ---- */
@@ -278,7 +278,7 @@ static pf_status append_columns(slot *s, const pf_run *run, const lanes *in, int
         }
         memcpy(c->data + (size_t)s->filled * width, (const uint8_t *)v->data + (size_t)from * width, (size_t)n * width);
     }
-    if (run->keep_rows) {
+    if (run->want_rows) {
         append_rows(s, in, from, n);
     }
     s->filled += n;

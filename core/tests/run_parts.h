@@ -37,7 +37,7 @@ typedef struct ask {
     const char *text;
     pf_sink_kind sink;
     int threads;
-    int64_t min_rows, window_ns, limit;
+    int64_t min_rows, window_ns;
     bool want_rows, drop;
     int flavour;
 } ask;
@@ -218,8 +218,7 @@ static pf_status start(pf_plan *plan, sink *k)
                             .rows = k->src->rows,
                             .want_rows = k->how->want_rows,
                             .fsum_flavour = k->how->flavour,
-                            .fsum_guess = PF_FSUM_NO_GUESS,
-                            .limit = k->how->limit};
+                            .fsum_guess = PF_FSUM_NO_GUESS};
     pf_hooks hooks = {.ctx = k, .gather = gather, .absorb = absorb};
     return pf_run_new(plan, &config, &hooks, &k->run);
 }

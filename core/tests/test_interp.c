@@ -108,7 +108,7 @@ static void compare(const bench *b, const pf_fn *fn, const pf_program *program, 
         for (uint32_t c = 0; c < fn->ncolumns; c++) {
             columns[c] = b->rows[c][row];
         }
-        pf_eval_in in = {columns, b->params, string_handles, view_text, b->row0 + row};
+        pf_eval_in in = {columns, b->params, string_handles, view_text, b->row0 + row, NULL};
         pf_eval_out how;
         assert_int_equal(pf_eval_row(fn, &in, values, &how), PF_OK);
         const bool large = how.how == PF_OP_bail && how.reason == PF_BAIL_OVERFLOW;

@@ -358,7 +358,7 @@ static void test_rows(void **state)
     pf_scalar columns[2] = {{.kind = PF_K_I64, .u.i = -7}, {.kind = PF_K_STR, .u.handle = 2}};
     pf_scalar params[1] = {{.kind = PF_K_I64, .u.i = 2}}, values[3];
     uint64_t strings[1] = {1};
-    pf_eval_in in = {columns, params, strings, view, 55};
+    pf_eval_in in = {columns, params, strings, view, 55, NULL};
     pf_eval_out out;
     assert_int_equal(pf_eval_row(fn, &in, values, &out), PF_OK);
     assert_int_equal(out.how, PF_OP_yield);

@@ -441,7 +441,7 @@ static void assert_same(const pf_fn *before, const pf_fn *after, int rows)
         for (int i = 0; i < NPARAMS; i++) {
             params[i] = random_scalar(param_kinds[i]);
         }
-        pf_eval_in in = {columns, params, strings, view, (int64_t)pick(5)};
+        pf_eval_in in = {columns, params, strings, view, (int64_t)pick(5), NULL};
         if (!same_row(before, after, &in)) {
             print(before, x);
             print(after, y);
@@ -540,7 +540,7 @@ static void check_stride(const char *filter, bool by_param, int64_t modulus, int
     pf_stride stride;
     pf_stride_rows rows;
     pf_scalar params[2] = {{.kind = PF_K_I64, .u.i = modulus}, {.kind = PF_K_I64, .u.i = residue}}, item, x[2], y[2];
-    pf_eval_in in = {&item, params, NULL, NULL, 0};
+    pf_eval_in in = {&item, params, NULL, NULL, 0, NULL};
     pf_eval_out a, b;
     bool odd = filter == filters[4];
     bool found = pf_rewrite_find_stride(fn, 0, &stride);

@@ -141,7 +141,7 @@ static int64_t drive(const ask *how, source *s)
             break;
         case PF_EVENT_STOP:
             model_to(&m, s, info.row);
-            assert_true(s->x[info.row] == STOPPER || (how->limit > 0 && m.count == how->limit - 1 && is_kept(s, info.row)));
+            assert_true(s->x[info.row] == STOPPER);
             going = false;
             break;
         case PF_EVENT_END:
@@ -279,24 +279,6 @@ static void stopping_rows(void **state)
             source_free(&s);
         }
     }
-}
-
-static void limits(void **state)
-{
-    (void)state;
-    source s = source_of_ints(9000);
-    give_kinds(&s);
-    for (int64_t i = 100; i < s.rows; i += 700) {
-        s.kind[i] = PF_K_OTHER;
-    }
-    for (int64_t limit = 1; limit < 7000; limit = limit * 2 + 1) {
-        for (int way = 0; way < 4; way++) {
-            ask how = {.text = ints, .sink = PF_SINK_COLLECT, .threads = way & 1 ? 3 : 1, .min_rows = way & 1,
-                       .window_ns = way & 2 ? 1 : 5000000, .limit = limit, .want_rows = way & 2};
-            drive(&how, &s);
-        }
-    }
-    source_free(&s);
 }
 
 static void float_columns(void **state)
@@ -637,7 +619,6 @@ int main(void)
         cmocka_unit_test(a_failed_row_anywhere),
         cmocka_unit_test(many_failed_rows),
         cmocka_unit_test(stopping_rows),
-        cmocka_unit_test(limits),
         cmocka_unit_test(float_columns),
         cmocka_unit_test(wide_sums),
         cmocka_unit_test(big_inputs),
