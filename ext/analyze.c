@@ -3,6 +3,7 @@
 
 #include "../core/prim/cpus.h"
 #include "config.h"
+#include "feed.h"
 #include "gather.h"
 
 static const int64_t WINDOW_NS = 5000000;
@@ -117,6 +118,8 @@ int pf_analyze(const pf_pyplan *plan, const pf_chain *chain, const pf_scalar *pa
     }
     a->plan = plan;
     pf_gather_init(&a->gather, plan, chain, &a->rows);
+    a->rows = pf_feed_limit(chain, a->rows, true);
+    a->rows = a->rows > 0 ? a->rows : 0;
     report->rows = a->rows;
     int status = 0;
     if (!pf_gather_open(&a->gather)) {

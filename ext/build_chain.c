@@ -113,11 +113,11 @@ static void work_choose(pf_builder *b, pf_state *st, const pf_node *node, int in
     }
     pf_b_open(b, no);
     if (node->kind == PF_NODE_TAKEWHILE) {
-        pf_ir_stop(b->fn);
+        pf_ir_stop(b->fn); /* no row is missing before this one */
     } else {
         pf_ir_end(b->fn);
+        b->ends++;
     }
-    b->ends++;
     yes->value = yes->carry[base];
     yes->ncarry = base;
     pf_b_append(out, yes);
@@ -151,6 +151,14 @@ static pf_ref chain_param(pf_builder *b, int node, int what)
     return pf_ir_param(b->fn, pf_ir_add_param(b->fn, PF_K_I64));
 }
 
+/* How many rows have come to this step before: the row's number, unless rows are dropped below. */
+static pf_ref rank_of(pf_builder *b, int index)
+{
+    pf_pyplan *plan = b->plan;
+    int counter = plan->nodes[index].counter;
+    return counter < 0 ? pf_ir_row(b->fn) : pf_ir_rank(b->fn, (uint32_t)counter);
+}
+
 static void work_enumerate(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
 {
     (void)node;
@@ -158,23 +166,46 @@ static void work_enumerate(pf_builder *b, pf_state *st, const pf_node *node, int
     pf_av pair = pf_av_tuple(b, 2);
     if (pair.items != NULL) {
         pf_ref first = chain_param(b, index, PF_CHAIN_COUNT);
-        pair.items[0] = pf_av_of(PF_K_I64, pf_ir_op2(b->fn, PF_OP_add, pf_ir_row(b->fn), first, 0));
+        pair.items[0] = pf_av_of(PF_K_I64, pf_ir_op2(b->fn, PF_OP_add, rank_of(b, index), first, 0));
         pair.items[1] = st->value;
         st->value = pair;
         pf_b_keep(b, st, out);
     }
 }
 
-/* Rows of an islice: row r passes when r >= first and (r - first) % step == 0; the end is a matter of the number of rows. */
+/* An islice takes no item behind its last one: that row is the chain's, and ends native running. Where no row is dropped below, the
+ * end is a matter of the number of rows (pf_feed_limit). */
+static pf_state *stop_at_last(pf_builder *b, pf_state *st, int index, pf_ref rank)
+{
+    pf_state *last, *before;
+    pf_ref number = chain_param(b, index, PF_CHAIN_SLICE_LAST);
+    pf_b_branch(b, st, pf_ir_op2(b->fn, PF_OP_ge, rank, number, 0), &last, &before);
+    if (last == NULL || before == NULL) {
+        return NULL;
+    }
+    pf_b_open(b, last);
+    pf_ir_stop(b->fn);
+    pf_b_open(b, before);
+    return before;
+}
+
+/* Items of an islice: number r passes when r >= first and (r - first) % step == 0. */
 static void work_islice(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
 {
     (void)base;
     pf_fn *fn = b->fn;
+    pf_ref rank = rank_of(b, index);
+    if (node->stop >= 0 && b->plan->nodes[index].counter >= 0) {
+        st = stop_at_last(b, st, index, rank);
+    }
+    if (st == NULL) {
+        return;
+    }
     pf_ref first = chain_param(b, index, PF_CHAIN_SLICE_FIRST);
-    pf_ref pass = pf_ir_op2(fn, PF_OP_ge, pf_ir_row(fn), first, 0);
+    pf_ref pass = pf_ir_op2(fn, PF_OP_ge, rank, first, 0);
     if (node->islice_step != 1) {
         pf_ref step = chain_param(b, index, PF_CHAIN_SLICE_STEP);
-        pf_ref beyond = pf_ir_op2(fn, PF_OP_sub, pf_ir_row(fn), first, 0);
+        pf_ref beyond = pf_ir_op2(fn, PF_OP_sub, rank, first, 0);
         pf_ref modulo = pf_ir_op2(fn, PF_OP_mod, beyond, step, 0);
         pass = pf_ir_op2(fn, PF_OP_and, pass, pf_ir_op2(fn, PF_OP_eq, modulo, pf_ir_const_i64(fn, 0), 0), 0);
     }
@@ -221,15 +252,20 @@ static pf_state *flow_children(pf_builder *b, const pf_node *node, pf_state *lis
     return list;
 }
 
-/* Steps that count rows need rows to arrive one by one. */
-static pf_state *flow_aligned(pf_builder *b, const pf_node *node, pf_state *list)
+/* Below a step that counts. Where rows are dropped there, it gets a counter, and all ways of a row come together to be counted. */
+static pf_state *flow_counted(pf_builder *b, const pf_node *node, int index, pf_state *list)
 {
     int ends = b->ends;
     list = pf_b_flow(b, node->children[0], list);
-    if (b->ends != ends) {
-        pf_b_refuse(b, PF_REASON_UNALIGNED);
+    if (b->ends == ends || pf_b_dead(b)) {
+        return list;
     }
-    return list;
+    if (b->plan->ncounters == PF_MAX_COUNTERS) {
+        pf_b_refuse(b, PF_REASON_TOO_LARGE);
+        return NULL;
+    }
+    b->plan->nodes[index].counter = (int8_t)b->plan->ncounters++;
+    return pf_b_unite(b, list);
 }
 
 pf_state *pf_b_flow(pf_builder *b, int index, pf_state *list)
@@ -259,9 +295,9 @@ pf_state *pf_b_flow(pf_builder *b, int index, pf_state *list)
     case PF_NODE_ZIP:
         return pf_b_each(b, flow_children(b, node, list), work_tuple, index, base);
     case PF_NODE_ENUMERATE:
-        return pf_b_each(b, flow_aligned(b, node, list), work_enumerate, index, base);
+        return pf_b_each(b, flow_counted(b, node, index, list), work_enumerate, index, base);
     case PF_NODE_ISLICE:
-        return pf_b_each(b, flow_aligned(b, node, list), work_islice, index, base);
+        return pf_b_each(b, flow_counted(b, node, index, list), work_islice, index, base);
     case PF_NODE_STARMAP:
         list = pf_b_each(b, pf_b_flow(b, node->children[0], list), work_spread, index, base);
         list = pf_b_each(b, list, work_call, index, base);

@@ -222,6 +222,26 @@ bool pf_av_same_shape(const pf_av *a, const pf_av *b)
     }
 }
 
+/* The same but for the kinds of scalars. */
+static bool alike_but_for_kinds(const pf_av *a, const pf_av *b)
+{
+    if (a->tag != b->tag || a->n != b->n) {
+        return false;
+    }
+    if (a->tag == PF_AV_SCALAR && ((a->kinds | b->kinds) & PF_K_OBJ) == 0) {
+        return true;
+    }
+    if (a->tag != PF_AV_TUPLE) {
+        return pf_av_same_shape(a, b);
+    }
+    for (int i = 0; i < a->n; i++) {
+        if (!alike_but_for_kinds(&a->items[i], &b->items[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool same_frames(const pf_frame_state *a, const pf_frame_state *b)
 {
     for (; a != NULL && b != NULL; a = a->parent, b = b->parent) {
@@ -396,13 +416,16 @@ static void join_scalar(join *j, pf_av *target, const pf_av *const *avs)
         partial |= !pf_b_always_object(j->b, avs[s]);
         refs_differ |= refs[s] != refs[0];
     }
+    for (int s = 1; s < j->k; s++) {
+        target->kinds |= avs[s]->kinds;
+    }
     for (int s = 0; any_handle && s < j->k; s++) {
         handles[s] = handles[s] != PF_NOREF ? handles[s] : pf_b_null_handle(j->b);
         handles_differ |= handles[s] != handles[0];
     }
-    if (refs_differ && avs[0]->kinds != PF_K_NONE) {
+    if (refs_differ && target->kinds != PF_K_NONE) {
         target->joined = true;
-        add_phi(j, target, refs, avs[0]->kinds, false);
+        add_phi(j, target, refs, target->kinds, false);
     }
     if (!same_origin) {
         if (avs[0]->kinds != PF_K_OBJ) { /* the path of an opaque object is part of its shape */
@@ -576,4 +599,29 @@ pf_state *pf_b_merge(pf_builder *b, pf_state *list)
         }
     }
     return pf_b_dead(b) ? NULL : out;
+}
+
+pf_state *pf_b_unite(pf_builder *b, pf_state *list)
+{
+    if (pf_b_dead(b) || list == NULL || list->next == NULL) {
+        return list;
+    }
+    join *j = pf_b_alloc(b, sizeof *j);
+    if (j == NULL) {
+        return NULL;
+    }
+    j->b = b;
+    for (pf_state *st = list; st != NULL; st = st->next) {
+        bool fits = j->k < MAX_JOIN && st->ncarry == list->ncarry && same_frames(list->frame, st->frame) &&
+                    alike_but_for_kinds(&list->value, &st->value);
+        for (int i = 0; fits && i < st->ncarry; i++) {
+            fits = alike_but_for_kinds(&list->carry[i], &st->carry[i]);
+        }
+        if (!fits) {
+            pf_b_refuse(b, PF_REASON_UNALIGNED);
+            return NULL;
+        }
+        j->states[j->k++] = st;
+    }
+    return join_states(j);
 }

@@ -350,6 +350,11 @@ void pf_b_yield_finals(pf_builder *b, bool keyed)
 void pf_b_tail(pf_builder *b, pf_state *list)
 {
     pf_plan *core = &b->plan->core;
+    if (b->plan->ncounters > 0 && (b->plan->consumer == PF_CONSUME_REDUCE || b->plan->consumer == PF_CONSUME_FOLD)) {
+        /* where the function raises, counts of a row long past would be needed; and others may have written to it meanwhile */
+        pf_b_refuse(b, PF_REASON_UNALIGNED);
+        return;
+    }
     switch (b->plan->consumer) {
     case PF_CONSUME_SUM:
         pf_b_each(b, list, work_number, -1, 0);

@@ -64,6 +64,7 @@ typedef struct pf_node {
     bool strict;             /* ZIP */
     int64_t count;           /* ENUMERATE: next index. ISLICE: items taken so far (cnt). CHAIN: where func, its source, stands */
     int64_t next, stop, islice_step; /* ISLICE; stop -1: none */
+    int counter;             /* ENUMERATE, ISLICE: the plan's counter for it, -1: none, it is told by the row (plan.h) */
 } pf_node;
 
 typedef struct pf_chain {
@@ -71,6 +72,7 @@ typedef struct pf_chain {
     int nnodes;
     pf_leaf leaves[PF_MAX_LEAVES];
     int nleaves;
+    bool expands;       /* a row may give several items, as far as is known (nested `for`s; see pf_plan_mark) */
     int reason;         /* reasons.def, when pf_chain_read returned 0 */
     PyObject *where;    /* the object that could not be read; borrowed */
 } pf_chain;

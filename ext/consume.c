@@ -9,6 +9,7 @@
 #include "chain.h"
 #include "config.h"
 #include "exec.h"
+#include "introspect_layout.h"
 #include "replay.h"
 
 /* The builtins themselves, kept for the process. */
@@ -161,9 +162,13 @@ static PyObject *consume_all(PyObject *module, PyObject *const *args, Py_ssize_t
     return nargs == 1 && kwnames == NULL ? consume_first(PF_CONSUME_ALL, args[0], 0) : plain(PF_CONSUME_ALL, args, (size_t)nargs, kwnames);
 }
 
-/* One item of a plain iterator is CPython's; only a generator expression or a filter may have to look far for it. */
+/* One item of a plain iterator is CPython's; only a generator expression or a filter may have to look far for it, itself or below an
+ * islice. */
 static bool may_look_far(PyObject *iterator)
 {
+    if (pf_type_of(iterator) == PF_T_ISLICE && pf_types.ok[PF_T_ISLICE] && ((pf_islice *)iterator)->it != NULL) {
+        iterator = ((pf_islice *)iterator)->it;
+    }
     return PyGen_CheckExact(iterator) || Py_TYPE(iterator) == &PyFilter_Type;
 }
 

@@ -136,8 +136,12 @@ static int play_suspended(script *s, PyObject *entry, int64_t row) {
     return pf_feed_resume(s->feed);
 }
 
-static pf_feed_answer play(void *ctx, int64_t *row) {
+static pf_feed_answer play(void *ctx, int64_t *row, bool single) {
     script *s = ctx;
+    int64_t done = *row;
+    if (single) {
+        return PF_FEED_ROW;
+    }
     while (s->at < PyList_GET_SIZE(s->plan)) {
         PyObject *entry = PyList_GET_ITEM(s->plan, s->at++), *argument = PyTuple_GET_ITEM(entry, 1);
         const char *what = PyUnicode_AsUTF8(PyTuple_GET_ITEM(entry, 0));
@@ -147,6 +151,10 @@ static pf_feed_answer play(void *ctx, int64_t *row) {
             return PF_FEED_ERROR;
         }
         *row = PyLong_AsLongLong(argument);
+        if (*row < done && what[0] == 'r') { /* the chain has taken it by itself */
+            continue;
+        }
+        *row = *row < done ? done : *row;
         if (what[0] != 's') {
             return what[0] == 'r' ? PF_FEED_ROW : what[0] == 'l' ? PF_FEED_LAST_ROW : PF_FEED_TRANSPARENT;
         }
@@ -160,9 +168,11 @@ static pf_feed_answer play(void *ctx, int64_t *row) {
 }
 
 static int drain(pf_feed *feed, PyObject *out, Py_ssize_t limit) {
-    PyObject *root = pf_feed_root(feed);
     for (; limit != 0; limit--) {
-        PyObject *item = PyIter_Next(root);
+        PyObject *item = pf_feed_pull(feed);
+        if (item == NULL && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_StopIteration)) {
+            PyErr_Clear();
+        }
         if (item == NULL) {
             return PyErr_Occurred() ? -1 : 0;
         }
@@ -196,6 +206,7 @@ static PyObject *debug_feed_demo(PyObject *module, PyObject *args) {
         return status < 0 ? NULL : PyUnicode_FromString(pf_reason_code(reason));
     }
     pf_feed_ops ops = {play, &s};
+    chain.expands = false;
     s.feed = pf_feed_attach(iterator, &chain, &ops);
     if (s.feed == NULL) {
         return NULL;
@@ -205,13 +216,18 @@ static PyObject *debug_feed_demo(PyObject *module, PyObject *args) {
     return status < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-PyDoc_STRVAR(must_last_doc, "_feed_must_last(iterator, /)\n--\n\nThe row that has to be the last one, or -1.");
+PyDoc_STRVAR(limit_doc, "_feed_limit(iterator, rows, /)\n--\n\nHow many of the rows may be computed beside the chain.");
 
-static PyObject *debug_must_last(PyObject *module, PyObject *iterator) {
+static PyObject *debug_feed_limit(PyObject *module, PyObject *args) {
     (void)module;
+    PyObject *iterator;
+    long long rows;
     pf_chain chain;
+    if (!PyArg_ParseTuple(args, "OL", &iterator, &rows)) {
+        return NULL;
+    }
     int status = pf_chain_read(iterator, &chain);
-    return status < 0 ? NULL : PyLong_FromLongLong(status == 1 ? pf_feed_must_last(&chain) : -1);
+    return status < 0 ? NULL : PyLong_FromLongLong(status == 1 ? pf_feed_limit(&chain, rows, true) : rows);
 }
 
 static PyObject *debug_feed_cost(PyObject *module, PyObject *args) {
@@ -241,7 +257,7 @@ static PyMethodDef methods[] = {
     {"_read_chain", debug_read_chain, METH_O, read_chain_doc},
     {"_selftest", debug_selftest, METH_NOARGS, selftest_doc},
     {"_feed_demo", debug_feed_demo, METH_VARARGS, feed_demo_doc},
-    {"_feed_must_last", debug_must_last, METH_O, must_last_doc},
+    {"_feed_limit", debug_feed_limit, METH_VARARGS, limit_doc},
     {"_feed_cost", debug_feed_cost, METH_VARARGS,
      PyDoc_STR("_feed_cost(iterator, n, /)\n--\n\nReads, attaches and detaches n times, to be timed.")},
     {NULL, NULL, 0, NULL},

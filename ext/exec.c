@@ -120,7 +120,27 @@ static int64_t source_row(const void *ctx, int64_t row)
 
 static int64_t run_rows(const pf_exec *ex) { return ex->strided ? ex->stride.n : ex->rows; }
 
+/* The first row of the run that is not before a source row. */
+static int64_t run_row(const pf_exec *ex, int64_t row)
+{
+    if (!ex->strided) {
+        return row;
+    }
+    int64_t behind = row - ex->stride.first_row;
+    int64_t i = behind <= 0 ? 0 : (behind - 1) / ex->stride.row_step + 1;
+    return i < ex->stride.n ? i : ex->stride.n;
+}
+
 static int64_t frontier(const pf_exec *ex) { return source_row(ex, pf_run_frontier(ex->run)); }
+
+/* Tells the feeder where the counters stood before a source row. */
+static void tell_counts(pf_exec *ex, int64_t row)
+{
+    int64_t *counts = pf_feed_counts(ex->feed);
+    if (pf_run_counts(ex->run, run_row(ex, row), counts) != PF_OK) {
+        memset(counts, 0, sizeof *counts * (size_t)ex->plan->ncounters); /* no memory even for what had it before */
+    }
+}
 
 static bool calls(const pf_exec *ex)
 {
@@ -197,6 +217,7 @@ static pf_feed_answer hand_from(pf_exec *ex, int64_t at, int64_t *row)
 /* Between windows other code may run: threads, signal handlers. Afterwards nothing is taken for granted. */
 static bool between_windows(pf_exec *ex, int *error)
 {
+    tell_counts(ex, frontier(ex));
     *error = pf_feed_suspend(ex->feed, frontier(ex)); /* first: other threads have to find true iterators */
     Py_BEGIN_ALLOW_THREADS
     Py_END_ALLOW_THREADS
@@ -262,11 +283,8 @@ static int64_t after_window(pf_exec *ex, pf_event event, const pf_event_info *in
     return redo;
 }
 
-static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
+static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
 {
-    if (!pf_gather_open(&ex->gather)) { /* other code ran since the last time */
-        return give_up(ex, frontier(ex), row);
-    }
     for (;;) {
         pf_event_info info;
         int error;
@@ -317,7 +335,7 @@ static pf_feed_answer next_row(pf_exec *ex, int64_t *row)
 }
 
 /* After a row went through CPython the collector, signals and other threads may have run. */
-static pf_feed_answer pulled(void *ctx, int64_t *row)
+static pf_feed_answer next_row(void *ctx, int64_t *row, bool single)
 {
     pf_exec *ex = ctx;
     if (ex->by_row >= 0) {
@@ -330,10 +348,25 @@ static pf_feed_answer pulled(void *ctx, int64_t *row)
         pf_run_skip(ex->run, ex->handing);
         ex->handing = -1;
     }
-    if (ex->failed + ex->handed > 0 && !still_holds(ex)) {
-        return give_up(ex, frontier(ex), row);
+    int64_t done = frontier(ex) > *row ? frontier(ex) : *row;
+    if ((ex->failed + ex->handed > 0 && !still_holds(ex)) || (single && done >= ex->rows)) {
+        return give_up(ex, done, row);
     }
-    return next_row(ex, row);
+    if (single) {
+        *row = ex->sink->row = done;
+        return PF_FEED_ROW;
+    }
+    if (!pf_gather_open(&ex->gather)) { /* other code ran since the last time */
+        return give_up(ex, done, row);
+    }
+    if (ex->plan->ncounters > 0 || done > frontier(ex)) {
+        pf_run_go_on(ex->run, run_row(ex, done), pf_feed_counts(ex->feed));
+    }
+    pf_feed_answer answer = run_natively(ex, row);
+    if (ex->plan->ncounters > 0) {
+        tell_counts(ex, *row);
+    }
+    return answer;
 }
 
 /* ---- setting up ---- */
@@ -454,9 +487,8 @@ static int make_run(pf_exec *ex, const pf_settings *settings)
 /* The consumer's loop: 1 done, -1 exception. */
 static int pull(pf_exec *ex)
 {
-    PyObject *root = pf_feed_root(ex->feed), *item;
-    iternextfunc next = Py_TYPE(root)->tp_iternext;
-    while ((item = next(root)) != NULL) {
+    PyObject *item;
+    while ((item = pf_feed_pull(ex->feed)) != NULL) {
         int status = pf_later_raise(&ex->later) ? -1 : ex->sink->type->object(ex->sink, item);
         Py_DECREF(item);
         if (status != 0) {
@@ -516,7 +548,7 @@ static void let_collector_go(pf_exec *ex)
 
 static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings, PyCodeObject *few)
 {
-    pf_feed_ops ops = {pulled, ex};
+    pf_feed_ops ops = {next_row, ex};
     if (make_run(ex, settings) < 0) {
         refuse(&ex->report->refusal, PF_REASON_NO_MEMORY);
         return 0;
@@ -561,6 +593,20 @@ static PyCodeObject *multiplier(const pf_chain *chain)
     return NULL;
 }
 
+/* The rows that may be computed beside the chain are too few. *few: what makes few rows worth it. */
+static bool too_small(pf_exec *ex, const pf_settings *settings, bool planned, PyCodeObject **few)
+{
+    ex->rows = pf_feed_limit(&ex->chain, ex->rows, planned);
+    if (*few == NULL && settings->min_rows == 0 && ex->rows > 0 && ex->rows < SMALL_ROWS) {
+        *few = multiplier(&ex->chain);
+    }
+    int64_t least = *few != NULL ? 1 : settings->min_rows > 0 ? settings->min_rows : SMALL_ROWS;
+    if (ex->rows < least) {
+        refuse(&ex->report->refusal, PF_REASON_SMALL);
+    }
+    return ex->rows < least;
+}
+
 /* Everything up to a plan; on refusal the report says why. 1 ran, 0 refused, -1 exception. */
 static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
 {
@@ -577,16 +623,8 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
         refuse(&report->refusal, unsettled);
         return 0;
     }
-    int64_t last = pf_feed_must_last(&ex->chain); /* an islice ends behind it without another pull: the chain takes it */
-    if (last >= 0 && last < ex->rows) {
-        ex->rows = last;
-    }
-    PyCodeObject *few = NULL; /* what makes few rows worth it */
-    if (settings->min_rows == 0 && ex->rows > 0 && ex->rows < SMALL_ROWS) {
-        few = multiplier(&ex->chain);
-    }
-    if (few == NULL && ex->rows < (settings->min_rows > 0 ? settings->min_rows : SMALL_ROWS)) {
-        refuse(&report->refusal, PF_REASON_SMALL);
+    PyCodeObject *few = NULL;
+    if (too_small(ex, settings, false, &few)) {
         return 0;
     }
     if (pf_is_traced()) {
@@ -604,6 +642,10 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     }
     int status = 0;
     report->plan = ex->plan; /* the report owns it from here on */
+    pf_plan_mark(ex->plan, &ex->chain);
+    if (too_small(ex, settings, true, &few)) {
+        return 0;
+    }
     if (ex->plan->rest > 0 && settings->min_rows != 1) {
         ex->plan->rest--;
         refuse(&report->refusal, PF_REASON_BACKING_OFF);
@@ -643,7 +685,7 @@ int pf_exec_by_row(const pf_call *call)
         if (read == 0) {
             status = pull_numbered(iterator, call->sink);
         } else if (read > 0) {
-            pf_feed_ops ops = {pulled, ex};
+            pf_feed_ops ops = {next_row, ex};
             ex->sink = call->sink;
             ex->by_row = 0;
             ex->strided = false;

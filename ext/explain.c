@@ -294,6 +294,9 @@ static bool explain_chain(PyObject *dict, PyObject *iterator, int consumer, bool
     bool takes_function = consumer == PF_CONSUME_REDUCE || consumer == PF_CONSUME_FOLD;
     pf_request request = {&chain, takes_function ? PF_CONSUME_LIST : (pf_consumer)consumer, NULL, 0, 0};
     pf_pyplan *plan = pf_plan_find(&request, params, refusal);
+    if (plan != NULL) {
+        pf_plan_mark(plan, &chain);
+    }
     bool ok = plan != NULL || !PyErr_Occurred();
     ok = ok && put(dict, "source", source_list(&chain, plan)) && put(dict, "steps", step_list(&chain, plan != NULL)) &&
          add_plan(dict, plan);

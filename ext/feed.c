@@ -292,45 +292,13 @@ static PyObject *go_transparent(pf_feed *feed, const feed_slot *slot, int64_t ro
     return forward_slot(feed, slot);
 }
 
-/* The row before `row` for the skipping place of the islice; `row` itself comes with the next pull. */
-static PyObject *serve_skipped(pf_feed *feed, feed_slot *slot, int64_t row, pf_feed_answer answer) {
-    int64_t input = feed_ordinal(&feed->chain, feed->chain.nodes[feed->skip_node].children[0], row);
-    int64_t before = feed_row_of(&feed->chain, feed->chain.nodes[feed->skip_node].children[0], input - 1);
-    int late = catch_up(feed, before);
-    if (late != 0) {
-        return late < 0 ? NULL : forward_slot(feed, slot);
-    }
-    advance_to(feed, before);
-    feed_place_skip(feed, input);
-    feed->pending = row;
-    feed->pending_answer = answer;
-    feed->row = feed->seen = before;
-    PyObject *item = serve(feed, slot, before);
-    if (item == NULL && !PyErr_Occurred()) { /* the list has shrunk meanwhile */
-        feed->pending = -1;
-        return go_transparent(feed, slot, before);
-    }
-    reveal(feed);
-    return item;
+static void keep_error(pf_feed *feed) {
+    PyErr_Fetch(&feed->error[0], &feed->error[1], &feed->error[2]);
 }
 
-/* Does this row come up in the skipping place, though it is not to be skipped? */
-static bool wrong_place(pf_feed *feed, int64_t row) {
-    if (!feed->in_skip || follows(feed, row)) {
-        return false;
-    }
-    const pf_node *node = &feed->chain.nodes[feed->skip_node];
-    int64_t input = feed_ordinal(&feed->chain, node->children[0], row);
-    return input >= node->next - node->count && input > 0;
-}
-
-/* The rows an islice may still take are over, but the chain is inside its pull already: see pf_feed_must_last. */
-static bool past_stop(pf_feed *feed, int64_t row) {
-    if (feed->skip_node < 0 || feed->in_skip || follows(feed, row)) {
-        return false;
-    }
-    const pf_node *node = &feed->chain.nodes[feed->skip_node];
-    return node->stop >= 0 && node->count + feed_ordinal(&feed->chain, node->children[0], row) >= node->stop;
+static void raise_error(pf_feed *feed) {
+    PyErr_Restore(feed->error[0], feed->error[1], feed->error[2]);
+    feed->error[0] = feed->error[1] = feed->error[2] = NULL;
 }
 
 static PyObject *act_on(pf_feed *feed, feed_slot *slot, pf_feed_answer answer, int64_t row) {
@@ -340,10 +308,8 @@ static PyObject *act_on(pf_feed *feed, feed_slot *slot, pf_feed_answer answer, i
         }
         feed->suspended = false;
         feed->transparent = true;
+        raise_error(feed);
         return NULL;
-    }
-    if (wrong_place(feed, row)) {
-        return serve_skipped(feed, slot, row, answer);
     }
     if (answer == PF_FEED_ROW) {
         int late = catch_up(feed, row);
@@ -358,11 +324,6 @@ static PyObject *act_on(pf_feed *feed, feed_slot *slot, pf_feed_answer answer, i
             return item;
         }
         /* no such item any more: the list has shrunk */
-    }
-    if (past_stop(feed, row)) {
-        settle_at(feed, row);
-        feed->transparent = true;
-        return NULL;
     }
     PyObject *item = go_transparent(feed, slot, row);
 #ifdef PF_PLANTED_BUG_LEFTOVER_OFF_BY_ONE
@@ -383,36 +344,38 @@ static bool gives(const pf_feed *feed, const feed_slot *slot, int64_t row) {
     return feed_ordinal(&feed->chain, slot->node, row + 1) > feed_ordinal(&feed->chain, slot->node, row);
 }
 
-static PyObject *next_of_chain(pf_feed *feed, feed_slot *slot) {
-    pf_feed_answer answer;
-    int64_t row = slot->row;
-    if (!conceal(feed)) {
-        feed->pending = -1;
-        return forward_slot(feed, slot);
+/* What the engine says next. Within a pull that stands in the wrong place, the very next row it is. */
+static void ask(pf_feed *feed, bool single) {
+    const feed_slot *first = &feed->slots[0];
+    feed->asked = true;
+    feed->answer_row = first->row;
+    feed->busy = true;
+    feed_read_counts(feed, first->row);
+    feed->answer = feed->ops.next_row(feed->ops.ctx, &feed->answer_row, single);
+    while (feed->answer == PF_FEED_ROW && !gives(feed, first, feed->answer_row)) {
+        feed_count_structural(feed, ++feed->answer_row);
+        feed->answer = feed->ops.next_row(feed->ops.ctx, &feed->answer_row, single);
     }
-    feed->in_skip = false;
-    if (feed->skip_node >= 0) {
-        const pf_islice *s = (const pf_islice *)feed->chain.nodes[feed->skip_node].object;
-        feed->in_skip = s->cnt < s->next;
-    }
-    if (feed->pending >= 0) {
-        row = feed->pending;
-        answer = feed->pending_answer;
-        feed->pending = -1;
-        return act_on(feed, slot, answer, row);
-    }
-    do {
-        feed->busy = true;
-        answer = feed->ops.next_row(feed->ops.ctx, &row);
-        feed->busy = false;
-    } while (answer == PF_FEED_ROW && !gives(feed, slot, row));
-    if (feed->suspended && answer != PF_FEED_ERROR && !feed->transparent) {
+    feed->busy = false;
+    if (feed->answer == PF_FEED_ERROR) {
+        keep_error(feed);
+    } else if (feed->suspended && !feed->transparent) {
         (void)pf_feed_resume(feed);
     }
-    if (feed->transparent && answer != PF_FEED_ERROR) { /* something moved while the feed was suspended */
-        return wrong_place(feed, slot->row) ? serve_skipped(feed, slot, slot->row, answer) : forward_slot(feed, slot);
+}
+
+static PyObject *next_of_chain(pf_feed *feed, feed_slot *slot) {
+    if (!feed->asked) {
+        if (!conceal(feed)) {
+            return forward_slot(feed, slot);
+        }
+        ask(feed, !feed_in_place(feed));
     }
-    return act_on(feed, slot, answer, row);
+    feed->asked = false;
+    if (feed->transparent && feed->answer != PF_FEED_ERROR) { /* something moved while the feed was suspended */
+        return forward_slot(feed, slot);
+    }
+    return act_on(feed, slot, feed->answer, feed->answer_row);
 }
 
 static const void *frame_of(const PyThreadState *thread) {
@@ -503,32 +466,44 @@ static bool aligned(const pf_chain *chain, int n, bool may_skip) {
 }
 
 int pf_feed_refuses(const pf_chain *chain) {
-    bool structural[PF_MAX_NODES];
-    int nslices = 0;
-    feed_structural(chain, structural);
     for (int n = 0; n < chain->nnodes; n++) {
         const pf_node *node = &chain->nodes[n];
-        bool counts = node->kind == PF_NODE_ENUMERATE || node->kind == PF_NODE_ISLICE;
-        if ((counts || (node->nchildren > 1 && node->kind != PF_NODE_CHAIN)) && !aligned(chain, n, true)) {
-            return PF_REASON_STEP_STATE;
-        }
-        if (node->kind == PF_NODE_ISLICE && !structural[n] && (node->islice_step != 1 || ++nslices > 1)) {
+        if (node->nchildren > 1 && node->kind != PF_NODE_CHAIN && !aligned(chain, n, true)) {
             return PF_REASON_STEP_STATE;
         }
     }
     return 0;
 }
 
-int64_t pf_feed_must_last(const pf_chain *chain) {
+static bool may_drop(const pf_chain *chain, int n) {
+    const pf_node *node = &chain->nodes[n];
+    bool drops = node->kind == PF_NODE_FILTER || node->kind == PF_NODE_GENEXPR || skips(node);
+    for (int i = 0; i < node->nchildren && node->kind != PF_NODE_CHAIN; i++) {
+        drops = drops || may_drop(chain, node->children[i]);
+    }
+    return drops;
+}
+
+int64_t pf_feed_limit(const pf_chain *chain, int64_t rows, bool planned) {
     bool structural[PF_MAX_NODES];
     feed_structural(chain, structural);
     for (int n = 0; n < chain->nnodes; n++) {
         const pf_node *node = &chain->nodes[n];
-        if (node->kind == PF_NODE_ISLICE && !structural[n] && node->stop > node->next) {
-            return feed_row_of(chain, node->children[0], node->stop - node->count - 1);
+        if (node->kind != PF_NODE_ISLICE || node->stop < 0) {
+            continue;
         }
+        int child = node->children[0];
+        int64_t takes = structural[n] ? node->stop - node->count : feed_islice_end(node) - node->count;
+        if (takes <= 0) {
+            return -1;
+        }
+        if (!structural[n] && (planned ? node->counter >= 0 : may_drop(chain, child))) {
+            continue;
+        }
+        int64_t last = feed_row_of(chain, child, takes - 1), limit = structural[n] && last < INT64_MAX ? last + 1 : last;
+        rows = limit < rows ? limit : rows;
     }
-    return -1;
+    return rows;
 }
 
 /* ---- attach and detach ---- */
@@ -536,6 +511,7 @@ int64_t pf_feed_must_last(const pf_chain *chain) {
 static void copy_chain(pf_chain *to, const pf_chain *from) {
     to->nnodes = from->nnodes;
     to->nleaves = from->nleaves;
+    to->expands = from->expands;
     memcpy(to->nodes, from->nodes, (size_t)from->nnodes * sizeof *from->nodes);
     memcpy(to->leaves, from->leaves, (size_t)from->nleaves * sizeof *from->leaves);
 }
@@ -618,7 +594,7 @@ static int add_slots(pf_feed *feed, const bool *structural, int n, int parent, i
     }
     if (node->kind == PF_NODE_ENUMERATE || node->kind == PF_NODE_ISLICE) {
         feed->steps[feed->nsteps++] = n;
-        feed->skip_node = node->kind == PF_NODE_ISLICE ? n : feed->skip_node;
+        feed->nslices += node->kind == PF_NODE_ISLICE;
     }
     frame = node->kind == PF_NODE_GENEXPR ? ((PyGenObject *)node->object)->gi_iframe : frame;
     for (int i = 0; i < node->nchildren; i++) {
@@ -670,10 +646,11 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     }
     feed->ops = *ops;
     feed->thread = PyThreadState_Get();
-    feed->busy = feed->transparent = feed->restored = feed->suspended = feed->revealed = feed->foreign = feed->in_skip = feed->skipped = false;
-    feed->row = feed->pending = feed->seen = -1;
-    feed->skip_node = -1;
-    feed->nsteps = feed->nlaggards = feed->nslots = feed->nborn = 0;
+    feed->busy = feed->transparent = feed->restored = feed->suspended = feed->revealed = feed->foreign = feed->asked = false;
+    feed->skipped = false;
+    feed->row = feed->seen = -1;
+    feed->error[0] = feed->error[1] = feed->error[2] = NULL;
+    feed->nsteps = feed->nslices = feed->nlaggards = feed->nslots = feed->nborn = 0;
     feed->root = Py_NewRef(root);
     copy_chain(&feed->chain, chain);
     hold(&feed->chain);
@@ -699,8 +676,42 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     return feed;
 }
 
-PyObject *pf_feed_root(pf_feed *feed) {
-    return feed->slots[0].parent < 0 ? (PyObject *)feed->slots[0].feeder : feed->root;
+int64_t *pf_feed_counts(pf_feed *feed) {
+    return feed->counts;
+}
+
+/* Islices over computed values: see feed_place.c. */
+static void ask_ahead(pf_feed *feed) {
+    if (feed_at_end(feed)) { /* and goes on in CPython; no pull is in progress that could miss its feeder */
+        if (!feed->revealed) {
+            settle_slots(feed);
+        }
+        put_real(feed);
+        feed->transparent = feed->restored = true;
+        return;
+    }
+    if (!conceal(feed)) {
+        return;
+    }
+    ask(feed, false);
+    if (!feed->transparent && feed->answer != PF_FEED_ERROR) {
+        advance_to(feed, feed->answer_row);
+    }
+}
+
+PyObject *pf_feed_pull(pf_feed *feed) {
+    PyObject *root = feed->slots[0].parent < 0 ? (PyObject *)feed->slots[0].feeder : feed->root;
+    bool between = !feed->chain.expands || feed->seen < 0; /* nothing of a row that was handed over is still to come */
+    if (feed->nslices > 0 && between && !feed->transparent && !feed->asked) {
+        ask_ahead(feed);
+    }
+    PyObject *item = forward(root);
+    if (feed->error[0] != NULL) { /* nobody came to raise it */
+        Py_CLEAR(item);
+        PyErr_Clear();
+        raise_error(feed);
+    }
+    return item;
 }
 
 void pf_feed_detach(pf_feed *feed) {

@@ -9,11 +9,10 @@
  * Rows are counted in items of the leaves since the chain was read: row r is item r of every leaf (of all segments of an itertools
  * chain together). An islice(it, start, stop, step) gives its input's items number next - cnt + k * step, as long as
  * cnt + number < stop; where it stands over leaves, zip, enumerate and chain only, the rows in between may be named or not, as
- * the engine likes: they are taken by the islice when it is pulled next. An islice over computed values has step 1 (see
- * pf_feed_refuses); rows it skips are rows like others that the chain computes and drops, and may be answered with
- * PF_FEED_ROW. Rows at or after its stop must not be named, and pf_feed_must_last tells the row that must be the last.
- * enumerate over computed values wants one item per row below it (no filter, no `if`). None of these limits holds as long as
- * every row from 0 on is answered with PF_FEED_ROW: then CPython keeps its own counts, and rows are those of the first leaf.
+ * the engine likes: they are taken by the islice when it is pulled next. Rows from pf_feed_limit on must not be named, but as the
+ * first that is CPython's again. A step with a counter (pf_node.counter) stands over dropped rows: how many items it has
+ * been given, only the engine can tell (pf_feed_counts). None of these limits holds as long as every row from 0 on is answered
+ * with PF_FEED_ROW: then CPython keeps its own counts, and rows are those of the first leaf.
  *
  * Needs the GIL. Nothing here decides what runs natively. */
 #ifndef PF_FEED_H
@@ -30,7 +29,8 @@ typedef enum pf_feed_answer {
 } pf_feed_answer;
 
 typedef struct pf_feed_ops {
-    pf_feed_answer (*next_row)(void *ctx, int64_t *row);
+    /* *row: on entry, all rows before it are done. single: this very row is to be named, or the end. */
+    pf_feed_answer (*next_row)(void *ctx, int64_t *row, bool single);
     void *ctx;
 } pf_feed_ops;
 
@@ -38,19 +38,23 @@ typedef struct pf_feed pf_feed;
 
 int pf_feed_init(void); /* at module exec; -1 with an error set */
 
-/* A reason why the steps of this chain cannot be settled row by row, or 0. What the chain shows by itself is checked here: filters
- * or skipping islices below enumerate, islice, or a zip or map of several; islices over computed values with a step, or several of
- * them. `if`s of generator expressions in these places are for the caller to refuse. */
+/* A reason why the steps of this chain cannot be settled row by row, or 0: filters or skipping islices below a zip or map of several.
+ * `if`s of generator expressions there are for the caller to refuse. */
 int pf_feed_refuses(const pf_chain *chain);
-/* The row that must be answered with PF_FEED_LAST_ROW if it is reached: the last before the stop of an islice over computed values,
- * which ends without another pull. -1: none. */
-int64_t pf_feed_must_last(const pf_chain *chain);
+/* How many of the first `rows` rows may be computed beside the chain, its islices considered: the last row that one takes is the
+ * chain's own, since an islice ends behind it without another pull. Of islices with a counter nothing is known here; while there is
+ * no plan yet (planned false), neither of those that may get one. -1: some islice ends before it takes anything. */
+int64_t pf_feed_limit(const pf_chain *chain, int64_t rows, bool planned);
 
 /* root: the outermost iterator (may itself be a leaf). Returns NULL with an error set on memory trouble. The feed keeps what it
  * needs alive. */
 pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops *ops);
-/* The iterator the consumer pulls from: the root, or the feeder itself where the root is a leaf. Borrowed. */
-PyObject *pf_feed_root(pf_feed *feed);
+/* The next item of the chain: a pull of the root, or of the feeder itself where the root is a leaf. NULL at the end, or with an
+ * exception (StopIteration included). New reference. */
+PyObject *pf_feed_pull(pf_feed *feed);
+/* One number per counter of the plan: how many items the step with that counter has been given. True when next_row is called;
+ * next_row, and whoever suspends, sets them to what they are before the row it names. */
+int64_t *pf_feed_counts(pf_feed *feed);
 /* Puts real leaves back where they belong, at their rows; also after an error (keeps a set exception). Frees the feed. */
 void pf_feed_detach(pf_feed *feed);
 /* From inside of next_row. Real leaves back in place at `row`, so that user code (a signal handler) and other threads see true

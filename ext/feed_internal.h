@@ -10,6 +10,7 @@
 #ifndef PF_FEED_INTERNAL_H
 #define PF_FEED_INTERNAL_H
 
+#include "../core/ir/ir.h"
 #include "feed.h"
 
 typedef struct feeder {
@@ -42,11 +43,13 @@ struct pf_feed {
     bool foreign;     /* another thread has pulled a feeder and may still be inside of that pull */
     int64_t row;      /* the row being handed over, -1: none */
     int64_t seen;     /* the last row that CPython has computed, -1: none */
-    int64_t pending;  /* the row that follows once the skipping islice has had its item (feed_place.c), -1: none */
-    pf_feed_answer pending_answer;
+    bool asked;       /* the engine's next answer is here already: */
+    pf_feed_answer answer;
+    int64_t answer_row;
+    PyObject *error[3]; /* its exception, owned: type NULL: none */
     int steps[PF_MAX_NODES], nsteps; /* enumerate and islice over computed values */
-    int skip_node;    /* the islice over computed values, -1: none */
-    bool in_skip;     /* the pull in progress comes from its skipping loop */
+    int nslices;      /* islices among them */
+    int64_t counts[PF_MAX_COUNTERS];
     int laggards[PF_MAX_NODES], nlaggards; /* see catch_up in feed.c */
     int nslots, nborn;
     feed_slot slots[PF_MAX_LEAVES];
@@ -71,7 +74,14 @@ PyObject *feed_item(const pf_chain *chain, int node, int64_t k);
 void feed_settle(pf_chain *chain, int node, int64_t k);
 /* Sets the counters of enumerate and islice over computed values as they stand when all rows before `row` are done. */
 void feed_place_steps(const pf_feed *feed, int64_t row);
-/* The skipping islice gets one more item before the one at input number k. */
-void feed_place_skip(const pf_feed *feed, int64_t k);
+/* feed->counts, from the steps themselves; all rows before `row` are done. Those of a structural subtree are told by the row. */
+void feed_read_counts(pf_feed *feed, int64_t row);
+void feed_count_structural(pf_feed *feed, int64_t row);
+/* What an islice takes, counted as its cnt: up to here. INT64_MAX: without end. */
+int64_t feed_islice_end(const pf_node *node);
+/* Do the pulls in progress stand where the chain would be pulled for any next row? */
+bool feed_in_place(const pf_feed *feed);
+/* Will some islice end at its next pull, before it pulls anything? */
+bool feed_at_end(const pf_feed *feed);
 
 #endif

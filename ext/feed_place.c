@@ -11,10 +11,12 @@
  * items its input has given the ordinal of the k-th item plus one, whatever row the engine has reached.
  *
  * An islice over computed values cannot be replaced by a feeder; it is pulled by the consumer and pulls, through the steps
- * below it, the feeder. Its C loop has two places to pull from: items to be skipped, and the item to be
- * given. Which one a pull comes from shows in its counters (cnt < next: skipping), and cannot be changed any more: an item
- * given to the skipping place is dropped. So when a row that is to be seen comes up in a skipping pull, the row before it is
- * handed over first (it is pure and is known to succeed) with counters that say that it is the last one to be skipped. */
+ * below it, the feeder. Its C loop has two places to pull from: items to be skipped, and the item to be given. Which one
+ * a pull comes from shows in its counters (cnt < next: skipping), and cannot be changed any more: an item given to
+ * the skipping place is dropped. So with such islices the engine is asked *before* the chain is pulled, and their counters
+ * are set to what they are at the row that comes up; then the pull finds its places by itself. Where a row that was handed over
+ * gives nothing, the pull goes on (and where it may give several items nobody can tell from outside if it is done): if an islice waits for its item there and gives every one from here on, rows may be computed
+ * beside it; if not, the chain takes row after row until the pull is over. */
 #include "feed_internal.h"
 
 #include "introspect_layout.h"
@@ -70,8 +72,9 @@ int64_t feed_row_of(const pf_chain *chain, int n, int64_t k) {
     if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN) {
         return k;
     }
-    if (node->kind == PF_NODE_ISLICE) {
-        k = node->next - node->count + k * node->islice_step;
+    if (node->kind == PF_NODE_ISLICE &&
+        (__builtin_mul_overflow(k, node->islice_step, &k) || __builtin_add_overflow(k, node->next - node->count, &k))) {
+        return INT64_MAX; /* no source has it */
     }
     return feed_row_of(chain, node->children[0], k);
 }
@@ -231,24 +234,80 @@ void feed_settle(pf_chain *chain, int n, int64_t k) {
 
 /* ---- steps over computed values ---- */
 
+int64_t feed_islice_end(const pf_node *node) {
+    return node->stop < 0 ? INT64_MAX : node->stop > node->next ? node->stop : node->next;
+}
+
+/* How many items a step has been given. */
+static int64_t given_to(const pf_feed *feed, const pf_node *node, int64_t row) {
+    return node->counter >= 0 ? feed->counts[node->counter] : feed_ordinal(&feed->chain, node->children[0], row);
+}
+
+/* What islice_next makes of its counters: after an item, `next` is the number of the next one to give, but never beyond the stop. */
+static void place_islice(const pf_node *node, int64_t cnt) {
+    pf_islice *s = (pf_islice *)node->object;
+    int64_t next = node->next;
+    if (cnt > next) {
+        int64_t last = next + (cnt - 1 - next) / node->islice_step * node->islice_step;
+        next = (int64_t)((uint64_t)last + (uint64_t)node->islice_step);
+        next = next < last || (node->stop >= 0 && next > node->stop) ? node->stop : next;
+    }
+    s->cnt = (Py_ssize_t)cnt;
+    s->next = (Py_ssize_t)next;
+}
+
 void feed_place_steps(const pf_feed *feed, int64_t row) {
-    const pf_chain *chain = &feed->chain;
     for (int i = 0; i < feed->nsteps; i++) {
-        const pf_node *node = &chain->nodes[feed->steps[i]];
-        int64_t input = feed_ordinal(chain, node->children[0], row);
+        const pf_node *node = &feed->chain.nodes[feed->steps[i]];
+        int64_t given = given_to(feed, node, row);
         if (node->kind == PF_NODE_ENUMERATE) {
-            ((pf_enumerate *)node->object)->index = (Py_ssize_t)(node->count + input);
+            ((pf_enumerate *)node->object)->index = (Py_ssize_t)(node->count + given);
         } else {
-            pf_islice *s = (pf_islice *)node->object;
-            s->cnt = (Py_ssize_t)(node->count + input);
-            s->next = s->cnt > node->next ? s->cnt : (Py_ssize_t)node->next;
+            place_islice(node, node->count + given);
         }
     }
 }
 
-void feed_place_skip(const pf_feed *feed, int64_t k) {
-    const pf_node *node = &feed->chain.nodes[feed->skip_node];
-    pf_islice *s = (pf_islice *)node->object;
-    s->next = (Py_ssize_t)(node->count + k);
-    s->cnt = s->next - 1;
+void feed_count_structural(pf_feed *feed, int64_t row) {
+    const feed_slot *first = &feed->slots[0]; /* a step that counts is above everything, so in the one structural subtree or above */
+    for (int n = first->node; n < feed->chain.nnodes; n++) {
+        const pf_node *node = &feed->chain.nodes[n];
+        if (node->counter >= 0) {
+            feed->counts[node->counter] = feed_ordinal(&feed->chain, node->children[0], row);
+        }
+    }
+}
+
+void feed_read_counts(pf_feed *feed, int64_t row) {
+    feed_count_structural(feed, row);
+    for (int i = 0; i < feed->nsteps; i++) {
+        const pf_node *node = &feed->chain.nodes[feed->steps[i]];
+        if (node->counter >= 0) {
+            feed->counts[node->counter] =
+                (node->kind == PF_NODE_ENUMERATE ? ((pf_enumerate *)node->object)->index : ((pf_islice *)node->object)->cnt) -
+                node->count;
+        }
+    }
+}
+
+bool feed_in_place(const pf_feed *feed) {
+    for (int i = 0; feed->nslices > 0 && i < feed->nsteps; i++) {
+        const pf_node *node = &feed->chain.nodes[feed->steps[i]];
+        const pf_islice *s = (const pf_islice *)node->object;
+        if (node->kind == PF_NODE_ISLICE && (node->islice_step != 1 || s->cnt < s->next)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool feed_at_end(const pf_feed *feed) {
+    for (int i = 0; i < feed->nsteps; i++) {
+        const pf_node *node = &feed->chain.nodes[feed->steps[i]];
+        const pf_islice *s = (const pf_islice *)node->object;
+        if (node->kind == PF_NODE_ISLICE && (s->it == NULL || s->cnt >= feed_islice_end(node))) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -98,9 +98,6 @@ void pf_gather_init(pf_gather *gather, const pf_pyplan *plan, const pf_chain *ch
         if (node->kind == PF_NODE_CHAIN && begin < common) {
             common = begin;
         }
-        if (node->kind == PF_NODE_ISLICE && node->stop >= 0 && node->stop - node->count < common) {
-            common = node->stop > node->count ? node->stop - node->count : 0;
-        }
     }
     for (int i = 0; i < chain->nleaves; i++) {
         if (!segment[i] && chain->leaves[i].length < common) {

@@ -49,7 +49,7 @@ typedef struct pf_gather {
     int nleaves;
 } pf_gather;
 
-/* rows: how many rows all leaves have in common. */
+/* rows: how many rows all leaves have in common; islices aside, see pf_feed_limit. */
 void pf_gather_init(pf_gather *gather, const pf_pyplan *plan, const pf_chain *chain, int64_t *rows);
 /* Reads the pointers to the sources' memory, which stay true until other Python code may run. False: a source no longer
  * has the rows it had (a list shrunk, a view was released). No exception is left; no buffer export is kept. Needs the GIL. */

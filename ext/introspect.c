@@ -44,7 +44,7 @@ static int add_node(reader *r, pf_node_kind kind, PyObject *object) {
         return refuse(r, PF_REASON_CHAIN_TOO_LARGE, object);
     }
     pf_node *node = &r->out->nodes[r->out->nnodes];
-    *node = (pf_node){.kind = kind, .object = object, .leaf = -1, .stop = -1};
+    *node = (pf_node){.kind = kind, .object = object, .leaf = -1, .stop = -1, .counter = -1};
     return r->out->nnodes++;
 }
 
@@ -305,6 +305,7 @@ int pf_chain_read(PyObject *iterator, pf_chain *out) {
     r.out = out;
     r.nseen = 0;
     out->nnodes = out->nleaves = 0;
+    out->expands = true;
     out->reason = PF_REASON_NONE;
     out->where = NULL;
     if (!pf_types.filled) {

@@ -117,7 +117,8 @@ static bool same_chain(const pf_pyplan *plan, const pf_request *request)
     for (int i = 0; i < chain->nnodes; i++) {
         const pf_node *node = &chain->nodes[i];
         if (plan->nodes[i].kind != node->kind || plan->nodes[i].nchildren != node->nchildren ||
-            plan->nodes[i].strict != node->strict || plan->nodes[i].unit_step != (node->islice_step == 1)) {
+            plan->nodes[i].strict != node->strict || plan->nodes[i].unit_step != (node->islice_step == 1) ||
+            plan->nodes[i].has_stop != (node->stop >= 0)) {
             return false;
         }
         for (int c = 0; c < node->nchildren; c++) {
@@ -281,11 +282,21 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
         const pf_chain_param *p = &plan->chain_params[i];
         const pf_node *node = &request->chain->nodes[p->node];
         params[p->param].kind = PF_K_I64;
+        int64_t end = node->stop > node->next ? node->stop : node->next;
         params[p->param].u.i = p->what == PF_CHAIN_COUNT        ? node->count
                                : p->what == PF_CHAIN_SLICE_FIRST ? node->next - node->count
+                               : p->what == PF_CHAIN_SLICE_LAST  ? end - node->count - 1
                                                                  : node->islice_step;
     }
     return plan;
+}
+
+void pf_plan_mark(const pf_pyplan *plan, pf_chain *chain)
+{
+    for (int n = 0; n < chain->nnodes; n++) {
+        chain->nodes[n].counter = plan->nodes[n].counter;
+    }
+    chain->expands = plan->core.nstages > 1;
 }
 
 static void read_options(pf_rewrite_options *options, bool *no_stride)

@@ -84,11 +84,12 @@ enum { PF_MAX_CHECKS = 48 };
 /* A parameter that is read from the chain's own steps. */
 typedef struct pf_chain_param {
     uint8_t node;
-    enum { PF_CHAIN_COUNT, PF_CHAIN_SLICE_FIRST, PF_CHAIN_SLICE_STEP } what; /* enumerate's index; islice's first row and step */
+    /* enumerate's index; islice: numbers of the first item it gives and of the last it takes, and its step */
+    enum { PF_CHAIN_COUNT, PF_CHAIN_SLICE_FIRST, PF_CHAIN_SLICE_LAST, PF_CHAIN_SLICE_STEP } what;
     int param;
 } pf_chain_param;
 
-enum { PF_MAX_CHAIN_PARAMS = 8 };
+enum { PF_MAX_CHAIN_PARAMS = 16 };
 
 typedef struct pf_refusal {
     int reason;       /* reasons.def */
@@ -145,9 +146,11 @@ typedef struct pf_pyplan {
     int nnodes;
     struct {
         uint8_t kind, nchildren;
-        bool strict, unit_step, has_func;
+        bool strict, unit_step, has_func, has_stop;
+        int8_t counter; /* enumerate, islice over dropped rows: of the op rank that counts for it, else -1 */
         int8_t children[PF_MAX_CHILDREN];
     } nodes[PF_MAX_NODES];
+    int ncounters;
     int nleaves;
     struct {
         uint8_t kind;
@@ -206,6 +209,9 @@ typedef struct pf_request {
 } pf_request;
 
 pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal *refusal);
+
+/* Notes in the chain which of its steps have a counter of the plan, and whether rows expand. */
+void pf_plan_mark(const pf_pyplan *plan, pf_chain *chain);
 
 /* Makes a plan without looking at the cache (build.c); a refused chain gives a plan with refusal.reason set. NULL with an exception. */
 pf_pyplan *pf_plan_build(const pf_request *request);

@@ -422,7 +422,7 @@ class Generator(Expressions):
         roll = rnd.randint(0, 99)
         if not ch.finite:
             return self.bound(ch)
-        if self.drops and 62 <= roll < 83 and self.chance(88):  # steps that count rows mostly come before those that drop some
+        if self.drops and 62 <= roll < 70 and self.chance(88):  # a zip mostly comes before what drops rows
             roll -= 62
         if roll < 38:
             return self.genexpr(ch)
@@ -450,7 +450,6 @@ class Generator(Expressions):
         if roll < 83:
             return self.bound(ch)
         if roll < 88:
-            self.drops = True
             return Chain(f"takewhile({self.function_of([ch.elem], 'b')}, {ch.text})", ch.elem, ch.finite, iterator=True)
         if roll < 93 and (not ch.iterator or self.chance(15)):
             other = self.place(self.list_source(ch.elem)) if isinstance(ch.elem, str) and self.chance(75) else self.source()
@@ -468,7 +467,7 @@ class Generator(Expressions):
             return self.sure_stop(ch)
         if ch.finite or self.chance(80):
             stop = rnd.choice((0, 1, 3, 3, 10, 10, 30, 30, 100, 100, 1030))
-            args = rnd.choice((str(stop), f"{rnd.randint(0, 5)}, {stop}", f"{rnd.randint(0, 5)}, {stop}, {rnd.randint(1, 4)}", f"{rnd.randint(0, 3)}, None" if ch.finite else str(stop)))
+            args = rnd.choice((str(stop), f"{rnd.randint(0, 5)}, {stop}", f"{rnd.randint(0, 5)}, {stop}, {rnd.randint(1, 4)}", f"{rnd.randint(0, 3)}, None" if ch.finite else str(stop), f"{rnd.randint(0, 20)}, None, {rnd.randint(1, 5)}" if ch.finite else str(stop)))
             return Chain(f"islice({ch.text}, {args})", ch.elem, True, iterator=True)
         return Chain(f"zip({ch.text}, range({rnd.randint(0, 30)}))", ("t", [ch.elem, "i"]), True, iterator=True)
 

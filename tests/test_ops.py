@@ -74,7 +74,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "pow": lambda a, b: a ** (b if type(a) is float or abs(a) < 2 or b < 200 else 200 + b % 2),
 }
 # Tested by name below, or (terminators) by every program.
-VALUES_FROM_OUTSIDE = {"const", "param", "column", "row", "arg", "large"}
+VALUES_FROM_OUTSIDE = {"const", "param", "column", "row", "arg", "large", "rank"}
 ANY_KINDS = {"select", "is_kind", "narrow"}
 
 
@@ -211,6 +211,21 @@ def test_op(name: str, kind: str) -> None:
     assert [got for got, alive in zip(masked, mask) if not alive] == ["end"] * mask.count(False)
     for got, dense, alive in zip(masked, results, mask):
         assert not alive or [*map(repr, got)] == [*map(repr, dense)]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_rank(masked: bool) -> None:
+    """Rows are counted where they come by, in their order, across vectors."""
+    rows = tuple(i * 7 % 5 for i in range(3000))
+    text = "column 0: i64 from source 0\nb0:\n  %x:i64 = column 0\n  %c = lt.i64 %x, 2\n  branch %c, some, others\n"
+    text += "some:\n  %k = rank 0\n  jump last(%k)\nothers:\n  " + ("%m = rank 1\n  jump last(%m)\n" if masked else "end\n")
+    text += "last(%v: i64):\n  yield %v\n"
+    counts = [0, 0]
+    expected = []
+    for x in rows:
+        expected.append((counts[x >= 2],) if masked or x < 2 else "end")
+        counts[x >= 2] += 1
+    assert run(text, [rows]) == expected
 
 
 def literal(kind: str, value: Any) -> str | None:

@@ -69,7 +69,7 @@ bool pf_rewrite_find_stride(const pf_fn *fn, uint32_t column, pf_stride *out)
     pf_ref mod = fn->insts[out->test].a;
     for (pf_ref r = 1; r + 1 < fn->blocks[0].end; r++) {
         const pf_inst *inst = &fn->insts[r];
-        bool other = inst->op == PF_OP_row || (inst->op == PF_OP_column && inst->imm.k != column);
+        bool other = inst->op == PF_OP_row || inst->op == PF_OP_rank || (inst->op == PF_OP_column && inst->imm.k != column);
         if (other || (r != mod && pf_rw_can_bail(fn, inst))) {
             return false;
         }

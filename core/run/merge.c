@@ -97,6 +97,9 @@ static int hand_out(pf_run *run, pf_event_info *info, const segment *seg)
         /* relaxed: a hint; what lies beyond a barrier may be worth computing again */
         atomic_store_explicit(&run->saturated, false, memory_order_relaxed);
     }
+    if (run->ncounters > 0) { /* nothing was computed beyond it */
+        pf_run_drop(run);
+    }
     return PF_EVENT_FAILED;
 }
 

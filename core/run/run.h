@@ -9,7 +9,7 @@
  * together or not at all, and a row that fails in any part fails whole.
  *
  * A plan that counts (op rank) is run in row order by the caller alone, and never past a failed row: only who runs that row
- * can tell what it counts. So after PF_EVENT_FAILED such a run must be told where to go on, by pf_run_go_on.
+ * can tell what it counts, and says so by pf_run_go_on. Else it has counted nothing.
  *
  * Thread-safety: one caller per run. Runs may nest and several may be alive on different threads: workers only help,
  * a caller can always finish alone. gather and expand are called from any thread, several at a time; absorb only

@@ -1,0 +1,212 @@
+"""Steps that count rows above steps that drop rows: enumerate and islice over filters, `if`s, nested `for`s and each other.
+
+What such a step has counted is known only where the rows below it have been decided one by one; CPython may have to decide some of
+them (a row that overflows, or raises), and every iterator has to stand where it would leave it.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import warnings
+from itertools import islice, starmap, takewhile
+
+import pytest
+from differential.check import needs_engine, rest, same
+
+import purefold as pf
+
+BIG = 2**62
+
+
+def data(kind, n, seed):
+    """n ints; `kind` says what stands between them and cannot be computed natively, or not at all."""
+    rng = random.Random(seed)
+    xs = [rng.randrange(-50, 200) for _ in range(n)]
+    odd = {"clean": [], "overflow": [BIG, -BIG, BIG + 1], "mixed": [BIG, 1.5, True, -0.0, 2**70], "raising": [BIG, None], "late": []}
+    for i in range(n):
+        if odd[kind] and rng.random() < 0.03:
+            xs[i] = rng.choice(odd[kind])
+    if kind == "late":
+        xs[-3:] = [BIG, 7, None]
+    return xs
+
+
+STEPS = {
+    "filter": lambda c, k: filter(lambda x: x % k != 0, c),
+    "filter that may overflow": lambda c, k: filter(lambda x: x * 4 % k == 1, c),
+    "if": lambda c, k: (x for x in c if x % k),
+    "if and value": lambda c, k: (x * 3 for x in c if x > k * 5),
+    "two kinds": lambda c, k: ((x if x > 50 else -1.0) for x in c if x % k),
+    "map": lambda c, k: map(lambda x: x * 5 - 1, c),
+    "takewhile": lambda c, k: takewhile(lambda x: x < 195, c),
+    "nested": lambda c, k: (x + y for x in c for y in range(k)),
+    "nested if": lambda c, k: (x + y for x in c for y in (1, 2, 3) if (x + y) % k),
+    "enumerate": lambda c, k: (i * 2 + x for i, x in enumerate(c, k)),
+    "every k-th": lambda c, k: (x for i, x in enumerate(c) if i % k != 1),
+    "starmap": lambda c, k: starmap(lambda i, x: i - x, enumerate(c)),
+    "islice stop": lambda c, k: islice(c, k * 20),
+    "islice start": lambda c, k: islice(c, k * 9, None),
+    "islice start, stop": lambda c, k: islice(c, k, k * 40),
+    "islice step": lambda c, k: islice(c, k, None, k),
+    "islice all": lambda c, k: islice(c, k, k * 50, k + 1),
+    "islice start > stop": lambda c, k: islice(c, k * 7, k * 3),
+    "islice none": lambda c, k: islice(c, 0),
+}
+CONSUMERS = {
+    "list": lambda p, c: p.list(c),
+    "tuple": lambda p, c: p.tuple(c),
+    "sum": lambda p, c: p.sum(c),
+    "min": lambda p, c: p.min(c),
+    "max": lambda p, c: p.max(c, key=lambda x: -x),
+    "any": lambda p, c: p.any(x > 190 for x in c),
+    "all": lambda p, c: p.all(c),
+    "next": lambda p, c: p.next(c),
+    "later": lambda p, c: [p.next(x for x in c if x > 120), p.next(c, None), p.list(islice(c, 30))],
+    "reduce": lambda p, c: p.reduce(lambda a, b: a + b, c),
+    "fold": lambda p, c: getattr(p, "fold", p.reduce)(lambda a, b: a + b, c, 0),
+}
+
+
+def state(step):
+    """Where a step stands, as far as it says so."""
+    if hasattr(step, "gi_frame"):
+        frame = step.gi_frame
+        return None if frame is None else (frame.f_lasti, sorted((k, repr(v)) for k, v in frame.f_locals.items() if k[0] != "."))
+    if isinstance(step, (enumerate, islice)) and hasattr(step, "__reduce__"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            try:
+                reduced = step.__reduce__()
+            except TypeError:  # from 3.14 on
+                return None
+        return reduced[1][1:], reduced[2:]
+    return None
+
+
+def few(step):
+    """Its next items, or how it ends."""
+    try:
+        return [next(step, "end") for _ in range(3)]
+    except Exception as error:
+        return repr(error)
+
+
+def outcome(p, consume, xs, steps, before):
+    it = iter(xs)
+    c, made = it, [it]
+    next(it, None)
+    for (name, k), taken in zip(steps, before):
+        c = STEPS[name](c, k)
+        made.append(c)
+        for _ in range(taken):
+            few(c)
+    try:
+        result = CONSUMERS[consume](p, c)
+    except Exception as error:
+        result = repr(error)
+    where = [state(step) for step in made]
+    return repr(result), where, [few(step) for step in reversed(made)], [state(step) for step in made], repr(rest(it))
+
+
+@pytest.mark.parametrize("kind", ["clean", "overflow", "mixed", "raising", "late", "range"])
+@pytest.mark.parametrize("consume", CONSUMERS)
+def test_any_order_of_steps(consume, kind):
+    rng = random.Random(f"{consume} {kind}")
+    for number in range(60):
+        n = rng.choice([0, 1, 20, 64, 100, 300, 1100, 2500])
+        xs = range(n) if kind == "range" else data(kind, n, number)
+        steps = [(rng.choice(list(STEPS)), rng.randint(2, 7)) for _ in range(rng.randint(1, 4))]
+        before = [rng.choice([0, 0, 0, 1]) for _ in steps]
+        same(lambda p, xs=xs, steps=steps, before=before: (steps, outcome(p, consume, xs, steps, before)))
+
+
+INTS = [x * 7 % 1000 - 300 for x in range(3000)]
+ONES_IN_TEN = [BIG if i % 10 == 9 else i for i in range(3000)]
+NATIVE = {
+    "first ten": lambda p: p.list(islice((x for x in INTS if x % 3 == 0), 10)),
+    "weighted": lambda p: p.sum(i * x for i, x in enumerate(x for x in INTS if x > 0)),
+    "every other": lambda p: p.list(x for i, x in enumerate(filter(None, INTS)) if i % 2),
+    "the sixth": lambda p: p.next(islice(filter(lambda x: x > 0, INTS), 5, None)),
+    "numbered from one": lambda p: p.list(enumerate((x for x in INTS if x % 2), 1)),
+    "page": lambda p: p.tuple(islice((x * 2 for x in INTS if x > 100), 40, 60)),
+    "thinned": lambda p: p.list(islice(map(abs, INTS), 10, None, 7)),
+    "thinned twice": lambda p: p.sum(islice(islice(filter(None, INTS), 3, None, 2), 5, None, 3)),
+    "numbered slice": lambda p: p.list(enumerate(islice(INTS, 5, None))),
+    "numbered slice of computed": lambda p: p.list(enumerate(islice((x + 1 for x in INTS), 5, 2000))),
+    "numbered pairs": lambda p: p.sum(i for i, _ in enumerate((x, y) for x in INTS for y in range(3) if x > y)),
+    "flat": lambda p: p.list(islice((x + y for x in INTS for y in range(4)), 50)),
+    "two kinds": lambda p: p.list(i for i, x in enumerate(x for x in INTS + [0.5] * 9 if x) if i % 100 == 0),
+    "numbered while": lambda p: p.list(i + x for i, x in enumerate(takewhile(lambda x: x < 690, INTS))),
+    "some fail": lambda p: p.list(islice((x * 4 for x in ONES_IN_TEN if x % 3), 100, 1500, 7)),
+    "any": lambda p: p.any(i > 200 and x > 600 for i, x in enumerate(x for x in INTS if x % 2)),
+    "largest": lambda p: p.max(enumerate(x for x in INTS if x % 2), key=lambda pair: pair[1] - pair[0]),
+}
+
+
+@needs_engine
+@pytest.mark.parametrize("name", NATIVE)
+def test_native(name):
+    same(NATIVE[name], native=True)
+
+
+@pytest.mark.parametrize("size", [2**62, 2**63 - 10])
+def test_counts_near_the_end_of_an_int(size):
+    """Starts that no row count may carry over the end; islices longer than any source."""
+
+    def work(p):
+        it = iter(INTS)
+        e = enumerate((x for x in it if x > 0), size)
+        s = islice(filter(None, INTS), 3, size, 5)
+        return p.sum(i - x for i, x in e), rest(it), next(e, None), p.list(s), next(s, None), p.list(islice((x for x in INTS if x), 0, size, size))
+
+    same(work)
+
+
+def test_an_islice_that_is_over():
+    """It takes nothing more, whoever asks, and lets its source go."""
+
+    def work(p):
+        it = iter(INTS)
+        g = (x for x in it if x > 0)
+        s = islice(g, 3, 40, 2)
+        first = p.list(s)
+        return first, p.list(s), p.list(x for x in s if x), p.next(s, None), next(it), p.list(islice(g, 2)), rest(g)
+
+    same(work)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
+@pytest.mark.parametrize(("make", "below"), [
+    (lambda it: enumerate(x for x in it if x % 3), lambda n: n - (n + 2) // 3),
+    (lambda it: islice((x for x in it if x % 3), 7, None), lambda n: n - (n + 2) // 3),
+    (lambda it: islice((x for x in it if x % 3), 0, None, 5), lambda n: n - (n + 2) // 3),
+    (lambda it: enumerate(x for x in it for y in range(2) if (x + y) % 3), lambda n: n // 3 * 4 + (0, 1, 3)[n % 3]),
+])  # fmt: skip
+def test_a_handler_sees_true_counts(make, below):
+    """In the middle of a long run: the step has counted what stands before its source's place, and nothing else."""
+    seen = []
+
+    class Enough(Exception):
+        pass
+
+    def handler(number, frame):
+        seen.append((it.__reduce__()[2], state(steps)))
+        if len(seen) > 3:
+            raise Enough
+
+    it = iter(range(10**9))
+    if not isinstance(it.__reduce__()[-1], int):
+        pytest.skip("a range_iterator says where it stands up to 3.11 only")
+    steps = make(it)
+    old = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+        with pytest.raises(Enough), pf.config(threads=2):
+            pf.sum(i & x for i, x in steps) if isinstance(steps, enumerate) else pf.sum(x & 7 for x in steps)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    for place, (fields, tail) in seen:
+        counted = fields[0] if isinstance(steps, enumerate) else tail[0]
+        assert counted == below(place)
