@@ -613,7 +613,7 @@ pf_state *pf_b_unite(pf_builder *b, pf_state *list)
     j->b = b;
     for (pf_state *st = list; st != NULL; st = st->next) {
         bool fits = j->k < MAX_JOIN && st->ncarry == list->ncarry && same_frames(list->frame, st->frame) &&
-                    alike_but_for_kinds(&list->value, &st->value);
+                    alike_but_for_kinds(&list->value, &st->value) && (!b->wants->identities || same_identities(list, st));
         for (int i = 0; fits && i < st->ncarry; i++) {
             fits = alike_but_for_kinds(&list->carry[i], &st->carry[i]);
         }

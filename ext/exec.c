@@ -489,7 +489,8 @@ static int pull(pf_exec *ex)
 {
     PyObject *item;
     while ((item = pf_feed_pull(ex->feed)) != NULL) {
-        int status = pf_later_raise(&ex->later) ? -1 : ex->sink->type->object(ex->sink, item);
+        int status = pf_later_raise(&ex->later);
+        status = status == 0 ? ex->sink->type->object(ex->sink, item) : status > 0 ? 0 : -1;
         Py_DECREF(item);
         if (status != 0) {
             return status;

@@ -58,7 +58,10 @@ int pf_later_queue(pf_later *later, const pf_pyplan *plan, const pf_piece *piece
             Py_CLEAR(item);
             PyErr_NoMemory();
         }
-        if (item == NULL) {
+        if (item == NULL) { /* the row is done anew, and whole */
+            while (later->nwaiting > 0 && later->waiting[later->nwaiting - 1].row == *row) {
+                Py_DECREF(later->waiting[--later->nwaiting].item);
+            }
             return -1;
         }
         later->waiting[later->nwaiting++] = (struct pf_waiting){item, *row};
@@ -75,6 +78,9 @@ int64_t pf_later_call(pf_later *later, pf_sink *sink, int64_t (*source_row)(cons
             sink->row = source_row(ctx, next->row);
             if (sink->type->object(sink, next->item) < 0) {
                 failed = sink->row;
+                for (later->before = 0; i > later->before && later->waiting[i - 1 - later->before].row == next->row;) {
+                    later->before++; /* none of them is in an earlier window's queue: rows are merged whole */
+                }
                 PyErr_Fetch(&later->error, &later->value, &later->traceback);
             }
         }
@@ -84,14 +90,17 @@ int64_t pf_later_call(pf_later *later, pf_sink *sink, int64_t (*source_row)(cons
     return failed;
 }
 
-bool pf_later_raise(pf_later *later)
+int pf_later_raise(pf_later *later)
 {
     if (later->error == NULL) {
-        return false;
+        return 0;
+    }
+    if (later->before-- > 0) {
+        return 1;
     }
     PyErr_Restore(later->error, later->value, later->traceback);
     later->error = later->value = later->traceback = NULL;
-    return true;
+    return -1;
 }
 
 void pf_later_clear(pf_later *later)

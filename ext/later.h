@@ -24,6 +24,7 @@ typedef struct pf_later {
     } *waiting;
     int64_t nwaiting, waiting_room;
     PyObject *error, *value, *traceback; /* owned; error NULL: none */
+    int64_t before; /* with an error: outputs of its row that the sink has taken before */
 } pf_later; /* all zeros: empty */
 
 /* Holds what the run's results beyond its frontier name. On PF_NOMEM some are not held. */
@@ -35,8 +36,9 @@ int pf_later_queue(pf_later *later, const pf_pyplan *plan, const pf_piece *piece
 /* Gives the sink what is queued. -1, or the source row whose call raised; the exception is kept then and the rest of the
  * queue dropped. `source_row` makes source rows of the run's rows. */
 int64_t pf_later_call(pf_later *later, pf_sink *sink, int64_t (*source_row)(const void *ctx, int64_t row), const void *ctx);
-/* Raises the exception that was kept, if there is one. */
-bool pf_later_raise(pf_later *later);
+/* The chain gives an object of the row whose call raised, or one behind it. 1: the sink has had it; -1: it is the one, and the
+ * exception is set; 0: none was kept. */
+int pf_later_raise(pf_later *later);
 
 void pf_later_clear(pf_later *later); /* may run code */
 
