@@ -70,6 +70,7 @@ static void describe_request(pf_pyplan *plan, const pf_request *request)
         plan->nodes[i].unit_step = chain->nodes[i].islice_step == 1;
         plan->nodes[i].has_func = chain->nodes[i].func != NULL;
         plan->nodes[i].has_stop = chain->nodes[i].stop >= 0;
+        plan->nodes[i].view = chain->nodes[i].view;
         plan->nodes[i].counter = -1;
         for (int c = 0; c < PF_MAX_CHILDREN && c < chain->nodes[i].nchildren; c++) {
             plan->nodes[i].children[c] = (int8_t)chain->nodes[i].children[c];

@@ -297,6 +297,9 @@ pf_state *pf_b_flow(pf_builder *b, int index, pf_state *list)
     case PF_NODE_ENUMERATE:
         return pf_b_each(b, flow_counted(b, node, index, list), work_enumerate, index, base);
     case PF_NODE_ISLICE:
+        if (node->view) {
+            return pf_b_flow(b, node->children[0], list);
+        }
         return pf_b_each(b, flow_counted(b, node, index, list), work_islice, index, base);
     case PF_NODE_STARMAP:
         list = pf_b_each(b, pf_b_flow(b, node->children[0], list), work_spread, index, base);

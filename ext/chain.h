@@ -4,7 +4,7 @@
  * code runs, no audit event is raised. What it cannot read makes the whole chain fall back, with a reason.
  *
  * A chain has one driving row counter: every leaf advances one item per source row (zip and map with several iterables
- * pull their leaves in step). itertools.chain over leaves strings segments one after another.
+ * pull their leaves in step), or as many as an islice over it takes for one that it gives. itertools.chain over leaves strings segments one after another.
  * Struct offsets are self-tested once at import (pf_chain_selftest); a type that fails reads as `untested-type`. */
 #ifndef PF_CHAIN_H
 #define PF_CHAIN_H
@@ -64,6 +64,7 @@ typedef struct pf_node {
     bool strict;             /* ZIP */
     int64_t count;           /* ENUMERATE: next index. ISLICE: items taken so far (cnt). CHAIN: where func, its source, stands */
     int64_t next, stop, islice_step; /* ISLICE; stop -1: none */
+    bool view;               /* ISLICE over a leaf, or over another such: rows are counted in the items it gives (pf_leaf_view) */
     int counter;             /* ENUMERATE, ISLICE: the plan's counter for it, -1: none, it is told by the row (plan.h) */
 } pf_node;
 
@@ -99,6 +100,8 @@ int pf_genexpr_lasti(PyObject *generator);
 
 /* Sets a real leaf iterator so that it has given `taken` items more than when it was read (0 <= taken <= length). */
 int pf_leaf_seek(const pf_leaf *leaf, int64_t taken); /* 0; -1 without an exception: out of range, or no iterator yet */
+/* The leaf whose items are those that an islice over `leaf` gives. */
+pf_leaf pf_leaf_view(const pf_leaf *leaf, const pf_node *islice);
 /* How many items it has given since it was read, as it stands now; -1: it was latched at its end meanwhile. */
 int64_t pf_leaf_taken(const pf_leaf *leaf);
 /* The object a leaf gives at row `row` (counted from when it was read); new reference; NULL with error, or without one: no such item. */

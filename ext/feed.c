@@ -448,7 +448,7 @@ int pf_feed_init(void) { return PyType_Ready(&feeder_type); }
 /* ---- what can be fed ---- */
 
 static bool skips(const pf_node *node) {
-    return node->kind == PF_NODE_ISLICE && (node->next != node->count || node->islice_step != 1);
+    return node->kind == PF_NODE_ISLICE && !node->view && (node->next != node->count || node->islice_step != 1);
 }
 
 /* Does the node give one item per row, from the first row on? */
@@ -489,7 +489,7 @@ int64_t pf_feed_limit(const pf_chain *chain, int64_t rows, bool planned) {
     feed_structural(chain, structural);
     for (int n = 0; n < chain->nnodes; n++) {
         const pf_node *node = &chain->nodes[n];
-        if (node->kind != PF_NODE_ISLICE || node->stop < 0) {
+        if (node->kind != PF_NODE_ISLICE || node->stop < 0 || node->view) {
             continue;
         }
         int child = node->children[0];

@@ -7,7 +7,7 @@
  * Before a row is handed over, every stateful step (enumerate's index, islice's counters) is set to what it would be had the
  * chain itself taken all rows before. Pulls from another thread, and all pulls once transparent, go to the real leaves.
  * Rows are counted in items of the leaves since the chain was read: row r is item r of every leaf (of all segments of an itertools
- * chain together). An islice(it, start, stop, step) gives its input's items number next - cnt + k * step, as long as
+ * chain together; of an islice over a leaf, what the islice gives). Another islice(it, start, stop, step) gives its input's items number next - cnt + k * step, as long as
  * cnt + number < stop; where it stands over leaves, zip, enumerate and chain only, the rows in between may be named or not, as
  * the engine likes: they are taken by the islice when it is pulled next. Rows from pf_feed_limit on must not be named, but as the
  * first that is CPython's again. A step with a counter (pf_node.counter) stands over dropped rows: how many items it has

@@ -3,9 +3,11 @@
  * Rows are counted in items of the leaves since the chain was read. What a node has *given* by then is its ordinal: the same
  * number for most nodes, fewer above an islice that skips:
  *
- *     islice(next = 2, step = 3) over a leaf     row       0 1 2 3 4 5 6 7 8
+ *     islice(next = 2, step = 3) over a zip      row       0 1 2 3 4 5 6 7 8
  *                                                ordinal   0 0 0 1 1 1 2 2 2   (items given by rows before this one)
  *                                                gives         *     *     *
+ *
+ * Over a leaf itself it is a view of it (pf_node.view): there rows are counted in the items it gives.
  *
  * An islice rests right behind the item it gave last: the items it skips it takes at the start of the next pull. So after k
  * items its input has given the ordinal of the k-th item plus one, whatever row the engine has reached.
@@ -15,8 +17,9 @@
  * a pull comes from shows in its counters (cnt < next: skipping), and cannot be changed any more: an item given to
  * the skipping place is dropped. So with such islices the engine is asked *before* the chain is pulled, and their counters
  * are set to what they are at the row that comes up; then the pull finds its places by itself. Where a row that was handed over
- * gives nothing, the pull goes on (and where it may give several items nobody can tell from outside if it is done): if an islice waits for its item there and gives every one from here on, rows may be computed
- * beside it; if not, the chain takes row after row until the pull is over. */
+ * gives nothing, the pull goes on; and of a row that may give several items nobody can tell from outside if it is done. Then, if
+ * the islices wait for an item to give, and give every one from here on, rows may be computed beside them; if not,
+ * the chain takes row after row until the pull is over. */
 #include "feed_internal.h"
 
 #include "introspect_layout.h"
@@ -55,7 +58,7 @@ static int64_t islice_limit(const pf_node *node) {
 
 int64_t feed_ordinal(const pf_chain *chain, int n, int64_t row) {
     const pf_node *node = &chain->nodes[n];
-    if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN) {
+    if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN || node->view) {
         return row;
     }
     int64_t input = feed_ordinal(chain, node->children[0], row);
@@ -69,7 +72,7 @@ int64_t feed_ordinal(const pf_chain *chain, int n, int64_t row) {
 
 int64_t feed_row_of(const pf_chain *chain, int n, int64_t k) {
     const pf_node *node = &chain->nodes[n];
-    if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN) {
+    if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN || node->view) {
         return k;
     }
     if (node->kind == PF_NODE_ISLICE &&

@@ -73,6 +73,14 @@ bool pf_gather_open(pf_gather *gather)
     return true;
 }
 
+static pf_gather_leaf *leaf_below(pf_gather *gather, const pf_chain *chain, const pf_node *node)
+{
+    while (node->kind != PF_NODE_LEAF) {
+        node = &chain->nodes[node->children[0]];
+    }
+    return &gather->leaves[node->leaf];
+}
+
 void pf_gather_init(pf_gather *gather, const pf_pyplan *plan, const pf_chain *chain, int64_t *rows)
 {
     gather->plan = plan;
@@ -99,9 +107,16 @@ void pf_gather_init(pf_gather *gather, const pf_pyplan *plan, const pf_chain *ch
             common = begin;
         }
     }
+    for (int i = chain->nnodes - 1; i >= 0; i--) { /* a child has a larger number: from the leaf outward */
+        const pf_node *node = &chain->nodes[i];
+        if (node->view) {
+            pf_gather_leaf *below = leaf_below(gather, chain, node);
+            below->leaf = pf_leaf_view(&below->leaf, node);
+        }
+    }
     for (int i = 0; i < chain->nleaves; i++) {
-        if (!segment[i] && chain->leaves[i].length < common) {
-            common = chain->leaves[i].length;
+        if (!segment[i] && gather->leaves[i].leaf.length < common) {
+            common = gather->leaves[i].leaf.length;
         }
     }
     *rows = common == INT64_MAX ? 0 : common;

@@ -140,6 +140,18 @@ static int read_enumerate(reader *r, PyObject *object) {
     return node;
 }
 
+/* Over a leaf, and no step leads out of 64 bits. */
+static bool is_view(const pf_chain *chain, const pf_node *islice) {
+    int64_t step = islice->islice_step;
+    const pf_node *below = &chain->nodes[islice->children[0]];
+    for (; below->kind == PF_NODE_ISLICE && below->view; below = &chain->nodes[below->children[0]]) {
+        if (__builtin_mul_overflow(step, below->islice_step, &step)) {
+            return false;
+        }
+    }
+    return below->kind == PF_NODE_LEAF && !__builtin_mul_overflow(step, chain->leaves[below->leaf].step, &step);
+}
+
 static int read_islice(reader *r, PyObject *object) {
     const pf_islice *s = (const pf_islice *)object;
     int node = read_over(r, PF_NODE_ISLICE, object, NULL, s->it);
@@ -149,6 +161,7 @@ static int read_islice(reader *r, PyObject *object) {
         n->next = s->next;
         n->stop = s->stop;
         n->islice_step = s->step;
+        n->view = is_view(r->out, n);
     }
     return node;
 }

@@ -228,6 +228,25 @@ int pf_leaf_seek(const pf_leaf *leaf, int64_t taken) {
     }
 }
 
+pf_leaf pf_leaf_view(const pf_leaf *leaf, const pf_node *islice) {
+    pf_leaf view = *leaf;
+    int64_t skipped = islice->next - islice->count, left = leaf->length - skipped;
+    int64_t given = left > 0 ? (left - 1) / islice->islice_step + 1 : 0;
+    if (islice->stop >= 0) {
+        int64_t limit = islice->stop > islice->next ? (islice->stop - islice->next - 1) / islice->islice_step + 1 : 0;
+        given = given < limit ? given : limit;
+    }
+    view.length = given;
+    if (given > 0) {
+        view.first += skipped * leaf->step;
+        view.start += leaf->kind == PF_LEAF_RANGE ? skipped * leaf->step : 0;
+    }
+    if (given > 1) { /* else the step means nothing, and may be too large */
+        view.step *= islice->islice_step;
+    }
+    return view;
+}
+
 int64_t pf_leaf_taken(const pf_leaf *leaf) {
     switch (leaf->kind) {
     case PF_LEAF_RANGE: {

@@ -118,7 +118,7 @@ static bool same_chain(const pf_pyplan *plan, const pf_request *request)
         const pf_node *node = &chain->nodes[i];
         if (plan->nodes[i].kind != node->kind || plan->nodes[i].nchildren != node->nchildren ||
             plan->nodes[i].strict != node->strict || plan->nodes[i].unit_step != (node->islice_step == 1) ||
-            plan->nodes[i].has_stop != (node->stop >= 0)) {
+            plan->nodes[i].has_stop != (node->stop >= 0) || plan->nodes[i].view != node->view) {
             return false;
         }
         for (int c = 0; c < node->nchildren; c++) {

@@ -146,7 +146,7 @@ typedef struct pf_pyplan {
     int nnodes;
     struct {
         uint8_t kind, nchildren;
-        bool strict, unit_step, has_func, has_stop;
+        bool strict, unit_step, has_func, has_stop, view;
         int8_t counter; /* enumerate, islice over dropped rows: of the op rank that counts for it, else -1 */
         int8_t children[PF_MAX_CHILDREN];
     } nodes[PF_MAX_NODES];
