@@ -59,7 +59,7 @@ static int64_t islice_limit(const pf_node *node) {
 int64_t feed_ordinal(const pf_chain *chain, int n, int64_t row) {
     const pf_node *node = &chain->nodes[n];
     if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN || node->view) {
-        return row;
+        return node->view ? min64(row, islice_limit(node)) : row;
     }
     int64_t input = feed_ordinal(chain, node->children[0], row);
     if (node->kind != PF_NODE_ISLICE) {

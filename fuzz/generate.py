@@ -439,6 +439,8 @@ class Generator(Expressions):
             return Chain(f"filter({self.function_of([ch.elem], 'b')}, {ch.text})", ch.elem, ch.finite, iterator=True)
         if roll < 70:
             other = self.source() if self.chance(93) else Chain(ch.text, ch.elem, ch.finite)
+            if other.sequence and other.finite and self.chance(15):
+                other = Chain(f"islice({other.text}, {rnd.choice(('1, None', '2, None', '0, None, 2', '1, None, 2', '3, 40, 4'))})", other.elem, True, iterator=True)
             strict = rnd.choice(("", "", "", ", strict=True", ", strict=False"))
             pair = [ch, other] if self.chance(70) else [other, ch]
             return Chain(f"zip({pair[0].text}, {pair[1].text}{strict})", ("t", [pair[0].elem, pair[1].elem]), ch.finite or other.finite, iterator=True)

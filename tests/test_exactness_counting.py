@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import signal
 import warnings
+from array import array
 from itertools import islice, starmap, takewhile
 
 import pytest
@@ -131,6 +132,8 @@ NATIVE = {
     "numbered from one": lambda p: p.list(enumerate((x for x in INTS if x % 2), 1)),
     "page": lambda p: p.tuple(islice((x * 2 for x in INTS if x > 100), 40, 60)),
     "thinned": lambda p: p.list(islice(map(abs, INTS), 10, None, 7)),
+    "neighbours": lambda p: p.list(a - b for a, b in zip(INTS, islice(INTS, 1, None))),
+    "halves": lambda p: p.list(zip(islice(INTS, 0, None, 2), islice(INTS, 1, None, 2))),
     "thinned twice": lambda p: p.sum(islice(islice(filter(None, INTS), 3, None, 2), 5, None, 3)),
     "numbered slice": lambda p: p.list(enumerate(islice(INTS, 5, None))),
     "numbered slice of computed": lambda p: p.list(enumerate(islice((x + 1 for x in INTS), 5, 2000))),
@@ -161,6 +164,53 @@ def test_counts_near_the_end_of_an_int(size):
         return p.sum(i - x for i, x in e), rest(it), next(e, None), p.list(s), next(s, None), p.list(islice((x for x in INTS if x), 0, size, size))
 
     same(work)
+
+
+SOURCES = {
+    "list": list,
+    "tuple": tuple,
+    "reversed": lambda xs: reversed(list(xs)),
+    "range": lambda xs: range(1000, 1000 - 3 * len(xs), -3),
+    "wide range": lambda xs: range(-(2**63) + 5, 2**63 - 5, 2**62),
+    "array": lambda xs: array("q", [x if x is not None else 3 for x in xs]),
+    "strided": lambda xs: memoryview(array("q", [x if x is not None else 3 for x in xs]))[::-2],
+}
+VIEWS = [(1, None), (0, None, 2), (3, 40, 4), (7,), (0,), (5, 5), (9, 4), (2, 2**62, 2**62), (100, None), (0, 64, 64), (1, 60, 2**61)]
+OVER = {
+    "alone": lambda p, it, other: p.list(it),
+    "neighbours": lambda p, it, other: p.list(a - b for a, b in zip(other, it)),
+    "neighbours, first": lambda p, it, other: p.sum(map(lambda a, b: a * b, it, other)),
+    "strict": lambda p, it, other: p.list(zip(it, other, strict=True)),
+    "numbered": lambda p, it, other: p.list(enumerate(it, 5)),
+    "zipped and filtered": lambda p, it, other: p.list(islice((a for a, b in zip(it, other) if a % 3), 2, 20)),
+    "found": lambda p, it, other: p.next(i for i, (a, b) in enumerate(zip(it, other)) if a > b),
+    "failing": lambda p, it, other: p.sum(a * 4 for a in it),
+    "again": lambda p, it, other: p.list(islice(it, 1, None, 3)),
+}
+
+
+@pytest.mark.parametrize("kind", ["clean", "overflow", "raising"])
+@pytest.mark.parametrize("over", OVER)
+@pytest.mark.parametrize("source", SOURCES)
+def test_an_islice_over_a_leaf(source, over, kind):
+    """Its rows are the items it gives, wherever it stands, and the leaf is left where the islice has taken it."""
+    for number, args in enumerate(VIEWS):
+        for taken in (0, 1, 3):
+
+            def work(p, args=args, taken=taken, number=number):
+                xs = data(kind, 70, number)
+                it, ys = iter(SOURCES[source](xs)), iter(data("clean", 50, 5))
+                s = islice(it, *args)
+                for _ in range(taken):
+                    next(s, None)
+                other = islice(ys, 1, None) if number % 2 else ys
+                try:
+                    result = OVER[over](p, s, other)
+                except Exception as error:
+                    result = repr(error)
+                return args, taken, repr(result), state(s), few(s), state(s), few(other), rest(it), rest(ys)
+
+            same(work)
 
 
 def test_an_islice_that_is_over():
