@@ -228,6 +228,7 @@ bool pf_b_unary(pf_builder *b, pf_state *st, pf_bc op, pf_av *av, pf_av *out)
     if (!pf_b_mono(b, st, av) || opaque(b, av)) {
         return false;
     }
+    b->plan->may_warn |= op == PF_BC_UNARY_INVERT;
     if (!(kind_of(av) & NUMBERS) || (op == PF_BC_UNARY_INVERT && av->kinds != PF_K_I64)) {
         return bail(b, st); /* ~True warns from 3.12 on */
     }

@@ -177,6 +177,7 @@ typedef struct pf_pyplan {
     bool caller_only;   /* gather needs the caller's thread state */
     bool wants_rows;    /* the sink needs the source row of each output */
     bool has_other_ways; /* rows unlike those sampled may go ways through the functions that were not compiled (replay.h) */
+    bool may_warn;      /* ~: of a bool CPython warns from 3.12 on, and what a warning calls is anybody's */
     bool loops_over_capture; /* a nested for runs over a list or tuple that is no part of the source */
     bool has_outer;     /* some node of the shape is `outer` */
     PyObject *rules;    /* owned list of str: rewrite rules that fired */

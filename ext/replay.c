@@ -173,7 +173,7 @@ static bool leaves_are_harmless(const pf_gather *gather, int64_t row)
 bool pf_replay_is_free(const pf_gather *gather, const pf_request *request, int64_t row, pf_proof *proof)
 {
     const pf_pyplan *plan = gather->plan;
-    bool iterated = iterates(plan), free = true;
+    bool iterated = iterates(plan), free = !plan->may_warn;
     for (int i = 0; i < plan->nchecks && free; i++) {
         PyObject *item = pf_gather_item(gather, plan->checks[i].leaf, row);
         free = item == NULL || path_is_free(&plan->checks[i], item, iterated);

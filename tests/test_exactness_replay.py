@@ -7,6 +7,7 @@ are by then.
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import pytest
 from differential.check import exact, same
@@ -185,3 +186,14 @@ def test_reduce_behind_a_row_of_another_type(p):
         p.reduce(add, (x for x in rows), 5),
         p.reduce(add, itertools.chain(rows, rows), 0.5),
     ]
+
+
+@exact(native=True)
+def test_a_warning_that_acts(p):
+    """From 3.12 on, ~True warns, and whoever shows warnings may do anything."""
+    rows = [1] * ROWS
+    rows[AT] = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda *args, **kwargs: rows.__setitem__(AT + 1, 1000)
+        return p.sum(~x for x in rows)
