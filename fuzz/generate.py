@@ -468,7 +468,7 @@ class Generator(Expressions):
         if not ch.finite and ch.text.startswith("range") and self.chance(60):
             return self.sure_stop(ch)
         if ch.finite or self.chance(80):
-            stop = rnd.choice((0, 1, 3, 3, 10, 10, 30, 30, 100, 100, 1030))
+            stop = rnd.choice((0, 1, 3, 10, 10, 20, 30, 30, 50, 100, 100, 100, 1030))
             args = rnd.choice((str(stop), f"{rnd.randint(0, 5)}, {stop}", f"{rnd.randint(0, 5)}, {stop}, {rnd.randint(1, 4)}", f"{rnd.randint(0, 3)}, None" if ch.finite else str(stop), f"{rnd.randint(0, 20)}, None, {rnd.randint(1, 5)}" if ch.finite else str(stop)))
             return Chain(f"islice({ch.text}, {args})", ch.elem, True, iterator=True)
         return Chain(f"zip({ch.text}, range({rnd.randint(0, 30)}))", ("t", [ch.elem, "i"]), True, iterator=True)
@@ -555,7 +555,7 @@ class Generator(Expressions):
                 self.body.append(f"{name} = {ch.text}")
                 if self.chance(60):
                     self.body.append(f"WATCH({name})")
-                if self.chance(15):
+                if self.chance(10):
                     self.body.append(f"next({name}, None)")
                 ch.text = name
         if not ch.finite:

@@ -46,7 +46,7 @@ class Values:
             size = 40000 if roll < 2 else self.rnd.choice(EDGE_SIZES)
             self.long = self.long or size > 4096
             return size
-        if roll < 80:
+        if roll < 65:
             return self.rnd.choice((0, 1))
         return self.rnd.choice(SMALL_SIZES)
 
