@@ -13,6 +13,8 @@ static PyObject *box(pf_kinds kind, const void *data, bool bytes, int64_t i)
         return Py_NewRef((bytes ? ((const uint8_t *)data)[i] : ((const int64_t *)data)[i]) ? Py_True : Py_False);
     case PF_K_I64:
         return PyLong_FromLongLong(((const int64_t *)data)[i]);
+    case PF_K_U64:
+        return PyLong_FromUnsignedLongLong(((const uint64_t *)data)[i]);
     case PF_K_F64:
         return PyFloat_FromDouble(((const double *)data)[i]);
     case PF_K_STR:

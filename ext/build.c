@@ -132,6 +132,7 @@ static bool hand_over(pf_builder *b)
 
 static void choose_sum_sink(pf_pyplan *plan, const pf_fn *fn)
 {
+    plan->core.takes_u64 = plan->consumer == PF_CONSUME_LIST || plan->consumer == PF_CONSUME_TUPLE;
     if (plan->consumer == PF_CONSUME_SUM) {
         pf_kinds kinds = fn->noutputs == 1 ? fn->outputs[0] : PF_K_I64;
         bool whole = kinds == PF_K_I64 && plan->flavour == 0; /* a float start takes ints one by one */

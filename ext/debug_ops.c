@@ -191,7 +191,7 @@ static int interpret(job *j)
     pf_frame *frame = NULL;
     int64_t counts[PF_MAX_COUNTERS] = {0};
     int status = -1;
-    pf_status made = pf_interp_compile(j->fn, 0, &program);
+    pf_status made = pf_interp_compile(j->fn, PF_OUTPUTS_I64, &program);
     made = made == PF_OK ? pf_frame_new(program, &frame) : made;
     if (made != PF_OK) {
         fail(made, "tier 1");

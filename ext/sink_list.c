@@ -38,7 +38,8 @@ static int64_t append_column(PyListObject *list, const pf_pyplan *plan, const pf
     const pf_column_out *column = &piece->columns[shape->handle >= 0 ? shape->handle : shape->payload];
     PyObject **to = list->ob_item + Py_SIZE(list);
     int64_t n = piece->count, i = 0;
-    if (column->kind != NULL) {
+    const bool whole = column->kind != NULL && column->seen == (PF_K_I64 | PF_K_U64);
+    if (column->kind != NULL && !whole) {
         return 0;
     }
     if (column->seen == PF_K_OBJ) {
@@ -52,6 +53,14 @@ static int64_t append_column(PyListObject *list, const pf_pyplan *plan, const pf
 #ifdef PF_PLANTED_BUG_REFCOUNT_LEAK
             Py_INCREF(to[i]);
 #endif
+        }
+    } else if (whole) {
+        const uint64_t *bits = column->data;
+        for (; i < n; i++) {
+            to[i] = column->kind[i] == PF_K_U64 ? PyLong_FromUnsignedLongLong(bits[i]) : PyLong_FromLongLong((int64_t)bits[i]);
+            if (to[i] == NULL) {
+                break;
+            }
         }
     } else if (column->seen == PF_K_F64) {
         for (; i < n && (to[i] = PyFloat_FromDouble(((const double *)column->data)[i])) != NULL; i++) {

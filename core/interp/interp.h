@@ -15,9 +15,15 @@
 
 typedef struct pf_program pf_program;
 
-/* PF_UNSUPPORTED where tier 1 has no kernel; the caller falls back. An output whose bit in `wide` is set may come out
- * wider than 64 bits (pf_vec.width); any other bails where it does not fit. */
-PF_MUST_CHECK pf_status pf_interp_compile(const pf_fn *fn, uint64_t wide, pf_program **out);
+/* What may come out of ints that do not fit 64 bits. */
+typedef enum pf_outputs {
+    PF_OUTPUTS_I64, /* nothing: they bail */
+    PF_OUTPUTS_SUM, /* output 0: all 128 bits (pf_vec.width) */
+    PF_OUTPUTS_U64  /* lanes of kind PF_K_U64 */
+} pf_outputs;
+
+/* PF_UNSUPPORTED where tier 1 has no kernel; the caller falls back. */
+PF_MUST_CHECK pf_status pf_interp_compile(const pf_fn *fn, pf_outputs ints, pf_program **out);
 void pf_interp_free(pf_program *program); /* NULL allowed */
 
 typedef struct pf_failed {

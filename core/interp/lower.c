@@ -106,8 +106,8 @@ static operand use(const lowering *l, pf_ref ref)
     return o;
 }
 
-/* Lanes of more than 64 bits bail, as the op that made them. */
-static void fit(lowering *l, operand o)
+/* Lanes of more than 64 bits bail, as the op that made them; without_sign: not those below 2**64. */
+static void fit_into(lowering *l, operand o, bool without_sign)
 {
     const pf_value *v = value(l, o);
     if (l->status != PF_OK || !v->wide) {
@@ -120,6 +120,12 @@ static void fit(lowering *l, operand o)
     step->place = constant ? 0 : from->place;
     step->a = o.value;
     step->ka = PF_K_I64;
+    step->negate = without_sign;
+}
+
+static void fit(lowering *l, operand o)
+{
+    fit_into(l, o, false);
 }
 
 /* An operand of those who cannot take more than 64 bits. */
@@ -426,8 +432,9 @@ static void lower_edge(lowering *l, uint32_t to, const pf_ref *args, uint32_t na
             bring(l, arg, kinds, args[i]);
         } else if (leaves) {
             *arg = use(l, args[i]);
-            if (i >= 64 || (l->wide_outputs >> i & 1) == 0 || is_scalar(l, *arg)) {
-                fit(l, *arg);
+            const bool wide = wide_output(l, i) && !is_scalar(l, *arg);
+            if (!wide || l->program->ints == PF_OUTPUTS_U64) {
+                fit_into(l, *arg, wide);
             }
         } else {
             rename_ref(l, l->fn->blocks[to].first + i, args[i], use_fitting(l, args[i]));
@@ -671,9 +678,9 @@ static pf_program *new_program(const pf_fn *fn, const pf_kernels *kernels)
     return p;
 }
 
-pf_status pf_interp_compile_for(const pf_fn *fn, uint64_t wide, const pf_kernels *kernels, pf_program **out)
+pf_status pf_interp_compile_for(const pf_fn *fn, pf_outputs ints, const pf_kernels *kernels, pf_program **out)
 {
-    lowering l = {.fn = fn, .program = new_program(fn, kernels), .wide_outputs = wide};
+    lowering l = {.fn = fn, .program = new_program(fn, kernels)};
     pf_status status = PF_NOMEM;
     uint32_t *low_uses = pf_mem_calloc(fn->ninsts + 1, sizeof *low_uses);
     l.blocks = pf_mem_calloc(fn->nblocks + 1, sizeof *l.blocks);
@@ -687,6 +694,7 @@ pf_status pf_interp_compile_for(const pf_fn *fn, uint64_t wide, const pf_kernels
         l.shared == NULL || l.column == NULL || l.out == NULL || low_uses == NULL) {
         goto out;
     }
+    l.program->ints = ints;
     status = survey_blocks(&l);
     if (status != PF_OK) {
         goto out;
@@ -712,9 +720,9 @@ out:
     return PF_OK;
 }
 
-pf_status pf_interp_compile(const pf_fn *fn, uint64_t wide, pf_program **out)
+pf_status pf_interp_compile(const pf_fn *fn, pf_outputs ints, pf_program **out)
 {
-    return pf_interp_compile_for(fn, wide, pf_kernels_for(PF_CPU_AVX512), out);
+    return pf_interp_compile_for(fn, ints, pf_kernels_for(PF_CPU_AVX512), out);
 }
 
 void pf_interp_free(pf_program *program)

@@ -37,7 +37,6 @@ typedef struct lowering {
     pf_val *column;  /* per column: its value, once used */
     pf_val row;
     operand *out;    /* per output: the exit's arguments */
-    uint64_t wide_outputs; /* bits: outputs that may have more than 64 bits */
     uint32_t block;  /* being lowered */
     pf_val mask;     /* its mask */
     pf_step nowhere; /* written to when there is no memory */
@@ -50,6 +49,8 @@ PF_MUST_CHECK pf_status survey_blocks(lowering *l);
 
 /* Whether an op on i64 can have operands of more than 64 bits. */
 bool takes_wide(uint8_t op);
+/* Whether output i may leave with more than 64 bits, if only one edge brings it. */
+bool wide_output(const lowering *l, uint32_t i);
 /* Fills l->modes; uses are counted and blocks surveyed. low_uses: zeros, one per ref. */
 void find_modes(lowering *l, uint32_t *low_uses);
 

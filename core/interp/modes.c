@@ -4,10 +4,12 @@
  * happens to the result is harmless:
  *
  *     low    all who use it look at its low 64 bits alone: & with a constant of at most 64 bits, % a power of two, and
- *            + - * << & | ^ ~ of which the same is true. It wraps, and never bails.      ((x * A + B) & M) ^ x & M
- *            So does what nobody uses at all.
- *     wide   somebody can take it in 128 bits: arithmetic, comparisons, a sum. Where it does not fit 64 it goes on
- *            in 128, and bails only before those who cannot.                              x * y % m, sum(x * x)
+ *            + - * << & | ^ ~ of which the same is true. It wraps, and never bails; so does what nobody uses at all.
+ *            A mask may be a param too, if it is from 0 to 2**63 - 1 when the program runs.
+ *            ((x * A + B) & M) ^ x & M
+ *     wide   somebody can take it in 128 bits: arithmetic, comparisons, a sum; or a list, in 64 without sign. Where it
+ *            does not fit 64 it goes on in 128, and bails only before those who cannot.
+ *            x * y % m, sum(x * x)
  *
  * One walk from the end: whatever uses a value stands behind it. What else wide values come from, and that an op has a
  * wide operand at all, is seen by lower.c, which goes the other way. */
@@ -125,16 +127,20 @@ static void count_operands(lowering *l, uint32_t *low_uses, const pf_inst *inst,
     }
 }
 
+bool wide_output(const lowering *l, uint32_t i)
+{
+    const pf_outputs ints = l->program->ints;
+    return l->blocks[l->fn->nblocks].nin == 1 && l->fn->outputs[i] == PF_K_I64 &&
+           (ints == PF_OUTPUTS_U64 || (ints == PF_OUTPUTS_SUM && i == 0));
+}
+
 void find_modes(lowering *l, uint32_t *low_uses)
 {
     const pf_fn *fn = l->fn;
     for (pf_ref r = fn->ninsts - 1; r > 0; r--) {
         const pf_inst *inst = &fn->insts[r];
-        if (inst->op == PF_OP_yield && l->blocks[fn->nblocks].nin == 1) {
-            for (uint32_t i = 0; i < inst->imm.p.count && i < 64; i++) {
-                l->modes[fn->pool[inst->imm.p.first + i]] |= (l->wide_outputs >> i & 1) != 0 ? MODE_WIDE : 0;
-            }
-            continue;
+        for (uint32_t i = 0; inst->op == PF_OP_yield && i < inst->imm.p.count; i++) {
+            l->modes[fn->pool[inst->imm.p.first + i]] |= wide_output(l, i) ? MODE_WIDE : 0;
         }
         if (pf_ops[inst->op].arity == 0 || (pf_ops[inst->op].laws & PF_LAW_TERM) != 0) {
             continue;

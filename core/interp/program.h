@@ -32,7 +32,7 @@ typedef enum pf_step_code {
     PF_STEP_OP,      /* d = op(a, b) by kernel */
     PF_STEP_INT,     /* the same, where the interval chooses the kernel */
     PF_STEP_WIDE,    /* the same on ints that may be wider than 64 bits */
-    PF_STEP_FIT,     /* lanes of a that do not fit 64 bits bail, as op */
+    PF_STEP_FIT,     /* lanes of a that do not fit 64 bits bail, as op (negate: nor 64 bits without sign) */
     PF_STEP_MOD_IS,  /* d = a % b == c (negate: !=), b and c scalars; a zero b bails as op */
     PF_STEP_STR,     /* d = comparison or truth of strings */
     PF_STEP_SELECT,  /* d = c ? a : b */
@@ -126,6 +126,7 @@ struct pf_program {
     uint32_t ncompacts;
     pf_low_guard guards[PF_MAX_LOW_GUARDS];
     uint32_t nguards;
+    pf_outputs ints;
 };
 
 /* Ops on ints whose result may have more than 64 bits although the operands do not. */
@@ -140,7 +141,7 @@ enum { PF_SCALAR_BYTES = 64 };
 /* ---- lower.c, alloc.c ---- */
 
 /* As pf_interp_compile, with the kernels of one instruction set. */
-PF_MUST_CHECK pf_status pf_interp_compile_for(const pf_fn *fn, uint64_t wide, const pf_kernels *kernels, pf_program **out);
+PF_MUST_CHECK pf_status pf_interp_compile_for(const pf_fn *fn, pf_outputs ints, const pf_kernels *kernels, pf_program **out);
 /* Finds where values live and die, fills in COMPACT's lists, and gives every value its place. */
 PF_MUST_CHECK pf_status pf_interp_allocate(pf_program *program);
 

@@ -538,6 +538,17 @@ static void run_exit(run *r, const pf_step *s)
             .high = o->high,
             .width = o->width,
         };
+        if (o->width != PF_WIDTH_I64 && r->p->ints == PF_OUTPUTS_U64) {
+            uint32_t first = 0; /* an output that comes twice is taken apart once: its high halves are gone then */
+            while (items[first].value != items[i].value) {
+                first++;
+            }
+            if (first < i) {
+                r->f->outputs[i] = r->f->outputs[first];
+            } else {
+                pf_step_unsigned_output(r, items[i].value, &r->f->outputs[i]);
+            }
+        }
     }
     r->f->nout = r->m->n;
 }

@@ -418,10 +418,27 @@ void pf_step_fit(run *r, const pf_step *s)
     const wide_lanes x = lanes_of(r, s->a);
     const uint8_t *mask = mask_bytes(r, s->mask);
     for (int32_t i = 0; i < r->m->n; i++) {
-        if (is_live(r, mask, i) && !fits(lane(&x, i))) {
+        if (is_live(r, mask, i) && !fits(lane(&x, i)) && !(s->negate && lane(&x, i) >> 64 == 0)) {
             pf_step_fail(r, s, i);
         }
     }
+}
+
+/* The kinds go where the high halves are: byte i is written when those that begin before it have been read. */
+void pf_step_unsigned_output(const run *r, pf_val v, pf_vec *out)
+{
+    const pf_state *s = &r->st[v];
+    const int64_t *low = s->data, *high = s->high;
+    uint8_t *kind = (uint8_t *)s->high;
+    for (int32_t i = 0; i < r->m->n; i++) {
+        const int64_t above = s->width == PF_WIDTH_U64 ? 0 : high[i];
+        const bool large = above == 0 && low[i] < 0;
+        kind[i] = large ? PF_K_U64 : PF_K_I64;
+        out->seen |= kind[i];
+    }
+    out->kind = kind;
+    out->width = PF_WIDTH_I64;
+    out->high = NULL;
 }
 
 void pf_step_wide_mod_is(run *r, const pf_step *s)

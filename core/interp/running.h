@@ -55,6 +55,8 @@ bool pf_step_sequence(run *r, const pf_step *s, pf_interval out);
 
 void pf_step_wide(run *r, const pf_step *s);
 void pf_step_fit(run *r, const pf_step *s);
+/* PF_OUTPUTS_U64: an output that has more than 64 bits, as lanes of two kinds. */
+void pf_step_unsigned_output(const run *r, pf_val v, pf_vec *out);
 /* MOD_IS on an operand that is wider than 64 bits at the moment. */
 void pf_step_wide_mod_is(run *r, const pf_step *s);
 

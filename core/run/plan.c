@@ -55,6 +55,16 @@ static bool fits_expansion(const pf_plan *plan, int stage)
                                          : st->expand == PF_EXPAND_ITEMS && st->fn->noutputs >= 1;
 }
 
+static pf_outputs outputs_of(const pf_plan *plan, int stage)
+{
+    if (stage < plan->nstages - 1) {
+        return PF_OUTPUTS_I64;
+    }
+    return plan->sink == PF_SINK_ISUM                          ? PF_OUTPUTS_SUM
+           : plan->sink == PF_SINK_COLLECT && plan->takes_u64 ? PF_OUTPUTS_U64
+                                                               : PF_OUTPUTS_I64;
+}
+
 pf_status pf_plan_compile(pf_plan *plan)
 {
     if (plan->nstages < 1 || plan->nstages > PF_MAX_STAGES) {
@@ -71,8 +81,7 @@ pf_status pf_plan_compile(pf_plan *plan)
     pf_status status = PF_OK;
     for (int s = 0; s < plan->nstages && status == PF_OK; s++) {
         if (plan->stages[s].program == NULL) {
-            const bool sums = plan->sink == PF_SINK_ISUM && s == plan->nstages - 1;
-            status = pf_interp_compile(plan->stages[s].fn, sums, &plan->stages[s].program);
+            status = pf_interp_compile(plan->stages[s].fn, outputs_of(plan, s), &plan->stages[s].program);
         }
     }
     for (int s = 0; s < plan->nstages && status != PF_OK; s++) {

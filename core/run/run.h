@@ -54,6 +54,7 @@ typedef struct pf_plan {
     int nstages;
     pf_sink_kind sink;
     int64_t fold_block; /* PF_SINK_FOLD */
+    bool takes_u64;     /* PF_SINK_COLLECT: columns may have lanes of kind PF_K_U64 */
     int nkeys;          /* PF_SINK_MIN, MAX; 0 is 1 */
 } pf_plan; /* owned by whoever made it; immutable while runs use it */
 

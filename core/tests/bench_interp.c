@@ -172,7 +172,7 @@ static void measure(const workload *w, int rounds, bool show)
     pf_fn *fn;
     pf_program *program;
     pf_frame *frame;
-    if (pf_ir_parse(w->text, &fn, error, sizeof error) != PF_OK || pf_interp_compile(fn, 0, &program) != PF_OK ||
+    if (pf_ir_parse(w->text, &fn, error, sizeof error) != PF_OK || pf_interp_compile(fn, PF_OUTPUTS_I64, &program) != PF_OK ||
         pf_frame_new(program, &frame) != PF_OK) {
         fprintf(stderr, "%s: %s\n", w->name, error);
         exit(1);

@@ -262,7 +262,7 @@ static void check_op(pf_op op, pf_kinds kind, pf_cpu_isa_level isa)
         pf_fn *fn = op_program(&b, op, kind, fa, fb, masked, wildness);
         pf_program *program;
         pf_frame *frame;
-        assert_int_equal(pf_interp_compile_for(fn, 0, pf_kernels_for(isa), &program), PF_OK);
+        assert_int_equal(pf_interp_compile_for(fn, PF_OUTPUTS_I64, pf_kernels_for(isa), &program), PF_OK);
         assert_int_equal(pf_frame_new(program, &frame), PF_OK);
         for (size_t k = 0; k < 4; k++) {
             b.n = lengths[k];
@@ -371,7 +371,7 @@ static void test_remainders(void **state)
         for (int isa = 0; isa <= (int)pf_cpu_isa(); isa++) {
             pf_program *program;
             pf_frame *frame;
-            assert_int_equal(pf_interp_compile_for(fn, 0, pf_kernels_for((pf_cpu_isa_level)isa), &program), PF_OK);
+            assert_int_equal(pf_interp_compile_for(fn, PF_OUTPUTS_I64, pf_kernels_for((pf_cpu_isa_level)isa), &program), PF_OK);
             assert_int_equal(pf_frame_new(program, &frame), PF_OK);
             b.n = pick(2) ? PF_LANES : 1 + (int32_t)pick(PF_LANES);
             b.hide_bounds = pick(4) == 0;
@@ -619,7 +619,7 @@ static void test_programs(void **state)
         for (int isa = 0; isa <= (int)pf_cpu_isa(); isa++) {
             pf_program *program;
             pf_frame *frame;
-            assert_int_equal(pf_interp_compile_for(fn, 0, pf_kernels_for((pf_cpu_isa_level)isa), &program), PF_OK);
+            assert_int_equal(pf_interp_compile_for(fn, PF_OUTPUTS_I64, pf_kernels_for((pf_cpu_isa_level)isa), &program), PF_OK);
             assert_int_equal(pf_frame_new(program, &frame), PF_OK);
             for (int k = 0; k < 3; k++) {
                 b.n = k == 0 ? 1 + (int32_t)pick(20) : 1 + (int32_t)pick(PF_LANES);
@@ -650,7 +650,7 @@ static void test_no_memory(void **state)
             pf_program *program = NULL;
             pf_frame *frame = NULL;
             pf_mem_fail_after(nth);
-            pf_status status = pf_interp_compile(fn, 0, &program);
+            pf_status status = pf_interp_compile(fn, PF_OUTPUTS_I64, &program);
             if (status == PF_OK) {
                 status = pf_frame_new(program, &frame);
                 done = status == PF_OK;

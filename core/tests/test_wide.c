@@ -153,7 +153,7 @@ static void say(const pf_fn *fn, const pf_program *program, int32_t row)
     } while (0)
 
 /* Rows that 64 bits can follow must not bail; what comes out must be exact; what cannot be told must not come out. */
-static void compare(const rows *b, const pf_fn *fn, const pf_program *program, const pf_frame *frame, bool wide)
+static void compare(const rows *b, const pf_fn *fn, const pf_program *program, const pf_frame *frame, pf_outputs ints)
 {
     const pf_vec *v = &frame->outputs[0];
     int32_t out = 0, failed = 0;
@@ -181,7 +181,9 @@ static void compare(const rows *b, const pf_fn *fn, const pf_program *program, c
         const int64_t low = value.u.i, got = v->width == PF_WIDTH_I128  ? v->high[out]
                                              : v->width == PF_WIDTH_U64 ? 0
                                                                         : low >> 63;
-        EXPECT(wide ? got == high : high == low >> 63);
+        const pf_kinds kind = v->kind != NULL ? v->kind[out] : v->seen;
+        EXPECT(ints == PF_OUTPUTS_SUM ? got == high : high == (kind == PF_K_U64 ? 0 : low >> 63));
+        EXPECT(kind == PF_K_I64 || (ints == PF_OUTPUTS_U64 && kind == PF_K_U64 && low < 0));
         EXPECT(v->width != PF_WIDTH_I64 || (v->lo <= low && low <= v->hi));
         out++;
     }
@@ -210,17 +212,17 @@ static void random_rows(rows *b, pf_frame *frame)
     frame->n = b->n;
 }
 
-static void check(const pf_fn *fn, bool wide, int vectors)
+static void check(const pf_fn *fn, pf_outputs ints, int vectors)
 {
     static rows b;
     pf_program *program;
     pf_frame *frame;
-    assert_int_equal(pf_interp_compile(fn, wide, &program), PF_OK);
+    assert_int_equal(pf_interp_compile(fn, ints, &program), PF_OK);
     assert_int_equal(pf_frame_new(program, &frame), PF_OK);
     for (; vectors > 0; vectors--) {
         random_rows(&b, frame);
         pf_interp_run(program, frame);
-        compare(&b, fn, program, frame, wide);
+        compare(&b, fn, program, frame, ints);
     }
     pf_frame_free(frame);
     pf_interp_free(program);
@@ -233,14 +235,14 @@ static void test_programs(void **state)
     seed = start != NULL ? strtoull(start, NULL, 10) : seed;
     for (int round = rounds != NULL ? atoi(rounds) : 3000; round > 0; round--) {
         pf_fn *fn = random_program();
-        check(fn, pick(2), 2);
+        check(fn, (pf_outputs)pick(3), 2);
         pf_ir_free(fn);
     }
 }
 
 /* ---- what must not bail ---- */
 
-static int32_t bails_of(const char *body, bool wide)
+static int32_t bails_of(const char *body, pf_outputs ints)
 {
     static rows b;
     char text[2000], error[200];
@@ -253,13 +255,13 @@ static int32_t bails_of(const char *body, bool wide)
     if (pf_ir_parse(text, &fn, error, sizeof error) != PF_OK) {
         fail_msg("%s", error);
     }
-    assert_int_equal(pf_interp_compile(fn, wide, &program), PF_OK);
+    assert_int_equal(pf_interp_compile(fn, ints, &program), PF_OK);
     assert_int_equal(pf_frame_new(program, &frame), PF_OK);
     int32_t bails = 0;
     for (int i = 0; i < 50; i++) {
         random_rows(&b, frame);
         pf_interp_run(program, frame);
-        compare(&b, fn, program, frame, wide);
+        compare(&b, fn, program, frame, ints);
         bails += frame->nfailed;
     }
     pf_frame_free(frame);
@@ -271,21 +273,23 @@ static int32_t bails_of(const char *body, bool wide)
 static void test_no_bails(void **state)
 {
     (void)state;
-    assert_int_equal(bails_of("  %p = mul.i64 %x, %y\n  %r = mod.i64 %p, 1000000007\n  yield %r\n", false), 0);
-    assert_int_equal(bails_of("  %p = mul.i64 %x, %y\n  %q = add.i64 %p, %z\n  %r = mod.i64 %q, -97\n  yield %r\n", false), 0);
-    assert_int_equal(bails_of("  %p = mul.i64 %x, %y\n  yield %p\n", true), 0);
-    assert_int_equal(bails_of("  %p = mul.i64 %x, %y\n  %q = mul.i64 %z, %z\n  %r = add.i64 %p, %q\n  yield %r\n", true), 0);
+    assert_int_equal(bails_of("  %p = mul.i64 %x, %y\n  %r = mod.i64 %p, 1000000007\n  yield %r\n", PF_OUTPUTS_I64), 0);
+    assert_int_equal(bails_of("  %p = mul.i64 %x, %y\n  %q = add.i64 %p, %z\n  %r = mod.i64 %q, -97\n  yield %r\n", PF_OUTPUTS_I64), 0);
+    assert_int_equal(bails_of("  %p = mul.i64 %x, %y\n  yield %p\n", PF_OUTPUTS_SUM), 0);
+    assert_int_equal(bails_of("  %p = mul.i64 %x, %y\n  %q = mul.i64 %z, %z\n  %r = add.i64 %p, %q\n  yield %r\n", PF_OUTPUTS_SUM), 0);
     assert_int_equal(bails_of("  %p = mul.i64 %x, %x\n  %q = mul.i64 %p, %x\n  %r = mul.i64 %q, %x\n"
-                              "  %s = and.i64 %r, 9223372036854775807\n  yield %s\n", false), 0);
+                              "  %s = and.i64 %r, 9223372036854775807\n  yield %s\n", PF_OUTPUTS_I64), 0);
     assert_int_equal(bails_of("  %m = large 18446744073709551615\n  %c = large 13787848793156543929\n"
                               "  %p = mul.i64 %x, %c\n  %q = and.i64 %p, %m\n  %r = shr.i64 %q, 33\n"
                               "  %s = xor.i64 %q, %r\n  %t = mul.i64 %s, %c\n  %u = and.i64 %t, %m\n"
-                              "  %v = mod.i64 %u, 1000\n  yield %v\n", false), 0);
+                              "  %v = mod.i64 %u, 1000\n  yield %v\n", PF_OUTPUTS_I64), 0);
     assert_int_equal(bails_of("  %m = large 18446744073709551615\n  %p = mul.i64 %x, %y\n  %q = and.i64 %p, %m\n"
-                              "  yield %q\n", true), 0);
+                              "  yield %q\n", PF_OUTPUTS_SUM), 0);
     assert_int_equal(bails_of("  %p = mul.i64 %x, %y\n  %q = mul.i64 %z, %z\n  %c = lt.i64 %p, %q\n"
-                              "  branch %c, b1, b2\nb1:\n  yield %x\nb2:\n  end\n", false), 0);
-    assert_true(bails_of("  %p = mul.i64 %x, %y\n  yield %p\n", false) > 0);
+                              "  branch %c, b1, b2\nb1:\n  yield %x\nb2:\n  end\n", PF_OUTPUTS_I64), 0);
+    assert_int_equal(bails_of("  %m = large 18446744073709551615\n  %p = mul.i64 %x, %y\n  %q = and.i64 %p, %m\n"
+                              "  yield %q\n", PF_OUTPUTS_U64), 0);
+    assert_true(bails_of("  %p = mul.i64 %x, %y\n  yield %p\n", PF_OUTPUTS_I64) > 0);
 }
 
 int main(void)

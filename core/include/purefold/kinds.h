@@ -18,6 +18,7 @@ enum {
     PF_K_ALL = 63,
     /* Never part of a declared set; what gather writes for a lane that native code may not touch: */
     PF_K_OTHER = 64,  /* an exact builtin outside the declared kinds: replaying it is free of effects */
+    PF_K_U64 = PF_K_OTHER, /* in outputs alone (PF_OUTPUTS_U64): an int from 2**63 to 2**64 - 1, its bits the payload */
     PF_K_FOREIGN = 128 /* any other type: a barrier */
 };
 
