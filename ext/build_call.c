@@ -263,6 +263,29 @@ static bool to_whole(pf_builder *b, pf_state *st, pf_av *args, int op, pf_av *ou
     return true;
 }
 
+/* round(x, n): an int with no decimals to lose comes back as it is; fewer digits are CPython's business. */
+static bool round_to(pf_builder *b, pf_state *st, pf_av *args, pf_av *out)
+{
+    pf_ref ref, digits;
+    pf_kinds kind;
+    if (!pf_b_number(b, st, &args[1], false, &digits, &kind)) {
+        return false;
+    }
+    if (kind != PF_K_I64) {
+        return raises(b, st);
+    }
+    if (!pf_b_number(b, st, &args[0], false, &ref, &kind)) {
+        return false;
+    }
+    if (kind == PF_K_F64) {
+        digits = pf_ir_op1(b->fn, PF_OP_float, digits, 0);
+        *out = pf_av_of(PF_K_F64, pf_ir_op2(b->fn, PF_OP_roundto, ref, digits, pf_b_place(b)));
+        return true;
+    }
+    *out = args[0].kinds == PF_K_I64 ? args[0] : pf_av_of(PF_K_I64, ref);
+    return pf_b_bail_where(b, st, pf_ir_op2(b->fn, PF_OP_lt, digits, pf_ir_const_i64(b->fn, 0), 0));
+}
+
 static bool absolute(pf_builder *b, pf_state *st, pf_av *args, pf_av *out)
 {
     pf_ref ref;
@@ -440,7 +463,6 @@ static bool known_args(const pf_intrinsic *known, int nargs)
     case PF_CALL_TO_FLOAT:
     case PF_CALL_TO_BOOL:
     case PF_CALL_ABS:
-    case PF_CALL_ROUND:
     case PF_CALL_LEN:
     case PF_CALL_FLOAT1:
     case PF_CALL_TO_WHOLE:
@@ -451,6 +473,7 @@ static bool known_args(const pf_intrinsic *known, int nargs)
     case PF_CALL_LARGEST:
         return nargs >= 2;
     case PF_CALL_LOG:
+    case PF_CALL_ROUND:
         return nargs == 1 || nargs == 2;
     default:
         return nargs == 2;
@@ -502,7 +525,7 @@ static bool call_known(pf_builder *b, pf_state *st, const pf_intrinsic *known, p
         ok = divide_both(b, st, args, &out);
         break;
     case PF_CALL_ROUND:
-        ok = to_whole(b, st, args, PF_OP_round, &out);
+        ok = nargs == 1 || args[1].py == Py_None ? to_whole(b, st, args, PF_OP_round, &out) : round_to(b, st, args, &out);
         break;
     case PF_CALL_TO_WHOLE:
         ok = to_whole(b, st, args, known->op, &out);

@@ -1,8 +1,19 @@
 /* The table of known callables (intrinsics.def), and the structs of partial. */
 #include "intrinsics.h"
 
+#include <math.h>
+#include <string.h>
+
+#include "../core/interp/kernels.h"
 #include "../core/ir/ir.h"
 #include "decode.h"
+
+/* CPython has an algorithm of its own, and changed it. */
+#if PY_VERSION_HEX >= 0x030c0000
+#define HYPOT_OP PF_OP_hypot
+#else
+#define HYPOT_OP PF_OP_hypot311
+#endif
 
 static pf_intrinsic table[] = {
 #define INTRINSIC(module, name, how, op) {NULL, PF_CALL_##how, op, module, name},
@@ -60,6 +71,32 @@ static bool partial_selftest(void)
     return ok;
 }
 
+/* Whether our hypot gives the running math.hypot's bits, over all binades: a build of CPython may differ from what we know. */
+static bool hypot_agrees(PyObject *hypot)
+{
+    enum { TRIES = 400 };
+    static double a[TRIES], b[TRIES], r[TRIES];
+    uint64_t bits = UINT64_C(0x9E3779B97F4A7C15);
+    for (int i = 0; i < TRIES; i++) {
+        int apart = i % 4 == 0 ? 0 : (int)(bits >> 58) - 32;
+        bits = bits * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        a[i] = ldexp((double)(bits >> 11), i * 5 - 1100);
+        bits = bits * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        b[i] = ldexp((double)(bits >> 11), i * 5 - 1100 + apart);
+    }
+    pf_kernel kernel = pf_kernels_for(PF_CPU_AVX512)->op[HYPOT_OP][PF_T_F64][PF_F_VV];
+    (void)kernel(r, a, b, NULL, TRIES); /* what bails is not finite */
+    bool same = true;
+    for (int i = 0; same && i < TRIES; i++) {
+        PyObject *answer = PyObject_CallFunction(hypot, "dd", a[i], b[i]);
+        double theirs = answer != NULL ? PyFloat_AsDouble(answer) : -1.0;
+        same = memcmp(&theirs, &r[i], sizeof theirs) == 0 || (isinf(theirs) && isinf(r[i]));
+        Py_XDECREF(answer);
+    }
+    PyErr_Clear();
+    return same;
+}
+
 int pf_intrinsics_init(void)
 {
     if (partial_type != NULL) {
@@ -75,6 +112,9 @@ int pf_intrinsics_init(void)
             continue;
         }
         table[i].callable = callable;
+        if (table[i].op == HYPOT_OP && table[i].how == PF_CALL_FLOAT2 && !hypot_agrees(callable)) {
+            table[i].how = PF_CALL_UNKNOWN;
+        }
         size_t at = bucket_of(callable);
         while (buckets[at] != NULL) {
             at = (at + 1) % BUCKETS;

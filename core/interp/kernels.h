@@ -74,7 +74,7 @@ typedef struct pf_libm_table {
     double (*exp)(double), (*expm1)(double), (*log)(double), (*log2)(double), (*log10)(double), (*log1p)(double);
     double (*sin)(double), (*cos)(double), (*tan)(double), (*asin)(double), (*acos)(double), (*atan)(double);
     double (*sinh)(double), (*cosh)(double), (*tanh)(double), (*cbrt)(double), (*exp2)(double);
-    double (*atan2)(double, double), (*fmod)(double, double), (*pow)(double, double);
+    double (*atan2)(double, double), (*fmod)(double, double), (*pow)(double, double), (*remainder)(double, double);
 } pf_libm_table;
 extern const pf_libm_table pf_libm;
 

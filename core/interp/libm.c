@@ -24,4 +24,5 @@ const pf_libm_table pf_libm = {
     .atan2 = atan2,
     .fmod = fmod,
     .pow = pow,
+    .remainder = remainder,
 };

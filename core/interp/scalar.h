@@ -441,12 +441,159 @@ UNARY_OP(log1p_f64, double, double)
     return !finite(a) || !finite(x);
 }
 
-BINARY_OP(hypot_f64, double, double)
+/* CPython's vector_norm for two operands, from 3.12 on (`norm312`) and in 3.11 (`norm311`); eval.c tells the idea. Every
+ * rounding is where CPython's is. a and b are finite, not negative, and not both 0. */
+
+/* 2**exponent, which is at least -1024. */
+static inline double two_to(int exponent)
 {
-    (void)a;
-    (void)b;
-    *r = 0;
-    return 1;
+    const uint64_t bits = exponent >= -1022 ? (uint64_t)(exponent + 1023) << 52 : UINT64_C(1) << (exponent + 1074);
+    double d;
+    memcpy(&d, &bits, sizeof d);
+    return d;
+}
+
+/* The exponent that frexp gives: x is in [0.5, 1) * 2**exponent. */
+static inline int exponent_of(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits >> 52 != 0 ? (int)(bits >> 52) - 1022 : 64 - __builtin_clzll(bits) - 1074;
+}
+
+/* The upper half of x's digits, which times another such half is exact. */
+static inline double upper_half(double x)
+{
+    const double t = x * 134217729.0; /* 2**27 + 1 */
+    return t - (t - x);
+}
+
+/* a * b - p, where p is a * b rounded; exact while nothing under- or overflows. */
+static inline double product_error(double a, double b, double p)
+{
+#if defined(__FMA__)
+    return __builtin_fma(a, b, -p);
+#else
+    const double ah = upper_half(a), al = a - ah, bh = upper_half(b), bl = b - bh;
+    return ((ah * bh - p) + ah * bl + al * bh) + al * bl;
+#endif
+}
+
+/* *sum += x, and what that loses of x to *lost. */
+static inline void add_keeping(double *sum, double *lost, double x)
+{
+    const double before = *sum;
+    *sum = before + x;
+    *lost += (before - *sum) + x;
+}
+
+static inline double norm312(double a, double b)
+{
+    double outer = 1.0;
+    int exponent = exponent_of(a > b ? a : b);
+    if (exponent < -1023) {
+        a /= DBL_MIN;
+        b /= DBL_MIN;
+        outer = DBL_MIN;
+        exponent = exponent_of(a > b ? a : b);
+    }
+    const double scale = two_to(-exponent);
+    double sum = 1.0, products = 0.0, sums = 0.0;
+    const double x = a * scale, y = b * scale, xx = x * x, yy = y * y;
+    add_keeping(&sum, &sums, xx);
+    add_keeping(&sum, &sums, yy);
+    products += product_error(x, x, xx);
+    products += product_error(y, y, yy);
+    const double root = __builtin_sqrt(sum - 1.0 + (products + sums)), square = -root * root;
+    add_keeping(&sum, &sums, square);
+    products += product_error(-root, root, square);
+    const double missing = sum - 1.0 + (products + sums);
+    return outer * ((root + missing / (2.0 * root)) / scale);
+}
+
+static inline double norm311(double a, double b)
+{
+    const double most = a > b ? a : b;
+    const int exponent = exponent_of(most);
+    double sum = 1.0, lost1 = 0.0, lost2 = 0.0, lost3 = 0.0;
+    if (exponent < -1023) {
+        const double x = a / most, y = b / most;
+        add_keeping(&sum, &lost1, x * x);
+        add_keeping(&sum, &lost1, y * y);
+        return most * __builtin_sqrt(sum - 1.0 + lost1);
+    }
+    const double scale = two_to(-exponent);
+    const double parts[2] = {a * scale, b * scale};
+    for (int i = 0; i < 2; i++) {
+        const double high = upper_half(parts[i]), low = parts[i] - high;
+        add_keeping(&sum, &lost1, high * high);
+        add_keeping(&sum, &lost2, 2.0 * high * low);
+        lost3 += low * low;
+    }
+    const double root = __builtin_sqrt(sum - 1.0 + (lost1 + lost2 + lost3));
+    const double high = upper_half(root), low = root - high;
+    add_keeping(&sum, &lost1, -high * high);
+    add_keeping(&sum, &lost2, -2.0 * high * low);
+    add_keeping(&sum, &lost3, -low * low);
+    const double missing = sum - 1.0 + (lost1 + lost2 + lost3);
+    return (root + missing / (2.0 * root)) / scale;
+}
+
+#define HYPOT(name, norm)                                                                                              \
+    BINARY_OP(name, double, double)                                                                                    \
+    {                                                                                                                  \
+        *r = 0;                                                                                                        \
+        if (!finite(a) || !finite(b)) {                                                                                \
+            return 1;                                                                                                  \
+        }                                                                                                              \
+        if (a != 0 || b != 0) {                                                                                        \
+            *r = norm(__builtin_fabs(a), __builtin_fabs(b));                                                           \
+        }                                                                                                              \
+        return !finite(*r);                                                                                            \
+    }
+HYPOT(hypot_f64, norm312)
+HYPOT(hypot311_f64, norm311)
+#undef HYPOT
+
+/* round(a, n), n = b. CPython writes a with n decimals, correctly rounded and half to even, and reads that back: the double
+ * nearest to z / 10**n, where z is the integer nearest to the real number a * 10**n. Below, p = 10**|n| is exact, as |n| <= 22.
+ *
+ * n >= 0. With h = a * p rounded and e its error, the real product is h + e, |e| <= u / 2 for h's unit u. Let |h| < 2**52,
+ * so u <= 1/2, and 1/2 is a multiple of it. z0 = rint(h), and d = h - z0 is exact, a multiple of u, |d| <= 1/2. If |d| < 1/2,
+ * then |d| <= 1/2 - u and |d + e| < 1/2: z = z0. If d = 1/2 (rint chose the even side below), then z = z0 + 1 just when
+ * e > 0; d = -1/2 likewise; and a true tie, e = 0, went to the even side already. e is exact unless a * p is tiny, and then
+ * |h| < 1/4 and e decides nothing. |z| <= 2**52 and p are doubles, so z / p, correctly rounded, is the double nearest to the
+ * decimal. A z of 0 has h's sign, which is a's, as CPython has it ("-0.00").
+ * If |a| >= 2**52, a is an integer, its own decimal. If |h| >= 2**54, the decimal is within 1 / (2 p) of a, and that is less
+ * than |a| / 2**54, at most half of the way to any other double: a it is. Between the two the lane bails.
+ *
+ * n < 0. remainder() is exact: a - q * p for the integer q nearest to a / p, half to even. So a minus it, rounded once, is
+ * the double nearest to q * p; its sign, that of 0 too, is a's. */
+BINARY_OP(roundto_f64, double, double)
+{
+    static const double tens[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    *r = a;
+    if (!finite(a) || !(__builtin_fabs(b) <= 22) || b != __builtin_floor(b)) {
+        return 1;
+    }
+    const double p = tens[(int)__builtin_fabs(b)];
+    if (b < 0) {
+        *r = __builtin_copysign(a - pf_libm.remainder(a, p), a);
+        return 0;
+    }
+    const double h = a * p;
+    if (__builtin_fabs(a) >= 0x1p52 || __builtin_fabs(h) >= 0x1p54) {
+        return 0;
+    }
+    const double e = product_error(a, p, h);
+    double z = __builtin_rint(h);
+    const double d = h - z;
+#ifndef PF_PLANTED_BUG_ROUND_BY_PRODUCT
+    z = d == 0.5 && e > 0 ? z + 1.0 : d == -0.5 && e < 0 ? z - 1.0 : z; /* not z + 0.0, which has lost the sign of -0.0 */
+#endif
+    *r = z / p;
+    return __builtin_fabs(h) >= 0x1p52;
 }
 
 BINARY_OP(copysign_f64, double, double)

@@ -7,6 +7,7 @@
 
 #include "../base/mem.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -252,6 +253,112 @@ static int if_finite(double r, double *out)
     return isfinite(r) ? 0 : PF_BAIL_DOMAIN;
 }
 
+/* x scaled by a power of two so that |x| < 1, at least 0.5 for the larger operand; sums of squares of such are kept with what
+ * rounding lost of them, then the root is corrected by what its own square misses. vector_norm of Modules/mathmodule.c, as
+ * it is from 3.12 on and as it was in 3.11, for two operands. */
+static double norm(double a, double b)
+{
+    int exponent;
+    (void)frexp(fmax(a, b), &exponent);
+    if (exponent < -1023) { /* 2**-exponent would be infinite */
+        return DBL_MIN * norm(a / DBL_MIN, b / DBL_MIN);
+    }
+    double scale = ldexp(1.0, -exponent), sum = 1.0, products = 0.0, sums = 0.0;
+    const double scaled[2] = {a * scale, b * scale};
+    for (int i = 0; i < 2; i++) {
+        double x = scaled[i], square = x * x, before = sum;
+        sum = before + square;
+        products += fma(x, x, -square);
+        sums += (before - sum) + square;
+    }
+    double root = sqrt(sum - 1.0 + (products + sums)), square = -root * root, before = sum;
+    sum = before + square;
+    products += fma(-root, root, -square);
+    sums += (before - sum) + square;
+    double missing = sum - 1.0 + (products + sums);
+    return (root + missing / (2.0 * root)) / scale;
+}
+
+static double hypot_f64(double a, double b)
+{
+    return a == 0.0 && b == 0.0 ? 0.0 : norm(fabs(a), fabs(b));
+}
+
+static void add_part(double *sum, double *lost, double part)
+{
+    double before = *sum;
+    *sum = before + part;
+    *lost += (before - *sum) + part;
+}
+
+/* The square of x, of which sign times the three parts are added: Veltkamp's split makes each of them exact. */
+static void add_square(double *sum, double lost[3], double x, double sign)
+{
+    double t = x * 134217729.0, high = t - (t - x), low = x - high;
+    add_part(sum, &lost[0], sign * high * high);
+    add_part(sum, &lost[1], sign * 2.0 * high * low);
+    if (sign > 0) {
+        lost[2] += low * low; /* too small for the sum to notice */
+    } else {
+        add_part(sum, &lost[2], -low * low);
+    }
+}
+
+static double hypot311_f64(double a, double b)
+{
+    double most = fmax(fabs(a), fabs(b)), sum = 1.0, lost[3] = {0.0, 0.0, 0.0};
+    int exponent;
+    if (most == 0.0) {
+        return 0.0;
+    }
+    (void)frexp(most, &exponent);
+    if (exponent < -1023) {
+        add_part(&sum, &lost[0], (fabs(a) / most) * (fabs(a) / most));
+        add_part(&sum, &lost[0], (fabs(b) / most) * (fabs(b) / most));
+        return most * sqrt(sum - 1.0 + lost[0]);
+    }
+    double scale = ldexp(1.0, -exponent);
+    add_square(&sum, lost, fabs(a) * scale, 1.0);
+    add_square(&sum, lost, fabs(b) * scale, 1.0);
+    double root = sqrt(sum - 1.0 + (lost[0] + lost[1] + lost[2]));
+    add_square(&sum, lost, root, -1.0);
+    double missing = sum - 1.0 + (lost[0] + lost[1] + lost[2]);
+    return (root + missing / (2.0 * root)) / scale;
+}
+
+/* float.__round__(x, n), which goes by way of the decimal digits: the double nearest to x * 10**n rounded half to even,
+ * divided by 10**n. Why this is that: interp/scalar.h. */
+static int roundto_f64(double x, double n, double *r)
+{
+    if (n != floor(n) || fabs(n) > 22.0) {
+        return PF_BAIL_DOMAIN;
+    }
+    double power = 1.0; /* exact up to 10**22 */
+    for (int i = 0; i < (int)fabs(n); i++) {
+        power *= 10.0;
+    }
+    if (n < 0.0) {
+        *r = copysign(x - remainder(x, power), x);
+        return 0;
+    }
+    double product = x * power;
+    if (fabs(x) >= 4503599627370496.0 || fabs(product) >= 18014398509481984.0) {
+        *r = x;
+        return 0;
+    }
+    if (fabs(product) >= 4503599627370496.0) {
+        return PF_BAIL_DOMAIN;
+    }
+    double error = fma(x, power, -product), whole = rint(product), rest = product - whole;
+    if (rest == 0.5 && error > 0.0) {
+        whole += 1.0;
+    } else if (rest == -0.5 && error < 0.0) {
+        whole -= 1.0;
+    }
+    *r = whole / power;
+    return 0;
+}
+
 static int two_f64(pf_op op, double a, double b, pf_scalar *out)
 {
     double *r = &out->u.f;
@@ -311,7 +418,11 @@ static int two_f64(pf_op op, double a, double b, pf_scalar *out)
     case PF_OP_mathpow:
         return if_finite(pow(a, b), r);
     case PF_OP_hypot:
-        return PF_BAIL_DOMAIN;
+        return if_finite(hypot_f64(a, b), r);
+    case PF_OP_hypot311:
+        return if_finite(hypot311_f64(a, b), r);
+    case PF_OP_roundto:
+        return roundto_f64(a, b, r);
     default:
         return PF_BAIL_ALWAYS;
     }
