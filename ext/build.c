@@ -291,6 +291,7 @@ static pf_pyplan *attempt(const pf_request *request, pf_wants *wants, bool *agai
     for (int i = 0; i < b->nwatches; i++) {
         Py_XDECREF(b->watches[i].name);
         Py_XDECREF(b->watches[i].expected);
+        pf_watched_table_free(b->watches[i].table);
     }
     for (int i = 0; i < b->nstrings; i++) {
         Py_XDECREF(b->strings[i]);

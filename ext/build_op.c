@@ -310,16 +310,12 @@ bool pf_b_compare(pf_builder *b, pf_state *st, pf_cmp op, pf_av *left, pf_av *ri
     return true;
 }
 
+enum { FEW_ITEMS = 16 }; /* of a constant container are compared one by one; more of them are looked up */
+
 /* item == element, for an element of a constant container */
 static bool equals_constant(pf_builder *b, const pf_av *item, PyObject *element, pf_ref *out)
 {
     pf_av constant = pf_av_const(b, element);
-    if (constant.tag != PF_AV_SCALAR) {
-        return refuse(b, PF_REASON_OPERAND_TYPE);
-    }
-    if (constant.kinds == PF_K_F64 && isnan(PyFloat_AS_DOUBLE(element))) {
-        return refuse(b, PF_REASON_OPERAND_TYPE); /* found by identity */
-    }
     if ((item->kinds & NUMBERS) && (constant.kinds & NUMBERS)) {
         return compare_numbers(b, PF_OP_eq, item, &constant, out);
     }
@@ -331,13 +327,27 @@ static bool equals_constant(pf_builder *b, const pf_av *item, PyObject *element,
     return true;
 }
 
+/* A constant of the code that is compared with item by item: not many, none of them a NaN, which is found by identity. */
+static bool is_plain_constant(const pf_av *container)
+{
+    if (container->watch >= 0 || !pf_table_is_of(container->py) || pf_table_size(container->py) > FEW_ITEMS) {
+        return false;
+    }
+    PyObject *elements = PySequence_Tuple(container->py);
+    bool plain = elements != NULL;
+    for (Py_ssize_t i = 0; plain && i < PyTuple_GET_SIZE(elements); i++) {
+        pf_scalar scalar;
+        pf_kinds kind = pf_scalar_of(PyTuple_GET_ITEM(elements, i), &scalar);
+        plain = kind < PF_K_OBJ && (kind != PF_K_F64 || !isnan(scalar.u.f));
+    }
+    Py_XDECREF(elements);
+    PyErr_Clear();
+    return plain;
+}
+
 static bool in_elements(pf_builder *b, const pf_av *item, PyObject *elements, pf_ref *out)
 {
-    enum { MOST = 16 };
     Py_ssize_t n = PyTuple_GET_SIZE(elements);
-    if (n > MOST) {
-        return refuse(b, PF_REASON_LARGE_CONSTANT);
-    }
     pf_ref any = constant_bool(b, false);
     for (Py_ssize_t i = 0; i < n; i++) {
         pf_ref one;
@@ -401,12 +411,7 @@ bool pf_b_contains(pf_builder *b, pf_state *st, pf_av *item, pf_av *container, p
         }
     } else if (container->tag != PF_AV_PY) {
         return kind_of(container) & (NUMBERS | PF_K_NONE) ? bail(b, st) : refuse(b, PF_REASON_OPERAND_TYPE);
-    } else if (PyTuple_CheckExact(container->py) || PyList_CheckExact(container->py)) {
-        PyObject *elements = pf_b_elements(b, container);
-        if (elements == NULL || !in_elements(b, item, elements, &result)) {
-            return false;
-        }
-    } else if (PyFrozenSet_CheckExact(container->py)) {
+    } else if (is_plain_constant(container)) {
         PyObject *elements = PySequence_Tuple(container->py);
         bool ok = elements != NULL && in_elements(b, item, elements, &result);
         b->error |= elements == NULL;
@@ -414,6 +419,12 @@ bool pf_b_contains(pf_builder *b, pf_state *st, pf_av *item, pf_av *container, p
         if (!ok) {
             return false;
         }
+    } else if (pf_table_is_of(container->py)) {
+        pf_ref table = pf_b_table(b, container);
+        if (table == PF_NOREF) {
+            return false;
+        }
+        result = pf_ir_op2(b->fn, PF_OP_in, item->ref, table, pf_b_place(b));
     } else {
         return refuse(b, PF_REASON_MUTABLE_CAPTURE);
     }

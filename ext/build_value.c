@@ -111,7 +111,7 @@ static int new_param(pf_builder *b, pf_kinds kind)
 static bool is_fixture(PyObject *value)
 {
     return PyType_Check(value) || PyModule_CheckExact(value) || PyCFunction_CheckExact(value) ||
-           PyFrozenSet_CheckExact(value) || pf_is_itemgetter(value) || pf_is_attrgetter(value) ||
+           pf_is_itemgetter(value) || pf_is_attrgetter(value) ||
            (PyLong_CheckExact(value) && pf_b_large(value, NULL)) || pf_intrinsic_of(value) != NULL;
 }
 
@@ -175,6 +175,54 @@ PyObject *pf_b_elements(pf_builder *b, const pf_av *av)
     return items;
 }
 
+/* A constant container of the code, as a watch whose value is always it. */
+static int constant_watch(pf_builder *b, PyObject *container)
+{
+    for (int i = 0; i < b->nwatches; i++) {
+        if (b->watches[i].how == PF_WATCH_CONSTANT && b->watches[i].expected == container) {
+            return i;
+        }
+    }
+    pf_watch watch = {.how = PF_WATCH_CONSTANT, .parent = -1, .index = b->nwatches};
+    int made = pf_b_watch(b, watch, container);
+    if (made >= 0) {
+        b->watches[made].expect = PF_EXPECT_SAME;
+        Py_XSETREF(b->watches[made].expected, Py_NewRef(container));
+    }
+    return made;
+}
+
+pf_ref pf_b_table(pf_builder *b, const pf_av *container)
+{
+    int index = container->watch >= 0 ? container->watch : constant_watch(b, container->py), tables = 0;
+    for (int i = 0; i < b->nwatches; i++) {
+        tables += b->watches[i].table != NULL;
+    }
+    if (index < 0) {
+        return PF_NOREF;
+    }
+    pf_watch *watch = &b->watches[index];
+    if (watch->table == NULL) {
+        pf_watch_roots roots = {b->request->chain, b->request->extra, b->request->nextra};
+        int param = tables < PF_MAX_TABLES ? new_param(b, PF_K_OBJ) : -1;
+        if (param < 0) {
+            pf_b_refuse(b, PF_REASON_TOO_LARGE);
+            return PF_NOREF;
+        }
+        watch->table = pf_watch_table(container->py, &roots, param);
+        if (watch->table == NULL) {
+            b->error = true;
+            PyErr_NoMemory();
+            return PF_NOREF;
+        }
+    }
+    if (watch->table->refused) {
+        pf_b_refuse(b, PF_REASON_MUTABLE_CAPTURE);
+        return PF_NOREF;
+    }
+    return pf_ir_param(b->fn, (uint32_t)watch->table->param);
+}
+
 int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value)
 {
     for (int i = 0; i < b->nwatches; i++) {
@@ -187,6 +235,7 @@ int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value)
         return -1;
     }
     watch.expected = NULL;
+    watch.table = NULL;
     expect(&watch, value);
     if (watch.expect != PF_EXPECT_SCALAR && watch.expected == NULL) {
         b->error = true;

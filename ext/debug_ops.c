@@ -3,7 +3,7 @@
  * A test that wants to know what an op does writes a row program in the text form of core/ir/parse.c and has it run
  * over columns of Python values by the evaluator (tier 0) or the vector interpreter (tier 1); the rules are not
  * applied. Columns and params are of exact builtin types; an int beyond 64 bits or any other object is a lane of the
- * kind "other". */
+ * kind "other". A param of kind obj is a container for `in`. */
 #include "debug_ops.h"
 
 #include <string.h>
@@ -17,7 +17,7 @@
 
 static PyObject *op_tuple(const pf_op_info *op)
 {
-    static const char *const args[] = {"nil", "num", "bits", "i64", "f64", "bool", "equal", "order", "any"};
+    static const char *const args[] = {"nil", "num", "bits", "i64", "f64", "bool", "equal", "order", "member", "any"};
     static const char *const results[] = {"same", "i64", "f64", "bool", "declared", "nothing"};
     return Py_BuildValue("(sissiis)", op->name, op->arity, args[op->operands], results[op->result], op->bails, op->laws,
                          op->text);
@@ -47,6 +47,7 @@ typedef struct job {
     PyObject *columns; /* tuple of tuples; borrowed */
     Py_ssize_t nrows;
     pf_scalar *params;
+    pf_table **tables; /* one per param; NULL: it is none */
     PyObject *strings; /* tuple of the program's constants of kind str */
     uint64_t *handles; /* of those */
     bool wide;         /* columns of ints claim no bounds */
@@ -249,13 +250,21 @@ static int bind(job *j, PyObject *params)
         return -1;
     }
     j->params = pf_mem_calloc(j->fn->nparams + 1, sizeof *j->params);
+    j->tables = pf_mem_calloc(j->fn->nparams + 1, sizeof *j->tables);
     j->handles = pf_mem_calloc(j->fn->nstrings + 1, sizeof *j->handles);
     j->strings = PyTuple_New(j->fn->nstrings);
-    if (j->params == NULL || j->handles == NULL || j->strings == NULL) {
+    if (j->params == NULL || j->tables == NULL || j->handles == NULL || j->strings == NULL) {
         return fail(PF_NOMEM, "");
     }
     for (uint32_t i = 0; i < j->fn->nparams; i++) {
-        j->params[i].kind = pf_scalar_of(PyTuple_GET_ITEM(params, i), &j->params[i]);
+        PyObject *param = PyTuple_GET_ITEM(params, i);
+        if (j->fn->params[i] == PF_K_OBJ && pf_table_is_of(param)) {
+            j->tables[i] = pf_table_new(param);
+            j->params[i].kind = j->tables[i] != NULL ? PF_K_OBJ : PF_K_FOREIGN;
+            j->params[i].u.handle = j->tables[i] != NULL ? (uint64_t)(uintptr_t)j->tables[i]->set : 0;
+        } else {
+            j->params[i].kind = pf_scalar_of(param, &j->params[i]);
+        }
         if (j->params[i].kind != j->fn->params[i]) {
             PyErr_SetString(PyExc_ValueError, "a param of another kind");
             return -1;
@@ -306,6 +315,10 @@ static PyObject *debug_ir_run(PyObject *module, PyObject *args)
         Py_CLEAR(j.results);
     }
     Py_XDECREF(j.strings);
+    for (uint32_t i = 0; j.tables != NULL && i < j.fn->nparams; i++) {
+        pf_table_release(j.tables[i]);
+    }
+    pf_mem_free(j.tables);
     pf_mem_free(j.params);
     pf_mem_free(j.handles);
     pf_ir_free(j.fn);

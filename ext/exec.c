@@ -26,6 +26,9 @@ typedef struct pf_exec {
     pf_sink *sink;
     pf_gather gather;
     pf_scalar params[PF_MAX_PARAMS], again[PF_MAX_PARAMS];
+    pf_table *tables[PF_MAX_TABLES]; /* owned: what the params refer to */
+    int ntables;
+    Py_ssize_t searched; /* items compared whenever the watches are walked */
     pf_report *report;
     int64_t rows, failed;
     const pf_plan *core; /* the plan's own form, or the strided one */
@@ -252,7 +255,11 @@ static void count_bail(pf_report *report, const pf_event_info *info)
     }
 }
 
-static bool fails_too_often(const pf_exec *ex, int64_t row) { return ex->failed >= FAILED_BEFORE_GIVING_UP && ex->failed * 8 > row + 1; }
+/* After each failed row the watches are walked, which takes longer the more there is to compare. */
+static bool fails_too_often(const pf_exec *ex, int64_t row)
+{
+    return ex->failed >= FAILED_BEFORE_GIVING_UP && ex->failed * (8 + ex->searched / 16) > row + 1;
+}
 
 /* One stretch of native work. The collector waits: boxing must not run finalizers while workers read. */
 static pf_event advance(pf_exec *ex, pf_event_info *info)
@@ -647,6 +654,7 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     if (too_small(ex, settings, true, &few)) {
         return 0;
     }
+    ex->ntables = pf_watches_tables(&ex->plan->watches, ex->tables, &ex->searched);
     if (ex->plan->rest > 0 && settings->min_rows != 1) {
         ex->plan->rest--;
         refuse(&report->refusal, PF_REASON_BACKING_OFF);
@@ -658,6 +666,9 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
         ex->gather.plan = ex->plan;
         choose_form(ex);
         status = run_plan(ex, iterator, settings, few);
+    }
+    while (ex->ntables > 0) {
+        pf_table_release(ex->tables[--ex->ntables]);
     }
     return status;
 }

@@ -102,6 +102,8 @@ PyObject *pf_watch_read(const pf_watch *watch, PyObject *parent, const pf_watch_
         return read_tuple(pf_partial_args(parent), watch->index);
     case PF_WATCH_PARTIAL_KEYWORD:
         return dict_get(pf_partial_keywords(parent), watch->name);
+    case PF_WATCH_CONSTANT:
+        return watch->expected;
     }
     return NULL;
 }
@@ -187,13 +189,93 @@ static bool holds(const pf_watch *watch, PyObject *value, pf_scalar *params)
     return false;
 }
 
+/* ---- tables ---- */
+
+/* Reading a container costs time for each item, which the rows have to pay for. */
+static bool may_be_read(PyObject *container, const pf_watch_roots *roots)
+{
+    enum { FEW = 64, MOST = 1 << 16 };
+    Py_ssize_t n = pf_table_size(container);
+    int64_t rows = 0;
+    for (int i = 0; i < roots->chain->nleaves; i++) {
+        rows = roots->chain->leaves[i].length > rows ? roots->chain->leaves[i].length : rows;
+    }
+    return n <= FEW || (n <= MOST && n <= rows);
+}
+
+static pf_table *read_table(PyObject *container, const pf_watch_roots *roots)
+{
+    return pf_table_is_of(container) && may_be_read(container, roots) ? pf_table_new(container) : NULL;
+}
+
+pf_watched_table *pf_watch_table(PyObject *value, const pf_watch_roots *roots, int32_t param)
+{
+    pf_watched_table *made = pf_mem_alloc(sizeof *made);
+    if (made != NULL) {
+        pf_table *table = read_table(value, roots);
+        *made = (pf_watched_table){table, param, table == NULL};
+    }
+    return made;
+}
+
+void pf_watched_table_free(pf_watched_table *table)
+{
+    if (table != NULL) {
+        pf_table_release(table->now);
+        pf_mem_free(table);
+    }
+}
+
+static bool table_holds(pf_watched_table *watched, PyObject *value, const pf_watch_roots *roots, pf_scalar *params)
+{
+    pf_table *now = watched->now;
+    if (now == NULL || now->container == NULL || now->container != value) {
+#ifdef PF_PLANTED_BUG_STALE_CONTAINER
+        bool same = now != NULL;
+#else
+        bool same = now != NULL && may_be_read(value, roots) && pf_table_matches(now, value);
+#endif
+        pf_table *read = same ? NULL : read_table(value, roots);
+        if (watched->refused) {
+            pf_table_release(read);
+            return read == NULL;
+        }
+        if (!same && read == NULL) {
+            return false;
+        }
+        if (!same) {
+            pf_table_release(now); /* runs have their own reference */
+            watched->now = now = read;
+        }
+    }
+    params[watched->param].u.handle = (uint64_t)(uintptr_t)now->set;
+    params[watched->param].kind = PF_K_OBJ;
+    return true;
+}
+
+int pf_watches_tables(const pf_watches *watches, pf_table *out[PF_MAX_TABLES], Py_ssize_t *searched)
+{
+    int n = 0;
+    *searched = 0;
+    for (int i = 0; i < watches->n; i++) {
+        const pf_watched_table *watched = watches->list[i].table;
+        if (watched != NULL && watched->now != NULL && n < PF_MAX_TABLES) {
+            watched->now->refs++;
+            *searched += watched->now->container == NULL ? watched->now->n : 0;
+            out[n++] = watched->now;
+        }
+    }
+    return n;
+}
+
 bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_scalar *params)
 {
     PyObject *values[PF_MAX_WATCHES];
     for (int i = 0; i < watches->n; i++) {
         const pf_watch *watch = &watches->list[i];
         PyObject *value = pf_watch_read(watch, watch->parent >= 0 ? values[watch->parent] : NULL, roots);
-        if (value == NULL || !holds(watch, value, params)) {
+        if (value == NULL || !holds(watch, value, params) ||
+            (watch->table != NULL && !table_holds(watch->table, value, roots, params))) {
             return false;
         }
         if (watch->handle_param >= 0) {
@@ -218,6 +300,7 @@ void pf_watches_clear(pf_watches *watches)
     for (int i = 0; i < watches->n; i++) {
         Py_CLEAR(watches->list[i].name);
         Py_CLEAR(watches->list[i].expected);
+        pf_watched_table_free(watches->list[i].table);
     }
     for (int p = 0; p < watches->nparams; p++) {
         Py_CLEAR(watches->constants[p]);

@@ -11,6 +11,7 @@
 
 #include "../core/column/vec.h"
 #include "chain.h"
+#include "table.h"
 
 typedef enum pf_watch_how {
     PF_WATCH_NODE,      /* function of chain node `index`, or the generator itself for a genexpr */
@@ -24,7 +25,8 @@ typedef enum pf_watch_how {
     PF_WATCH_MODULE,    /* parent module: attribute `name` */
     PF_WATCH_PARTIAL_FUNC,
     PF_WATCH_PARTIAL_ARG,    /* parent partial: argument `index` */
-    PF_WATCH_PARTIAL_KEYWORD /* parent partial: keyword `name` */
+    PF_WATCH_PARTIAL_KEYWORD, /* parent partial: keyword `name` */
+    PF_WATCH_CONSTANT   /* a constant of the code: `expected` itself */
 } pf_watch_how;
 
 typedef enum pf_watch_expect {
@@ -38,6 +40,13 @@ typedef enum pf_watch_expect {
     PF_EXPECT_SCALAR  /* an exact scalar of this kind: parameter `param` */
 } pf_watch_expect;
 
+/* What rows are looked up in. */
+typedef struct pf_watched_table {
+    pf_table *now; /* owned; NULL: not read yet */
+    int32_t param; /* carries its set */
+    bool refused;  /* the plan is a refusal, since the container cannot be read: it holds as long as that is so */
+} pf_watched_table;
+
 typedef struct pf_watch {
     uint8_t how, expect;
     pf_kinds kind;      /* SCALAR */
@@ -49,9 +58,10 @@ typedef struct pf_watch {
     PyObject *name;     /* owned */
     PyObject *expected; /* owned: object, type, code object, tuple of items or of keyword names */
     PyTypeObject *container; /* ITEMS: list or tuple */
+    pf_watched_table *table; /* owned; NULL: nothing is looked up in it. Comes on top of what is expected */
 } pf_watch;
 
-enum { PF_MAX_WATCHES = 48, PF_MAX_PARAMS = 64 };
+enum { PF_MAX_WATCHES = 48, PF_MAX_PARAMS = 64, PF_MAX_TABLES = 8 };
 
 typedef struct pf_watches {
     pf_watch *list;
@@ -71,6 +81,13 @@ PyObject *pf_watch_read(const pf_watch *watch, PyObject *parent, const pf_watch_
 
 /* Walks all watches: true when each is what it must be. Fills params[0, nparams), which are zero before the first time. */
 bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_scalar *params);
+
+/* Makes `value`, which the watch has read, a container to be looked up in, as parameter `param`. NULL: no memory. */
+pf_watched_table *pf_watch_table(PyObject *value, const pf_watch_roots *roots, int32_t param);
+/* The tables that the last pf_watches_hold has put into the params, each with a reference more: for a run to keep. Returns how
+ * many; *searched is how many items have to be compared each time the watches are walked. */
+int pf_watches_tables(const pf_watches *watches, pf_table *out[PF_MAX_TABLES], Py_ssize_t *searched);
+void pf_watched_table_free(pf_watched_table *table); /* NULL allowed */
 
 /* The kind of a Python object as a scalar: exact types only. PF_K_OTHER for exact builtins that are no scalars here
  * (big ints, bytes, tuples...), PF_K_FOREIGN for everything else. out may be NULL. */

@@ -38,6 +38,7 @@ class Expressions(Values):
         self.functions: list[tuple[str, list, str]] = []
         self.walrus = 0
         self.globals: Env = []
+        self.boxes: list[str] = []  # names of captured containers
 
     # ---- leaves
 
@@ -258,6 +259,8 @@ class Expressions(Values):
             return f"(not {self.make('b', env, d - 1)})"
         if roll < 70:
             box = rnd.choice(("(1, 2, 3)", "{0, 5, 7}", "range(3, 30, 4)", "(0, 1.5, None)", "(1,)", "range(10, -5, -3)", "{1.0, 2.5}"))
+            if self.boxes and self.chance(60):
+                return f"({self.any_leaf(env) if self.chance(40) else self.make('n', env, d - 1)} {rnd.choice(('in', 'not in'))} {rnd.choice(self.boxes)})"
             return f"({self.make('n', env, d - 1)} {rnd.choice(('in', 'in', 'not in'))} {box})"
         if roll < 76 and (self.chance(10) or any(ty == "s" for _, ty in env)):
             if self.chance(50):

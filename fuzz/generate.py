@@ -608,6 +608,16 @@ class Generator(Expressions):
         initial = rnd.choice(("", "", f", {self.literal('n')}"))
         return f"reduce({op}, {text}{initial})", name
 
+    def containers(self) -> list[str]:
+        """What rows are looked up in: S0 of any type, S1 a list."""
+        rnd = self.rnd
+        items = [self.value(rnd.choice("iiifnsb"), self.int_profile(), self.chance(70)) for _ in range(rnd.choice((1, 3, 5, 20, 40)))]
+        if self.chance(10):
+            items.append(rnd.choice(("None", "nan", "2**70", "(1, 2)", "OBJ0")))
+        make = rnd.choice(("[{}]", "({},)", "{{{}}}", "frozenset(({},))", "dict.fromkeys(({},))", "{{{}}} | set(range(90))"))
+        self.boxes = ["S0", "S0", "S1"]
+        return [f"S0 = {make.format(', '.join(items))}", f"S1 = [{', '.join(items[:3])}]"]
+
     def reduce_operation(self) -> str:
         self.used_functions += 1
         if self.chance(55):
@@ -648,17 +658,20 @@ class Generator(Expressions):
         mode = rnd.choice(("plain", "plain", "plain", "rounds", "closure", "inline"))
         if self.chance(70):
             self.globals = [("G0", "i"), ("G1", "f")]
+        boxes = self.containers() if self.chance(40) else []
         if mode == "closure":
             self.cells = [("K", "n")]
         elif mode == "rounds":
             self.cells = [("K", "n")]
         ch = self.chain()
         expr, name = self.consumer(ch)
-        lines = [f"G0 = {self.literal('i')}", f"G1 = {self.literal('f')}", *self.head, *self.data, "MARK()"]
+        lines = [f"G0 = {self.literal('i')}", f"G1 = {self.literal('f')}", *boxes, *self.head, *self.data, "MARK()"]
         lines += [f"WATCH({w})" for w in self.watch]
         call = "\n".join([*self.body, f"OUT({expr})"])
         if mode == "rounds":
             lines += [f"for K in ({self.literal('i')}, {self.literal('n')}, {self.literal('f')}):", "    try:", indent(call, 8), "    except Exception as error:", "        FAIL(error)", f"    G0 = {self.literal('n')}"]
+            if boxes:
+                lines.append("    " + rnd.choice(("S0 = {*S0, K}", "S1 = [*S1, G0]", "S1.append(K)", "S1[:0] = [G0, G1]", "S1.pop()", "S0 = S1")))
             self.features.add("rounds")
         elif mode == "closure":
             lines += ["def main(K):", "    try:", indent(call, 8), "    except Exception as error:", "        FAIL(error)", f"main({self.literal('i')})"]

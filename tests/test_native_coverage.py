@@ -94,6 +94,8 @@ WEIGHTS = (2, 3, 5)
 ALLOWED = {1, 2, 3, 50}
 SMALL = frozenset({1, 2, 3, 50})
 CARRIERS = ("UA", "DL")
+MANY = frozenset(range(-90, 90, 3))
+NAMES = ["UA", "DL", None]
 
 
 def scaled(x, factor=3, *, shift=1):
@@ -495,11 +497,19 @@ list(round(x, None) for x in floats)
 list(round(x, -1) for x in floats)
 list(round(x, y % 5) for x, y in zip(floats, ints))
 sum(round(x / 7, 3) for x in ints)
+list(x in ALLOWED for x in ints)
+list(w in RATES for w in words)
+list(x not in WEIGHTS for x in mixed)
+list(x for x in ints if x in MANY)
+list(w in NAMES for w in words)
+list(map(lambda x, known=(3, 5, 7): x in known, ints))
+list(x in (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 10.5, 4, 6, 9, 10, 11) for x in mixed)
+list(t for t in trips if t.carrier in NAMES and t.delay not in MANY)
+sum(1 for d in gaps if d in MANY or d is None)
 """
 
 STILL_PLAIN = """
 sum(y for x in ints if (y := x * x) > 100)
-list(x in ALLOWED for x in ints)
 list(map(quadratic, ints, ints, positive))
 list(x.real for x in floats)
 list(len(w) for w in words)

@@ -158,7 +158,7 @@ SPECIAL["hypot311" if sys.version_info >= (3, 12) else "hypot"] = other_hypot
 SPECIAL["hypot" if sys.version_info >= (3, 12) else "hypot311"] = math.hypot
 # Tested by name below, or (terminators) by every program.
 VALUES_FROM_OUTSIDE = {"const", "param", "column", "row", "arg", "large", "rank"}
-ANY_KINDS = {"select", "is_kind", "narrow"}
+ANY_KINDS = {"select", "is_kind", "narrow", "in"}
 
 
 def meaning(op: Op) -> Callable[..., Any]:
@@ -372,6 +372,28 @@ def test_select_of_several_kinds() -> None:
     cases = [(c, a, b) for a in MIXED for b in MIXED for c in (True, False)]
     for (c, a, b), got in zip(cases, run(text, [*zip(*cases, strict=True)]), strict=True):
         assert bits(got[0]) == bits(a if c else b)
+
+
+MEMBERS = (0, 1, -1, 3, 2**53, 2**53 + 1, 2**63 - 1, -(2**63), 2**63, 10**30, 2**70, 0.0, 1.0, 1.5, 2.0**63, -(2.0**63), math.inf)
+MEMBERS += (True, False, None, "", "a", "ab", "é", "€", "\ud800", "😀", *map(str, range(40)), *range(1000, 1300))
+
+
+@pytest.mark.parametrize("container", [list, tuple, set, frozenset, dict.fromkeys])
+def test_in(container: Callable[[Any], Any]) -> None:
+    parts = [MEMBERS, (), (1,), (1.0,), (True,), (-0.0,), (None,), ("a",), ("",), (2**70,), MEMBERS[::7], MEMBERS[1::3], tuple(range(5000))]
+    parts.append((*MEMBERS, math.nan))
+    for members in parts:
+        box = container(members)
+        for kind, values in (*VALUES.items(), ("none", (None,))):
+            text = f"column 0: {kind} from source 0\nparam 0: obj\nb0:\n  %a:{kind} = column 0\n  %p:obj = param 0\n"
+            text += f"  %r = in.{kind} %a, %p\n  yield %r\n"
+            if kind == "i64":
+                values = (*values, *range(990, 1310))
+            for value, got in zip(values, run(text, [values], (box,)), strict=True):
+                if got[0] == "bail":
+                    assert got[1] == "in" and value != value and any(member != member for member in members)
+                else:
+                    assert got == (value in box,), (value, box)
 
 
 @pytest.mark.parametrize("kinds", ["none", "bool", "i64", "f64", "str", "i64|f64", "none|str"])

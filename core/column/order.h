@@ -28,6 +28,12 @@ static inline uint32_t pf_text_at(const pf_str_view *s, uint32_t i)
 static inline int pf_text_compare(const pf_str_view *a, const pf_str_view *b)
 {
     const uint32_t n = a->length < b->length ? a->length : b->length;
+#ifdef PF_PLANTED_BUG_TEXT_BY_BYTES
+    if (a->width == b->width) {
+        const int bytes = memcmp(a->data, b->data, (size_t)n * a->width);
+        return bytes != 0 ? bytes : (a->length > b->length) - (a->length < b->length);
+    }
+#endif
     if (a->width == 1 && b->width == 1) {
         const int order = memcmp(a->data, b->data, n);
         if (order != 0) {

@@ -751,6 +751,7 @@ static void compress1(uint8_t *d, const uint8_t *a, const uint64_t *bits, int n)
 #define KERNELS_NIL_0_DECLARED(name) {{0}}
 #define KERNELS_NIL_0_I64(name) {{0}}
 #define KERNELS_ANY_1_BOOL(name) {{0}}
+#define KERNELS_MEMBER_2_BOOL(name) {{0}}
 #define KERNELS_ANY_1_DECLARED(name) {{0}}
 #define KERNELS_ANY_3_DECLARED(name) {{0}}
 #define KERNELS_NIL_0_NOTHING(name) {{0}}

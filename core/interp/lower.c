@@ -335,6 +335,16 @@ static void lower_select(lowering *l, const pf_inst *inst, pf_ref ref)
     step->kb = b.kinds;
 }
 
+static void lower_in(lowering *l, const pf_inst *inst, pf_ref ref)
+{
+    const operand a = use_fitting(l, inst->a), b = use(l, inst->b);
+    pf_step *step = result_step(l, inst, ref, PF_STEP_IN, is_scalar(l, a));
+    step->form = PF_F_VS;
+    step->a = a.value;
+    step->b = b.value;
+    step->ka = a.kinds;
+}
+
 static void lower_is_kind(lowering *l, const pf_inst *inst, pf_ref ref)
 {
     operand a = use(l, inst->a);
@@ -529,6 +539,9 @@ static void lower_inst(lowering *l, pf_ref ref)
         break;
     case PF_OP_select:
         lower_select(l, inst, ref);
+        break;
+    case PF_OP_in:
+        lower_in(l, inst, ref);
         break;
     case PF_OP_is_kind:
         lower_is_kind(l, inst, ref);

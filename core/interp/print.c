@@ -13,6 +13,7 @@ typedef struct text {
 static const char *const step_names[PF_STEP_COUNT] = {
     [PF_STEP_ENTER] = "enter",     [PF_STEP_COLUMN] = "column",   [PF_STEP_OP] = "op",
     [PF_STEP_INT] = "int",         [PF_STEP_MOD_IS] = "mod_is",   [PF_STEP_STR] = "str",
+    [PF_STEP_IN] = "in",
     [PF_STEP_SELECT] = "select",   [PF_STEP_IS_KIND] = "is_kind", [PF_STEP_NARROW] = "narrow",
     [PF_STEP_PACK] = "pack",       [PF_STEP_WIDEN] = "widen",     [PF_STEP_FILL] = "fill",
     [PF_STEP_BLEND] = "blend",     [PF_STEP_BRANCH] = "branch",   [PF_STEP_MERGE] = "merge",

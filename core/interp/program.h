@@ -35,6 +35,7 @@ typedef enum pf_step_code {
     PF_STEP_FIT,     /* lanes of a that do not fit 64 bits bail, as op (negate: nor 64 bits without sign) */
     PF_STEP_MOD_IS,  /* d = a % b == c (negate: !=), b and c scalars; a zero b bails as op */
     PF_STEP_STR,     /* d = comparison or truth of strings */
+    PF_STEP_IN,      /* d = a is in the set that b's handle is */
     PF_STEP_SELECT,  /* d = c ? a : b */
     PF_STEP_RANK,    /* d = lanes of mask before this one, plus what counter `index` says */
     PF_STEP_IS_KIND, /* d = kind of a is in kb */

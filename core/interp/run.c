@@ -4,7 +4,7 @@
  * them out asks `mask` and `alive`. A mask that has every lane is NULL wherever a kernel takes one. */
 #include <string.h>
 
-#include "../column/order.h"
+#include "../column/set.h"
 #include "running.h"
 
 static unsigned lane_bytes(const run *r, pf_val v)
@@ -267,6 +267,65 @@ static void run_str(run *r, const pf_step *s)
         } else {
             result[i] = test_strs(r, s, a[one_a ? 0 : i], one_a ? &view : NULL, b[one_b ? 0 : i], one_b ? &view : NULL);
         }
+    }
+}
+
+/* A NaN that may be the very object among the items is CPython's to find. */
+static void fail_nans(run *r, const pf_step *s, const double *a, int32_t n)
+{
+    const uint8_t *mask = mask_bytes(r, s->mask);
+    if (n == 1 && r->p->values[s->d].scalar) {
+        if (a[0] != a[0]) {
+            fail_all(r, s, false);
+        }
+        return;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        if (a[i] != a[i] && is_live(r, mask, i)) {
+            fail(r, s, i, false);
+        }
+    }
+}
+
+static void run_in(run *r, const pf_step *s)
+{
+    pf_state *d = &r->st[s->d];
+    const bool scalar = r->p->values[s->d].scalar;
+    const int32_t n = scalar ? 1 : r->m->n;
+    const pf_set *set = (const pf_set *)(uintptr_t)*(const uint64_t *)r->st[s->b].data;
+    const void *a = lanes(r, s->a);
+    const uint8_t *mask = scalar ? NULL : mask_bytes(r, s->mask);
+    uint8_t *result = d->data;
+    d->seen = PF_K_BOOL;
+    switch (s->ka) {
+    case PF_K_I64:
+        for (int32_t i = 0; i < n; i++) {
+            result[i] = pf_set_has_i64(set, ((const int64_t *)a)[i]);
+        }
+        break;
+    case PF_K_F64:
+        for (int32_t i = 0; i < n; i++) {
+            result[i] = pf_set_has_f64(set, ((const double *)a)[i]); /* a NaN's bits are not there */
+        }
+        if (set->has_nan) {
+            fail_nans(r, s, a, n);
+        }
+        break;
+    case PF_K_STR: /* handles of dead lanes are never looked at */
+        for (int32_t i = 0; i < n; i++) {
+            result[i] = (scalar || is_live(r, mask, i)) && pf_set_has_str(set, ((const uint64_t *)a)[i], r->f->str_view);
+        }
+        break;
+    case PF_K_BOOL: {
+        const bool has[2] = {pf_set_has_i64(set, 0), pf_set_has_i64(set, 1)};
+        for (int32_t i = 0; i < n; i++) {
+            result[i] = has[((const uint8_t *)a)[i] & 1];
+        }
+        break;
+    }
+    default:
+        memset(result, set->has_none, (size_t)n);
+        break;
     }
 }
 
@@ -630,6 +689,9 @@ static void run_step(run *r, const pf_step *s)
         break;
     case PF_STEP_STR:
         run_str(r, s);
+        break;
+    case PF_STEP_IN:
+        run_in(r, s);
         break;
     case PF_STEP_SELECT:
         run_select(r, s);

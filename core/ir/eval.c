@@ -6,6 +6,7 @@
 #include "ir_internal.h"
 
 #include "../base/mem.h"
+#include "../column/set.h"
 
 #include <float.h>
 #include <math.h>
@@ -564,6 +565,37 @@ static int on_str(pf_op op, const pf_scalar *operands, pf_str_view_fn str_view, 
     }
 }
 
+/* ---- in ---- */
+
+static bool equal_numbers(const pf_scalar *a, const pf_scalar *b)
+{
+    if (a->kind == PF_K_F64 && b->kind == PF_K_F64) {
+        return a->u.f == b->u.f;
+    }
+    const pf_scalar *f = a->kind == PF_K_F64 ? a : b->kind == PF_K_F64 ? b : NULL, *i = f == a ? b : a;
+    if (f == NULL) {
+        return a->u.i == b->u.i;
+    }
+    return f->u.f >= -TWO_63 && f->u.f < TWO_63 && (int64_t)f->u.f == i->u.i && floor(f->u.f) == f->u.f;
+}
+
+static int is_in(const pf_scalar *value, const pf_set *set, pf_str_view_fn str_view, pf_scalar *out)
+{
+    const pf_kinds numbers = PF_K_BOOL | PF_K_I64 | PF_K_F64;
+    bool nan = value->kind == PF_K_F64 && isnan(value->u.f);
+    for (size_t k = 0; k < set->n; k++) {
+        const pf_scalar *item = &set->items[k];
+        if (nan && item->kind == PF_K_F64 && isnan(item->u.f)) {
+            return PF_BAIL_DOMAIN;
+        }
+        out->u.i |= (value->kind & numbers) != 0 && (item->kind & numbers) != 0 ? equal_numbers(value, item)
+                    : value->kind != item->kind                                 ? false
+                    : value->kind == PF_K_STR ? equal_str(value->u.handle, item->u.handle, str_view)
+                                              : value->kind == PF_K_NONE;
+    }
+    return 0;
+}
+
 /* ---- one op ---- */
 
 int pf_eval_op(const pf_inst *inst, const pf_scalar operands[3], pf_str_view_fn str_view, pf_scalar *out)
@@ -580,6 +612,8 @@ int pf_eval_op(const pf_inst *inst, const pf_scalar operands[3], pf_str_view_fn 
     case PF_OP_is_kind:
         out->u.i = (a->kind & inst->imm.i) != 0;
         return 0;
+    case PF_OP_in:
+        return is_in(a, (const pf_set *)(uintptr_t)b->u.handle, str_view, out);
     case PF_OP_narrow:
         *out = *a;
         return (a->kind & inst->kinds) != 0 ? 0 : PF_BAIL_KIND;

@@ -12,7 +12,7 @@
 
 /* One op on operands of the kinds it takes (no terminators, no values of the whole function; inst gives op, kinds and
  * immediate). Returns 0 and *out, or the reason (PF_BAIL_*) for which the row leaves native code. str_view is needed
- * for str alone. hypot always bails: CPython's algorithm is neither libm's nor the same in all versions. */
+ * for str alone. */
 int pf_eval_op(const pf_inst *inst, const pf_scalar operands[3], pf_str_view_fn str_view, pf_scalar *out);
 
 typedef struct pf_eval_in {

@@ -147,7 +147,7 @@ static void put_op(printer *p, const pf_inst *inst)
     const pf_op_info *info = &pf_ops[inst->op];
     put(p, "%s", info->name);
     if (info->operands == PF_ARGS_NUM || info->operands == PF_ARGS_BITS || info->operands == PF_ARGS_EQUAL ||
-        info->operands == PF_ARGS_ORDER) {
+        info->operands == PF_ARGS_ORDER || info->operands == PF_ARGS_MEMBER) {
         put(p, ".");
         put_kinds(p, p->fn->insts[inst->a].kinds);
     }

@@ -157,6 +157,8 @@ static bool kinds_fit(uint8_t class, pf_kinds kinds)
         return kinds == PF_K_BOOL;
     case PF_ARGS_EQUAL:
         return kinds == PF_K_I64 || kinds == PF_K_F64 || kinds == PF_K_BOOL || kinds == PF_K_STR;
+    case PF_ARGS_MEMBER:
+        return pf_kinds_single(kinds);
     case PF_ARGS_ORDER:
         return kinds == PF_K_I64 || kinds == PF_K_F64 || kinds == PF_K_STR;
     default:
@@ -235,6 +237,9 @@ static pf_status check_inst(check *c, pf_ref r)
         PF_TRY(check_use(c, r, operands[i]));
         pf_kinds kinds = c->fn->insts[operands[i]].kinds;
         bool alike = i == 0 || info->operands == PF_ARGS_ANY || kinds == c->fn->insts[operands[0]].kinds;
+        if (info->operands == PF_ARGS_MEMBER && i == 1) {
+            alike = kinds == PF_K_OBJ && c->fn->insts[operands[1]].op == PF_OP_param;
+        }
         if (!kinds_fit(info->operands, kinds) || !alike) {
             return INVALID(c, "instruction %u: %s does not take operand %u", r, info->name, i);
         }

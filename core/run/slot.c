@@ -393,7 +393,31 @@ static void take_best(const pf_run *run, const lanes *in, int32_t lane, extreme 
     note_row(run, in, lane, e->best, &e->best_row);
 }
 
-/* Keys that begin with a str, or a number of several kinds: lane by lane. NaN is only met where there is one key. */
+/* Keys that begin with a str. The best one's view is kept: most lanes are told by it alone. */
+static void append_by_text(slot *s, const pf_run *run, const lanes *in, int32_t from, int32_t to)
+{
+    const uint64_t *handles = in->outputs[0].data;
+    const int worse = run->plan->sink == PF_SINK_MIN ? 1 : -1;
+    extreme *e = &s->now_extreme;
+    pf_str_view best = {0};
+    for (int32_t i = from; i < to; i++) {
+        if (e->has_best) {
+            best = best.data != NULL ? best : run->str_view(e->best[0].u.handle);
+            int order = 0;
+            if (handles[i] != e->best[0].u.handle) {
+                const pf_str_view text = run->str_view(handles[i]);
+                order = pf_text_compare(&text, &best) * worse;
+            }
+            if (order > 0 || (order == 0 && !beats_from(run, in, i, e->best, 1))) {
+                continue;
+            }
+        }
+        take_best(run, in, i, e);
+        best.data = NULL;
+    }
+}
+
+/* Keys that begin with a number of several kinds: lane by lane. NaN is only met where there is one key. */
 static void append_by_keys(slot *s, const pf_run *run, const lanes *in, int32_t from, int32_t to)
 {
     const pf_vec *v = &in->outputs[0];
@@ -460,6 +484,8 @@ static void append_extreme(slot *s, const pf_run *run, const lanes *in, int32_t 
     s->now.count += n;
     if (kinds == PF_K_I64 || kinds == PF_K_F64) {
         append_by_first_key(s, run, in, from, n);
+    } else if (kinds == PF_K_STR) {
+        append_by_text(s, run, in, from, from + n);
     } else {
         append_by_keys(s, run, in, from, from + n);
     }
