@@ -525,7 +525,8 @@ static bool call_known(pf_builder *b, pf_state *st, const pf_intrinsic *known, p
         ok = divide_both(b, st, args, &out);
         break;
     case PF_CALL_ROUND:
-        ok = nargs == 1 || args[1].py == Py_None ? to_whole(b, st, args, PF_OP_round, &out) : round_to(b, st, args, &out);
+        ok = nargs == 1 || args[1].py == Py_None ? to_whole(b, st, args, PF_OP_round, &out)
+                                                 : round_to(b, st, args, &out);
         break;
     case PF_CALL_TO_WHOLE:
         ok = to_whole(b, st, args, known->op, &out);

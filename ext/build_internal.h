@@ -195,7 +195,8 @@ pf_av pf_b_watched(pf_builder *b, pf_watch watch);             /* reads it now a
 /* The items of a PY list or tuple whose values are used: a tuple, borrowed, kept by the plan; they are compared at each call. NULL:
  * refused. */
 PyObject *pf_b_elements(pf_builder *b, const pf_av *av);
-/* The items of a PY container as what rows are looked up in: a param. They are read anew at each call. PF_NOREF: refused. */
+/* The items of a PY container as what rows are looked up in: a param. They are read anew at each call. PF_NOREF:
+ * refused. */
 pf_ref pf_b_table(pf_builder *b, const pf_av *container);
 /* *av, which must also stand in a slot of st (a local, the stack, carry, value), as a scalar of one kind. False: nothing more to do
  * in this state: it went into b->split in two, or the work is dead. */

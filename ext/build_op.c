@@ -327,7 +327,8 @@ static bool equals_constant(pf_builder *b, const pf_av *item, PyObject *element,
     return true;
 }
 
-/* A constant of the code that is compared with item by item: not many, none of them a NaN, which is found by identity. */
+/* A constant of the code that is compared with item by item: not many, none of them a NaN, which is found by identity.
+ */
 static bool is_plain_constant(const pf_av *container)
 {
     if (container->watch >= 0 || !pf_table_is_of(container->py) || pf_table_size(container->py) > FEW_ITEMS) {

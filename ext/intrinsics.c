@@ -71,7 +71,8 @@ static bool partial_selftest(void)
     return ok;
 }
 
-/* Whether our hypot gives the running math.hypot's bits, over all binades: a build of CPython may differ from what we know. */
+/* Whether our hypot gives the running math.hypot's bits, over all binades: a build of CPython may differ from what we
+ * know. */
 static bool hypot_agrees(PyObject *hypot)
 {
     enum { TRIES = 400 };

@@ -46,7 +46,10 @@ Py_ssize_t pf_table_size(PyObject *container)
                                             : Py_SIZE(container);
 }
 
-static bool is_immutable(PyObject *container) { return PyTuple_CheckExact(container) || PyFrozenSet_CheckExact(container); }
+static bool is_immutable(PyObject *container)
+{
+    return PyTuple_CheckExact(container) || PyFrozenSet_CheckExact(container);
+}
 
 bool pf_table_matches(const pf_table *table, PyObject *container)
 {

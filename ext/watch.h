@@ -24,9 +24,9 @@ typedef enum pf_watch_how {
     PF_WATCH_RANGE,     /* parent range: start, stop or step, by `index` */
     PF_WATCH_MODULE,    /* parent module: attribute `name` */
     PF_WATCH_PARTIAL_FUNC,
-    PF_WATCH_PARTIAL_ARG,    /* parent partial: argument `index` */
+    PF_WATCH_PARTIAL_ARG,     /* parent partial: argument `index` */
     PF_WATCH_PARTIAL_KEYWORD, /* parent partial: keyword `name` */
-    PF_WATCH_CONSTANT   /* a constant of the code: `expected` itself */
+    PF_WATCH_CONSTANT         /* a constant of the code: `expected` itself */
 } pf_watch_how;
 
 typedef enum pf_watch_expect {
@@ -84,8 +84,8 @@ bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_
 
 /* Makes `value`, which the watch has read, a container to be looked up in, as parameter `param`. NULL: no memory. */
 pf_watched_table *pf_watch_table(PyObject *value, const pf_watch_roots *roots, int32_t param);
-/* The tables that the last pf_watches_hold has put into the params, each with a reference more: for a run to keep. Returns how
- * many; *searched is how many items have to be compared each time the watches are walked. */
+/* The tables that the last pf_watches_hold has put into the params, each with a reference more: for a run to keep.
+ * Returns how many; *searched is how many items have to be compared each time the watches are walked. */
 int pf_watches_tables(const pf_watches *watches, pf_table *out[PF_MAX_TABLES], Py_ssize_t *searched);
 void pf_watched_table_free(pf_watched_table *table); /* NULL allowed */
 

@@ -11,15 +11,14 @@ typedef struct text {
 } text;
 
 static const char *const step_names[PF_STEP_COUNT] = {
-    [PF_STEP_ENTER] = "enter",     [PF_STEP_COLUMN] = "column",   [PF_STEP_OP] = "op",
-    [PF_STEP_INT] = "int",         [PF_STEP_MOD_IS] = "mod_is",   [PF_STEP_STR] = "str",
-    [PF_STEP_IN] = "in",
-    [PF_STEP_SELECT] = "select",   [PF_STEP_IS_KIND] = "is_kind", [PF_STEP_NARROW] = "narrow",
-    [PF_STEP_PACK] = "pack",       [PF_STEP_WIDEN] = "widen",     [PF_STEP_FILL] = "fill",
-    [PF_STEP_BLEND] = "blend",     [PF_STEP_BRANCH] = "branch",   [PF_STEP_MERGE] = "merge",
-    [PF_STEP_COMPACT] = "compact", [PF_STEP_STOP] = "stop",       [PF_STEP_BAIL] = "bail",
-    [PF_STEP_EXIT] = "exit",       [PF_STEP_WIDE] = "wide",       [PF_STEP_FIT] = "fit",
-    [PF_STEP_RANK] = "rank",
+    [PF_STEP_ENTER] = "enter",   [PF_STEP_COLUMN] = "column",   [PF_STEP_OP] = "op",
+    [PF_STEP_INT] = "int",       [PF_STEP_MOD_IS] = "mod_is",   [PF_STEP_STR] = "str",
+    [PF_STEP_IN] = "in",         [PF_STEP_SELECT] = "select",   [PF_STEP_IS_KIND] = "is_kind",
+    [PF_STEP_NARROW] = "narrow", [PF_STEP_PACK] = "pack",       [PF_STEP_WIDEN] = "widen",
+    [PF_STEP_FILL] = "fill",     [PF_STEP_BLEND] = "blend",     [PF_STEP_BRANCH] = "branch",
+    [PF_STEP_MERGE] = "merge",   [PF_STEP_COMPACT] = "compact", [PF_STEP_STOP] = "stop",
+    [PF_STEP_BAIL] = "bail",     [PF_STEP_EXIT] = "exit",       [PF_STEP_WIDE] = "wide",
+    [PF_STEP_FIT] = "fit",       [PF_STEP_RANK] = "rank",
 };
 
 __attribute__((format(printf, 2, 3))) static void put(text *t, const char *format, ...)

@@ -313,7 +313,8 @@ static void run_in(run *r, const pf_step *s)
         break;
     case PF_K_STR: /* handles of dead lanes are never looked at */
         for (int32_t i = 0; i < n; i++) {
-            result[i] = (scalar || is_live(r, mask, i)) && pf_set_has_str(set, ((const uint64_t *)a)[i], r->f->str_view);
+            result[i] =
+                (scalar || is_live(r, mask, i)) && pf_set_has_str(set, ((const uint64_t *)a)[i], r->f->str_view);
         }
         break;
     case PF_K_BOOL: {

@@ -441,8 +441,8 @@ UNARY_OP(log1p_f64, double, double)
     return !finite(a) || !finite(x);
 }
 
-/* CPython's vector_norm for two operands, from 3.12 on (`norm312`) and in 3.11 (`norm311`); eval.c tells the idea. Every
- * rounding is where CPython's is. a and b are finite, not negative, and not both 0. */
+/* CPython's vector_norm for two operands, from 3.12 on (`norm312`) and in 3.11 (`norm311`); eval.c tells the idea.
+ * Every rounding is where CPython's is. a and b are finite, not negative, and not both 0. */
 
 /* 2**exponent, which is at least -1024. */
 static inline double two_to(int exponent)
@@ -555,20 +555,22 @@ HYPOT(hypot_f64, norm312)
 HYPOT(hypot311_f64, norm311)
 #undef HYPOT
 
-/* round(a, n), n = b. CPython writes a with n decimals, correctly rounded and half to even, and reads that back: the double
- * nearest to z / 10**n, where z is the integer nearest to the real number a * 10**n. Below, p = 10**|n| is exact, as |n| <= 22.
+/* round(a, n), n = b. CPython writes a with n decimals, correctly rounded and half to even, and reads that back: the
+ * double nearest to z / 10**n, where z is the integer nearest to the real number a * 10**n. Below, p = 10**|n| is
+ * exact, as |n| <= 22.
  *
- * n >= 0. With h = a * p rounded and e its error, the real product is h + e, |e| <= u / 2 for h's unit u. Let |h| < 2**52,
- * so u <= 1/2, and 1/2 is a multiple of it. z0 = rint(h), and d = h - z0 is exact, a multiple of u, |d| <= 1/2. If |d| < 1/2,
- * then |d| <= 1/2 - u and |d + e| < 1/2: z = z0. If d = 1/2 (rint chose the even side below), then z = z0 + 1 just when
- * e > 0; d = -1/2 likewise; and a true tie, e = 0, went to the even side already. e is exact unless a * p is tiny, and then
- * |h| < 1/4 and e decides nothing. |z| <= 2**52 and p are doubles, so z / p, correctly rounded, is the double nearest to the
- * decimal. A z of 0 has h's sign, which is a's, as CPython has it ("-0.00").
- * If |a| >= 2**52, a is an integer, its own decimal. If |h| >= 2**54, the decimal is within 1 / (2 p) of a, and that is less
- * than |a| / 2**54, at most half of the way to any other double: a it is. Between the two the lane bails.
+ * n >= 0. With h = a * p rounded and e its error, the real product is h + e, |e| <= u / 2 for h's unit u. Let |h| <
+ * 2**52, so u <= 1/2, and 1/2 is a multiple of it. z0 = rint(h), and d = h - z0 is exact, a multiple of u, |d| <= 1/2.
+ * If |d| < 1/2, then |d| <= 1/2 - u and |d + e| < 1/2: z = z0. If d = 1/2 (rint chose the even side below), then z = z0
+ * + 1 just when e > 0; d = -1/2 likewise; and a true tie, e = 0, went to the even side already. e is exact unless a * p
+ * is tiny, and then |h| < 1/4 and e decides nothing. |z| <= 2**52 and p are doubles, so z / p, correctly rounded, is
+ * the double nearest to the decimal. A z of 0 has h's sign, which is a's, as CPython has it ("-0.00").
  *
- * n < 0. remainder() is exact: a - q * p for the integer q nearest to a / p, half to even. So a minus it, rounded once, is
- * the double nearest to q * p; its sign, that of 0 too, is a's. */
+ * If |a| >= 2**52, a is an integer, its own decimal. If |h| >= 2**54, the decimal is within 1 / (2 p) of a, and that is
+ * less than |a| / 2**54, at most half of the way to any other double: a it is. Between the two the lane bails.
+ *
+ * n < 0. remainder() is exact: a - q * p for the integer q nearest to a / p, half to even. So a minus it, rounded once,
+ * is the double nearest to q * p; its sign, that of 0 too, is a's. */
 BINARY_OP(roundto_f64, double, double)
 {
     static const double tens[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -586,12 +588,18 @@ BINARY_OP(roundto_f64, double, double)
     if (__builtin_fabs(a) >= 0x1p52 || __builtin_fabs(h) >= 0x1p54) {
         return 0;
     }
+#ifdef PF_PLANTED_BUG_ROUND_BY_PRODUCT
+    const double e = 0;
+#else
     const double e = product_error(a, p, h);
+#endif
     double z = __builtin_rint(h);
     const double d = h - z;
-#ifndef PF_PLANTED_BUG_ROUND_BY_PRODUCT
-    z = d == 0.5 && e > 0 ? z + 1.0 : d == -0.5 && e < 0 ? z - 1.0 : z; /* not z + 0.0, which has lost the sign of -0.0 */
-#endif
+    if (d == 0.5 && e > 0) { /* a sum with 0.0 otherwise would lose the sign of -0.0 */
+        z += 1.0;
+    } else if (d == -0.5 && e < 0) {
+        z -= 1.0;
+    }
     *r = z / p;
     return __builtin_fabs(h) >= 0x1p52;
 }

@@ -254,9 +254,9 @@ static int if_finite(double r, double *out)
     return isfinite(r) ? 0 : PF_BAIL_DOMAIN;
 }
 
-/* x scaled by a power of two so that |x| < 1, at least 0.5 for the larger operand; sums of squares of such are kept with what
- * rounding lost of them, then the root is corrected by what its own square misses. vector_norm of Modules/mathmodule.c, as
- * it is from 3.12 on and as it was in 3.11, for two operands. */
+/* x scaled by a power of two so that |x| < 1, at least 0.5 for the larger operand; sums of squares of such are kept
+ * with what rounding lost of them, then the root is corrected by what its own square misses. vector_norm of
+ * Modules/mathmodule.c, as it is from 3.12 on and as it was in 3.11, for two operands. */
 static double norm(double a, double b)
 {
     int exponent;

@@ -28,7 +28,18 @@ typedef enum pf_op {
 enum { PF_BAIL_OVERFLOW = 1, PF_BAIL_ZERO = 2, PF_BAIL_DOMAIN = 4, PF_BAIL_INEXACT = 8, PF_BAIL_KIND = 16, PF_BAIL_ALWAYS = 32 };
 enum { PF_MAX_COUNTERS = 8 };
 enum { PF_LAW_COMM = 1, PF_LAW_ASSOC_I64 = 2, PF_LAW_CHEAP = 4, PF_LAW_TERM = 8, PF_LAW_LIBM = 16 };
-typedef enum { PF_ARGS_NIL, PF_ARGS_NUM, PF_ARGS_BITS, PF_ARGS_I64, PF_ARGS_F64, PF_ARGS_BOOL, PF_ARGS_EQUAL, PF_ARGS_ORDER, PF_ARGS_MEMBER, PF_ARGS_ANY } pf_args_class;
+typedef enum {
+    PF_ARGS_NIL,
+    PF_ARGS_NUM,
+    PF_ARGS_BITS,
+    PF_ARGS_I64,
+    PF_ARGS_F64,
+    PF_ARGS_BOOL,
+    PF_ARGS_EQUAL,
+    PF_ARGS_ORDER,
+    PF_ARGS_MEMBER,
+    PF_ARGS_ANY
+} pf_args_class;
 typedef enum { PF_RES_SAME, PF_RES_I64, PF_RES_F64, PF_RES_BOOL, PF_RES_DECLARED, PF_RES_NOTHING } pf_res_class;
 
 typedef struct pf_op_info {
