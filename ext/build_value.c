@@ -209,7 +209,7 @@ pf_ref pf_b_table(pf_builder *b, const pf_av *container)
             pf_b_refuse(b, PF_REASON_TOO_LARGE);
             return PF_NOREF;
         }
-        watch->table = pf_watch_table(container->py, &roots, param);
+        watch->table = pf_watch_table(watch, container->py, &roots, param);
         if (watch->table == NULL) {
             b->error = true;
             PyErr_NoMemory();

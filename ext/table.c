@@ -46,22 +46,25 @@ Py_ssize_t pf_table_size(PyObject *container)
                                             : Py_SIZE(container);
 }
 
-static bool is_immutable(PyObject *container)
+static bool same_item(const pf_table_item *item, PyObject *object)
 {
-    return PyTuple_CheckExact(container) || PyFrozenSet_CheckExact(container);
+    pf_scalar now;
+    if (item->held == NULL) {
+        return pf_scalar_of(object, &now) == item->scalar.kind && now.u.handle == item->scalar.u.handle;
+    }
+    return object == item->held || (PyLong_CheckExact(object) && PyLong_CheckExact(item->held) &&
+                                    PyObject_RichCompareBool(object, item->held, Py_EQ) == 1);
 }
 
 bool pf_table_matches(const pf_table *table, PyObject *container)
 {
-    if (table->container != NULL && table->container == container) {
-        return true;
-    }
     if (pf_table_size(container) != table->n) {
         return false;
     }
     walk w = {container, 0};
     for (Py_ssize_t i = 0; i < table->n; i++) {
-        if (next_item(&w) != table->items[i]) {
+        PyObject *object = next_item(&w);
+        if (object == NULL || !same_item(&table->items[i], object)) {
             return false;
         }
     }
@@ -80,16 +83,24 @@ static bool large_as_float(PyObject *item, pf_scalar *out)
     return exact;
 }
 
+/* The user's own numbers are not kept alive. False: an item that is no scalar. */
 static bool read_items(pf_table *table, PyObject *container, pf_scalar *scalars, size_t *nscalars)
 {
     walk w = {container, 0};
-    for (PyObject *item; (item = next_item(&w)) != NULL;) {
-        pf_kinds kind = pf_scalar_of(item, &scalars[*nscalars]);
-        if (kind >= PF_K_OBJ && !PyLong_CheckExact(item)) {
+    for (PyObject *object; (object = next_item(&w)) != NULL; table->n++) {
+        pf_table_item *item = &table->items[table->n];
+        pf_kinds kind = pf_scalar_of(object, &item->scalar);
+        item->held = kind == PF_K_STR ? Py_NewRef(object) : NULL;
+        if (kind < PF_K_OBJ) {
+            scalars[(*nscalars)++] = item->scalar;
+            continue;
+        }
+        item->held = PyLong_CheckExact(object) ? _PyLong_Copy((PyLongObject *)object) : NULL;
+        if (item->held == NULL) {
+            PyErr_Clear();
             return false;
         }
-        *nscalars += kind < PF_K_OBJ || large_as_float(item, &scalars[*nscalars]);
-        table->items[table->n++] = Py_NewRef(item);
+        *nscalars += large_as_float(object, &scalars[*nscalars]);
     }
     return true;
 }
@@ -101,7 +112,7 @@ pf_table *pf_table_new(PyObject *container)
     pf_scalar *scalars = pf_mem_alloc((n + 1) * sizeof *scalars);
     bool made = false;
     if (table != NULL) {
-        *table = (pf_table){.refs = 1, .container = is_immutable(container) ? Py_NewRef(container) : NULL};
+        *table = (pf_table){.refs = 1};
         size_t nscalars = 0;
         made = scalars != NULL && read_items(table, container, scalars, &nscalars) &&
                pf_set_new(scalars, nscalars, pf_unicode_view, &table->set) == PF_OK;
@@ -121,8 +132,7 @@ void pf_table_release(pf_table *table)
     }
     pf_set_free(table->set);
     for (Py_ssize_t i = 0; i < table->n; i++) {
-        Py_DECREF(table->items[i]);
+        Py_XDECREF(table->items[i].held);
     }
-    Py_XDECREF(table->container);
     pf_mem_free(table);
 }

@@ -14,12 +14,16 @@
 
 #include "../core/column/set.h"
 
+typedef struct pf_table_item {
+    pf_scalar scalar;
+    PyObject *held; /* owned: a str, or a copy of an int beyond 64 bits; NULL: the scalar says it all */
+} pf_table_item;
+
 typedef struct pf_table {
     Py_ssize_t refs;
     pf_set *set;
-    PyObject *container; /* owned where it is immutable, else NULL */
     Py_ssize_t n;
-    PyObject *items[]; /* owned, in the container's own order */
+    pf_table_item items[]; /* in the container's own order */
 } pf_table;
 
 /* Of an exact type that tables are made of. */

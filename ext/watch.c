@@ -208,12 +208,12 @@ static pf_table *read_table(PyObject *container, const pf_watch_roots *roots)
     return pf_table_is_of(container) && may_be_read(container, roots) ? pf_table_new(container) : NULL;
 }
 
-pf_watched_table *pf_watch_table(PyObject *value, const pf_watch_roots *roots, int32_t param)
+pf_watched_table *pf_watch_table(const pf_watch *watch, PyObject *value, const pf_watch_roots *roots, int32_t param)
 {
     pf_watched_table *made = pf_mem_alloc(sizeof *made);
     if (made != NULL) {
         pf_table *table = read_table(value, roots);
-        *made = (pf_watched_table){table, param, table == NULL};
+        *made = (pf_watched_table){table, param, table == NULL, watch->how == PF_WATCH_CONSTANT};
     }
     return made;
 }
@@ -229,7 +229,7 @@ void pf_watched_table_free(pf_watched_table *table)
 static bool table_holds(pf_watched_table *watched, PyObject *value, const pf_watch_roots *roots, pf_scalar *params)
 {
     pf_table *now = watched->now;
-    if (now == NULL || now->container == NULL || now->container != value) {
+    if (now == NULL || !watched->constant) {
 #ifdef PF_PLANTED_BUG_STALE_CONTAINER
         bool same = now != NULL;
 #else
@@ -261,7 +261,7 @@ int pf_watches_tables(const pf_watches *watches, pf_table *out[PF_MAX_TABLES], P
         const pf_watched_table *watched = watches->list[i].table;
         if (watched != NULL && watched->now != NULL && n < PF_MAX_TABLES) {
             watched->now->refs++;
-            *searched += watched->now->container == NULL ? watched->now->n : 0;
+            *searched += watched->constant ? 0 : watched->now->n;
             out[n++] = watched->now;
         }
     }

@@ -45,6 +45,7 @@ typedef struct pf_watched_table {
     pf_table *now; /* owned; NULL: not read yet */
     int32_t param; /* carries its set */
     bool refused;  /* the plan is a refusal, since the container cannot be read: it holds as long as that is so */
+    bool constant; /* of the code: it never changes */
 } pf_watched_table;
 
 typedef struct pf_watch {
@@ -83,7 +84,7 @@ PyObject *pf_watch_read(const pf_watch *watch, PyObject *parent, const pf_watch_
 bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_scalar *params);
 
 /* Makes `value`, which the watch has read, a container to be looked up in, as parameter `param`. NULL: no memory. */
-pf_watched_table *pf_watch_table(PyObject *value, const pf_watch_roots *roots, int32_t param);
+pf_watched_table *pf_watch_table(const pf_watch *watch, PyObject *value, const pf_watch_roots *roots, int32_t param);
 /* The tables that the last pf_watches_hold has put into the params, each with a reference more: for a run to keep.
  * Returns how many; *searched is how many items have to be compared each time the watches are walked. */
 int pf_watches_tables(const pf_watches *watches, pf_table *out[PF_MAX_TABLES], Py_ssize_t *searched);
