@@ -83,6 +83,15 @@ static bool large_as_float(PyObject *item, pf_scalar *out)
     return exact;
 }
 
+/* Another int of the same value. */
+static PyObject *copy_of(PyObject *number)
+{
+    PyObject *zero = PyLong_FromLong(0);
+    PyObject *copy = zero != NULL ? PyNumber_Add(number, zero) : NULL;
+    Py_XDECREF(zero);
+    return copy;
+}
+
 /* The user's own numbers are not kept alive. False: an item that is no scalar. */
 static bool read_items(pf_table *table, PyObject *container, pf_scalar *scalars, size_t *nscalars)
 {
@@ -95,7 +104,7 @@ static bool read_items(pf_table *table, PyObject *container, pf_scalar *scalars,
             scalars[(*nscalars)++] = item->scalar;
             continue;
         }
-        item->held = PyLong_CheckExact(object) ? _PyLong_Copy((PyLongObject *)object) : NULL;
+        item->held = PyLong_CheckExact(object) ? copy_of(object) : NULL;
         if (item->held == NULL) {
             PyErr_Clear();
             return false;

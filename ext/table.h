@@ -1,9 +1,9 @@
 /* Captured containers that rows are looked up in, `x in S`: their items as a set of the core (core/column/set.h).
  *
- * A list, tuple, set, frozenset or dict (its keys), of exactly that type, whose items are all exact scalars. What it
- * holds is no part of the plan: it is read at each call and whenever other code may have run, compared with what was
- * read before, by the addresses of its items, and a new table is made where they differ. An immutable container is
- * compared by its own address.
+ * A list, tuple, set, frozenset or dict (its keys), of exactly that type, whose items are all exact scalars or ints
+ * beyond 64 bits. What it holds is no part of the plan: it is read at each call and whenever other code may have run,
+ * compared with what was read before, and a new table is made where they differ. Of what was read, the strs alone are
+ * kept alive, whose text the set looks at.
  *
  * Counted, since a run goes on with the table it began with. Everything here needs the GIL and runs no Python code. */
 #ifndef PF_EXT_TABLE_H
