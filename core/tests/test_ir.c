@@ -320,7 +320,7 @@ static void test_float_edges(void **state)
 {
     (void)state;
     pf_scalar out, args[3] = {{.kind = PF_K_F64}, {.kind = PF_K_F64}};
-    pf_inst pow_inst = {.op = PF_OP_pow, .kinds = PF_K_F64}, hypot_inst = {.op = PF_OP_hypot, .kinds = PF_K_F64};
+    pf_inst pow_inst = {.op = PF_OP_pow, .kinds = PF_K_F64}, round_inst = {.op = PF_OP_roundto, .kinds = PF_K_F64};
     static const double cases[][3] = {
         {0.0, -1.0, PF_BAIL_ZERO},
         {-8.0, 0.5, PF_BAIL_DOMAIN},
@@ -335,7 +335,22 @@ static void test_float_edges(void **state)
         assert_int_equal(pf_eval_op(&pow_inst, args, NULL, &out), (int)cases[i][2]);
     }
     assert_true(out.u.f == -8.0);
-    assert_int_equal(pf_eval_op(&hypot_inst, args, NULL, &out), PF_BAIL_DOMAIN);
+    static const uint8_t hypots[] = {PF_OP_hypot, PF_OP_hypot311};
+    for (size_t i = 0; i < sizeof hypots; i++) {
+        pf_inst inst = {.op = hypots[i], .kinds = PF_K_F64};
+        args[0].u.f = -3.0;
+        args[1].u.f = 4.0;
+        assert_int_equal(pf_eval_op(&inst, args, NULL, &out), 0);
+        assert_true(out.u.f == 5.0);
+        args[1].u.f = INFINITY;
+        assert_int_equal(pf_eval_op(&inst, args, NULL, &out), PF_BAIL_DOMAIN);
+    }
+    args[0].u.f = 2.675; /* its product with 100 rounds to a tie, and is below it */
+    args[1].u.f = 2.0;
+    assert_int_equal(pf_eval_op(&round_inst, args, NULL, &out), 0);
+    assert_true(out.u.f == 2.67);
+    args[1].u.f = 23.0;
+    assert_int_equal(pf_eval_op(&round_inst, args, NULL, &out), PF_BAIL_DOMAIN);
 }
 
 static pf_str_view view(uint64_t handle)
