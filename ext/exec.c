@@ -572,8 +572,8 @@ static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings
     ex->sink->plan = ex->plan;
     ex->sink->run = ex->run;
     Py_XINCREF(few); /* the chain lets go of what has ended */
-    if (ex->core->nstages > 1 && ex->core->sink == PF_SINK_ISUM && ex->plan->step.row_first) {
-        ex->sink->hungry = false; /* one source row may be all there is, and has many of the sink's rows */
+    if (ex->core->sink == PF_SINK_ISUM && ex->plan->step.row_first) {
+        ex->sink->hungry = false; /* unless it turns out that there is but one: then it is the result itself */
     }
     /* mostly the first row is the sink's first object: nothing is computed that would have to be dropped for it */
     ex->handing = ex->sink->hungry && !calls(ex) ? 0 : -1;
