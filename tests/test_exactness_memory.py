@@ -382,13 +382,17 @@ def test_ten_thousand_plans_leave_nothing_behind():
                 pf.any(x > 30 for x in [1, None][:1] * 40 + [31, 32])
         plans(1500)
         gc.collect()
-        objects, memory, threads, files = len(gc.get_objects()), resident(), threading.active_count(), len(os.listdir("/proc/self/fd"))
+        objects, threads, files = len(gc.get_objects()), threading.active_count(), len(os.listdir("/proc/self/fd"))
         tasks = len(os.listdir("/proc/self/task"))
-        plans(10_000)
-        gc.collect()
+        grown = []  # a leak grows each time; a worker that wakes for the first time needs its memory once
+        for _ in range(3):
+            memory = resident()
+            plans(3500)
+            gc.collect()
+            grown.append(resident() - memory)
         assert len(gc.get_objects()) - objects < 50, len(gc.get_objects()) - objects
-        limit = 50_000 if "PUREFOLD_SANITIZED" in os.environ else 3000  # AddressSanitizer keeps what is freed for a while
-        assert resident() - memory < limit, resident() - memory
+        limit = 50_000 if "PUREFOLD_SANITIZED" in os.environ else 1000  # AddressSanitizer keeps what is freed for a while
+        assert min(grown) < limit, grown
         assert threading.active_count() == threads and len(os.listdir("/proc/self/fd")) == files
         assert len(os.listdir("/proc/self/task")) <= tasks
     """, timeout=240)  # fmt: skip
