@@ -198,6 +198,12 @@ def test_signs_of_zero_and_of_nan(step):
             same(lambda p, c=chosen: bits(p.reduce(f, c), "<" in step or ">" in step or step in ("max", "min", "statement")) if c else None)
 
 
+@needs_engine
+def test_rows_that_leave_a_float_sum_alone():
+    """With a function of its own: a plan made for other rows would be taken for these too."""
+    same(lambda p: p.reduce(lambda a, b: a + b if b > 0 else a, [-1.5, -0.0, -2.0] * 20, -0.0), native=True)
+
+
 # ---- which object --------------------------------------------------------------------------------------------------
 
 @needs_engine
