@@ -35,8 +35,9 @@ bool pf_chain_is_short(PyObject *object, int64_t rows)
         }
         switch (id) {
         case PF_T_GENERATOR: {
+            PyObject *generator = object;
             bool started;
-            if (pf_loops_begin(pf_genexpr_code(object)) || pf_gen_source(object, &object, &started) != 0) {
+            if (pf_gen_source(generator, &object, &started) != 0 || pf_loops_begin(pf_genexpr_code(generator))) {
                 return false;
             }
             break;
