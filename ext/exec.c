@@ -541,7 +541,6 @@ static void finish_report(pf_exec *ex, PyCodeObject *few)
     }
 }
 
-/* few: NULL, or the code of the generator expression for whose sake few rows are run natively. */
 /* From the reading of a chain until its leaves are watched: making a plan makes objects, up to 3.11 the collector may run at any of
  * them, and what it calls may take the chain's items. */
 static void hold_collector(pf_exec *ex) { ex->collector = PyGC_Disable() != 0; }
@@ -554,6 +553,7 @@ static void let_collector_go(pf_exec *ex)
     }
 }
 
+/* few: NULL, or the code of the generator expression for whose sake few rows are run natively. */
 static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings, PyCodeObject *few)
 {
     pf_feed_ops ops = {next_row, ex};
