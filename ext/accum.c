@@ -13,16 +13,6 @@ typedef struct pf_step_part spec;
 
 /* ---- whole numbers ---- */
 
-static PyObject *long_of(__int128 v)
-{
-    if (v >= INT64_MIN && v <= INT64_MAX) {
-        return PyLong_FromLongLong((int64_t)v);
-    }
-    unsigned char bytes[16];
-    memcpy(bytes, &v, sizeof bytes);
-    return _PyLong_FromByteArray(bytes, sizeof bytes, 1, 1);
-}
-
 static __int128 neutral(int op) { return op == PF_STEP_MUL ? 1 : op == PF_STEP_AND ? -1 : 0; }
 
 static binaryfunc operator_of(int op)
@@ -47,7 +37,7 @@ static PyObject *int_value(const pf_part *part, int op)
     if (part->object != NULL && part->by == neutral(op)) {
         return Py_NewRef(part->object);
     }
-    PyObject *by = long_of(part->by);
+    PyObject *by = pf_box_i128(part->by);
     if (by == NULL || part->object == NULL) {
         return by;
     }

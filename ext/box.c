@@ -1,6 +1,8 @@
 /* Native values back to Python objects. */
 #include "sink.h"
 
+#include <string.h>
+
 static PyObject *box(pf_kinds kind, const void *data, bool bytes, int64_t i)
 {
     switch (kind) {
@@ -52,6 +54,16 @@ PyObject *pf_box_isum(const pf_piece *piece)
     Py_XDECREF(bits);
     Py_DECREF(low);
     return sum;
+}
+
+PyObject *pf_box_i128(__int128 v)
+{
+    if (v >= INT64_MIN && v <= INT64_MAX) {
+        return PyLong_FromLongLong((int64_t)v);
+    }
+    unsigned char bytes[16];
+    memcpy(bytes, &v, sizeof bytes);
+    return _PyLong_FromByteArray(bytes, sizeof bytes, 1, 1);
 }
 
 PyObject *pf_box_scalar(const pf_scalar *scalar) { return box(scalar->kind, &scalar->u, false, 0); }

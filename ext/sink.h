@@ -47,6 +47,7 @@ PyObject *pf_box_output_of(const pf_pyplan *plan, const pf_column_out *columns, 
 void pf_outer_clear(pf_outer *outer);
 /* The same from scalars, one per output. */
 PyObject *pf_box_scalars(const pf_pyplan *plan, const pf_scalar *outputs);
+PyObject *pf_box_i128(__int128 v); /* new reference or NULL */
 /* A scalar as a Python object; kind obj with handle 0 is an error of ours. New reference or NULL. */
 PyObject *pf_box_scalar(const pf_scalar *scalar);
 PyObject *pf_box_isum(const pf_piece *piece); /* PF_SINK_ISUM: the sum */

@@ -15,23 +15,13 @@
 #define FLAVOUR PF_FSUM_PLAIN
 #endif
 
-static PyObject *long_of(__int128 v)
-{
-    if (v >= INT64_MIN && v <= INT64_MAX) {
-        return PyLong_FromLongLong((int64_t)v);
-    }
-    unsigned char bytes[16];
-    memcpy(bytes, &v, sizeof bytes);
-    return _PyLong_FromByteArray(bytes, sizeof bytes, 1, 1);
-}
-
 /* The running value as an object; the phase becomes GENERIC. */
 static int leave_phase(pf_sum_sink *sink)
 {
     if (sink->phase == PF_SUM_GENERIC) {
         return 0;
     }
-    sink->result = sink->phase == PF_SUM_INT ? long_of(sink->total) : PyFloat_FromDouble(pf_fsum_result(&sink->floats));
+    sink->result = sink->phase == PF_SUM_INT ? pf_box_i128(sink->total) : PyFloat_FromDouble(pf_fsum_result(&sink->floats));
     sink->phase = PF_SUM_GENERIC;
     return sink->result == NULL ? -1 : 0;
 }
@@ -245,7 +235,7 @@ void pf_sum_init(pf_sum_sink *sink, PyObject *start)
 PyObject *pf_sum_result(pf_sum_sink *sink)
 {
     PyObject *result = sink->phase == PF_SUM_GENERIC ? sink->result
-                       : sink->phase == PF_SUM_INT   ? long_of(sink->total)
+                       : sink->phase == PF_SUM_INT   ? pf_box_i128(sink->total)
                                                      : PyFloat_FromDouble(pf_fsum_result(&sink->floats));
     sink->result = NULL;
     return result;
