@@ -12,21 +12,7 @@
 #include <string.h>
 
 #include "../column/vec.h"
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t next_random(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
-}
-
-static uint32_t pick(uint32_t n)
-{
-    return (uint32_t)((next_random() >> 16) % n);
-}
+#include "random.h"
 
 /* ---- values ---- */
 

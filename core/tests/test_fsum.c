@@ -13,18 +13,9 @@
 
 #include "../run/fsum.h"
 #include "../run/kernels.h"
+#include "random.h"
 
 enum { MAX_N = 9000 };
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t next_random(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
-}
 
 static double uniform(void)
 {

@@ -13,18 +13,9 @@
 #include "../base/mem.h"
 #include "../ir/eval.h"
 #include "../rewrite/rewrite.h"
+#include "random.h"
 
 enum { TEXT = 1 << 16 };
-
-static uint64_t seed = 88172645463325252u;
-
-static uint32_t pick(uint32_t n)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)((seed >> 16) % n);
-}
 
 static pf_fn *parse(const char *text)
 {

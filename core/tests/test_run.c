@@ -19,6 +19,7 @@
 #include "../base/mem.h"
 #include "../prim/thread.h"
 #include "run_parts.h"
+#include "random.h"
 
 #ifdef PF_SANITIZED
 enum { MAX_ROWS = 200000, STEP = 7 }; /* the sanitizers are slow */
@@ -164,16 +165,6 @@ static int64_t drive(const ask *how, source *s)
 }
 
 /* ---- sources ---- */
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t next_random(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
-}
 
 static source source_of_ints(int64_t rows)
 {

@@ -9,18 +9,9 @@
 
 #include "../base/mem.h"
 #include "../column/set.h"
+#include "random.h"
 
 #include <math.h>
-
-static uint64_t seed = 88172645463325252u;
-
-static uint32_t pick(uint32_t n)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)((seed >> 11) % n);
-}
 
 /* ---- strs: code points of one, two and four bytes, each as narrow as its widest asks for ---- */
 
