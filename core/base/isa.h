@@ -14,4 +14,13 @@
 #define PF_ISA_JOIN(name, isa) PF_ISA_JOIN_(name, isa)
 #define PF_ISA_FN(name) PF_ISA_JOIN(name, PF_ISA)
 
+/* Lanes of 8 bytes in a register of this instruction set, for code in the compilers' own vector types. */
+#if defined(__AVX512F__)
+enum { PF_ISA_LANES = 8 };
+#elif defined(__AVX2__)
+enum { PF_ISA_LANES = 4 };
+#else
+enum { PF_ISA_LANES = 2 };
+#endif
+
 #endif

@@ -9,13 +9,7 @@
 
 enum { LINE = 64, VALUES = LINE / 8, FAR = 3072 }; /* bytes */
 
-#if defined(__AVX512F__)
-enum { LANES = 8 };
-#elif defined(__AVX2__)
-enum { LANES = 4 };
-#else
-enum { LANES = 2 };
-#endif
+enum { LANES = PF_ISA_LANES };
 
 typedef uint64_t lanes __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
 typedef uint64_t foreign_lanes __attribute__((vector_size(8 * LANES), aligned(1), may_alias)); /* a memoryview may begin anywhere */

@@ -8,13 +8,7 @@
 
 #include <string.h>
 
-#if defined(__AVX512F__)
-enum { LANES = 8 };
-#elif defined(__AVX2__)
-enum { LANES = 4 };
-#else
-enum { LANES = 2 };
-#endif
+enum { LANES = PF_ISA_LANES };
 
 typedef double fvec __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
 typedef int64_t ivec __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
