@@ -124,6 +124,14 @@ def lists(setting: Any, report: Report) -> None:
         ("list(map), floats", None, 2.2, lambda ns: ns.list(map(lambda x: x * 2.0, floats))),
         ("list(filter), same objects", None, 4, lambda ns: ns.list(filter(lambda x: x > 0, ints))),
         ("sum of the list itself, ints", None, None, lambda ns: ns.sum(ints)),
+        ("reduce(a + b), ints", None, None, lambda ns: ns.reduce(lambda a, b: a + b, ints)),
+        ("reduce(a + b), floats", None, None, lambda ns: ns.reduce(lambda a, b: a + b, floats)),
+        (
+            "reduce to (count, total), ints",
+            None,
+            None,
+            lambda ns: ns.reduce(lambda acc, x: (acc[0] + 1, acc[1] + x), ints, (0, 0)),
+        ),
     ]
     rows = []
     for name, one, two, ask in cases:
