@@ -32,7 +32,7 @@ typedef enum pf_leaf_kind {
     PF_LEAF_LIST_REV,   /* list_reverseiterator */
     PF_LEAF_TUPLE,
     PF_LEAF_SEQ_REV,    /* reversed object over a tuple (reversed of a range is a range_iterator) */
-    PF_LEAF_ARRAY,      /* array.arrayiterator */
+    PF_LEAF_ARRAY,      /* array.arrayiterator; from here on with step -1: reversed object over exactly that */
     PF_LEAF_BYTES,
     PF_LEAF_BYTEARRAY,
     PF_LEAF_MEMORYVIEW  /* memory_iterator, native one-letter formats this version iterates, 1-D */

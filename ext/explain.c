@@ -89,8 +89,10 @@ static PyObject *leaf_kind(const pf_leaf *leaf)
         [PF_LEAF_TUPLE] = "tuple",    [PF_LEAF_SEQ_REV] = "reversed tuple", [PF_LEAF_ARRAY] = "array",
         [PF_LEAF_BYTES] = "bytes",    [PF_LEAF_BYTEARRAY] = "bytearray", [PF_LEAF_MEMORYVIEW] = "memoryview",
     };
-    return leaf->kind == PF_LEAF_ARRAY || leaf->kind == PF_LEAF_MEMORYVIEW ? PyUnicode_FromFormat("%s '%c'", names[leaf->kind], leaf->format)
-                                                                           : PyUnicode_FromString(names[leaf->kind]);
+    const char *backward = leaf->kind >= PF_LEAF_ARRAY && leaf->step < 0 ? "reversed " : "";
+    return leaf->kind == PF_LEAF_ARRAY || leaf->kind == PF_LEAF_MEMORYVIEW
+               ? PyUnicode_FromFormat("%s%s '%c'", backward, names[leaf->kind], leaf->format)
+               : PyUnicode_FromFormat("%s%s", backward, names[leaf->kind]);
 }
 
 static PyObject *leaf_columns(const pf_pyplan *plan, int leaf)

@@ -60,7 +60,8 @@ static bool has_grown(const pf_gather_leaf *g)
 {
     const pf_leaf *leaf = &g->leaf;
     bool grows = leaf->kind == PF_LEAF_LIST || leaf->kind == PF_LEAF_ARRAY || leaf->kind == PF_LEAF_BYTEARRAY;
-    return g->next_segment >= 0 && grows && leaf->container != NULL && Py_SIZE(leaf->container) > leaf->first + leaf->length;
+    return g->next_segment >= 0 && grows && leaf->step > 0 && leaf->container != NULL &&
+           Py_SIZE(leaf->container) > leaf->first + leaf->length;
 }
 
 bool pf_gather_open(pf_gather *gather)

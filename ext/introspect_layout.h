@@ -140,6 +140,7 @@ typedef struct pf_type_table {
     PyTypeObject *types[PF_T_COUNT];
     bool ok[PF_T_COUNT];
     bool range_ok, array_ok; /* pf_range, pf_array */
+    PyTypeObject *array;     /* array.array, if array_ok */
     bool filled;
 } pf_type_table;
 

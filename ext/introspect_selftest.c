@@ -383,6 +383,9 @@ PyObject *pf_chain_selftest(void) {
     }
     wrong = test_array_object(space);
     pf_types.array_ok = wrong == NULL;
+    if (wrong == NULL && pf_types.array == NULL) {
+        pf_types.array = (PyTypeObject *)Py_NewRef((PyObject *)Py_TYPE(name_of(space, "A")));
+    }
     if (note(result, "array", wrong) < 0 || test_all(space, result) < 0) {
         goto fail;
     }

@@ -97,6 +97,29 @@ static int read_memory(pf_leaf *out) {
     return check_view(it->view, &out->format);
 }
 
+/* `reversed` calls the object's own __getitem__, which is known of exact types only. */
+static int read_reversed(pf_leaf *out) {
+    PyObject *seq = ((const pf_seq_iter *)out->iterator)->seq;
+    if (seq == NULL || PyTuple_CheckExact(seq)) {
+        return read_backward(out, PF_LEAF_SEQ_REV, seq != NULL ? Py_SIZE(seq) : 0);
+    }
+    if (PyBytes_CheckExact(seq)) {
+        return read_backward(out, PF_LEAF_BYTES, Py_SIZE(seq));
+    }
+    if (PyByteArray_CheckExact(seq)) {
+        return read_backward(out, PF_LEAF_BYTEARRAY, Py_SIZE(seq));
+    }
+    if (pf_types.array != NULL && Py_IS_TYPE(seq, pf_types.array)) {
+        out->format = ((const pf_array *)seq)->descr->typecode;
+        return read_backward(out, PF_LEAF_ARRAY, Py_SIZE(seq));
+    }
+    if (PyMemoryView_Check(seq)) {
+        int reason = check_view(seq, &out->format);
+        return reason != 0 ? reason : read_backward(out, PF_LEAF_MEMORYVIEW, PyMemoryView_GET_BUFFER(seq)->shape[0]);
+    }
+    return PF_REASON_UNKNOWN_SOURCE;
+}
+
 int pf_leaf_read(PyObject *iterator, pf_type_id id, pf_leaf *out) {
     PyObject *seq;
     *out = (pf_leaf){.iterator = iterator};
@@ -123,9 +146,7 @@ int pf_leaf_read(PyObject *iterator, pf_type_id id, pf_leaf *out) {
     case PF_T_LIST_REV_ITER:
         return read_backward(out, PF_LEAF_LIST_REV, seq != NULL ? Py_SIZE(seq) : 0);
     case PF_T_REVERSED:
-        /* reversed() of anything else calls that object's own __getitem__ */
-        return seq == NULL || PyTuple_CheckExact(seq) ? read_backward(out, PF_LEAF_SEQ_REV, seq != NULL ? Py_SIZE(seq) : 0)
-                                                      : PF_REASON_UNKNOWN_SOURCE;
+        return read_reversed(out);
     default:
         return PF_REASON_UNKNOWN_SOURCE;
     }
@@ -199,12 +220,17 @@ static void unlatch(PyObject **slot, PyObject *container) {
     }
 }
 
+/* The type of a leaf's iterator: `reversed` is the same for all. */
+static pf_leaf_kind iterated(const pf_leaf *leaf) {
+    return leaf->step < 0 && leaf->kind != PF_LEAF_RANGE ? PF_LEAF_SEQ_REV : leaf->kind;
+}
+
 int pf_leaf_seek(const pf_leaf *leaf, int64_t taken) {
     Py_ssize_t index = (Py_ssize_t)(leaf->first + taken * leaf->step);
     if (leaf->iterator == NULL || taken < 0 || taken > leaf->length) {
         return -1;
     }
-    switch (leaf->kind) {
+    switch (iterated(leaf)) {
     case PF_LEAF_RANGE:
         return seek_range((pf_range_iter *)leaf->iterator, leaf, taken);
     case PF_LEAF_ARRAY: {
@@ -248,7 +274,7 @@ pf_leaf pf_leaf_view(const pf_leaf *leaf, const pf_node *islice) {
 }
 
 int64_t pf_leaf_taken(const pf_leaf *leaf) {
-    switch (leaf->kind) {
+    switch (iterated(leaf)) {
     case PF_LEAF_RANGE: {
         const pf_range_iter *it = (const pf_range_iter *)leaf->iterator;
 #if PY_VERSION_HEX < 0x030C0000
@@ -297,7 +323,7 @@ PyObject *pf_leaf_item(const pf_leaf *leaf, int64_t row) {
     case PF_LEAF_SEQ_REV:
         return index < Py_SIZE(container) ? Py_NewRef(PyTuple_GET_ITEM(container, index)) : NULL;
     case PF_LEAF_ARRAY:
-        return array_item(leaf, index);
+        return leaf->step > 0 ? array_item(leaf, index) : PySequence_GetItem(container, index);
     case PF_LEAF_BYTES:
         return index < Py_SIZE(container) ? PyLong_FromLong((unsigned char)PyBytes_AS_STRING(container)[index]) : NULL;
     case PF_LEAF_BYTEARRAY:

@@ -27,6 +27,9 @@ SOURCES = {
     "bytearray": lambda: bytearray(range(N)),
     "memoryview": lambda: memoryview(array("q", range(N))),
     "strided": lambda: memoryview(array("q", range(2 * N)))[::2],
+    "reversed array": lambda: reversed(array("q", range(N))),
+    "reversed bytearray": lambda: reversed(bytearray(range(N))),
+    "reversed memoryview": lambda: reversed(memoryview(array("q", range(2 * N)))[::2]),
     "long list": lambda: [*range(N), *range(3000)],
 }
 STOPPERS = {
@@ -448,3 +451,68 @@ def test_partial_with_everything():
         return p.list(map(f, range(5))), p.list(itertools.starmap(f, [(1,), (2,)]))
 
     same(work)
+
+
+REVERSIBLE = {
+    "bytes": bytes(range(256)) * 8,
+    "bytearray": bytearray(range(256)) * 8,
+    "array q": array("q", [2**63 - 1, -(2**63), 0, 5] * 500),
+    "array d": array("d", [1.5, -0.0, float("nan"), float("inf")] * 500),
+    "array f": array("f", [1.1, 2.5] * 1000),
+    "array Q": array("Q", [2**64 - 1, 1] * 1000),
+    "array u": array("u", "ab" * 1000),
+    "memoryview": memoryview(array("h", range(2000))),
+    "strided": memoryview(array("i", range(6000)))[::3],
+    "backward": memoryview(bytes(range(256)) * 8)[::-1],
+    "bools": memoryview(bytearray(b"\1\0" * 1000)).cast("?"),
+    "one": array("q", [7]),
+    "empty": array("q"),
+}
+
+
+@pytest.mark.parametrize("name", REVERSIBLE)
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_reversed_sequences_of_numbers_stand_where_they_would(name, taken):
+    """`reversed` over arrays and bytes counts down an index of its own, and drops the sequence at its end."""
+
+    def ask(ns):
+        it = reversed(REVERSIBLE[name])
+        for _ in range(taken):
+            next(it, None)
+        found = ns.any(x == 7 for x in it)
+        stands = it.__length_hint__(), [next(it, None) for _ in range(2)]
+        rest = ns.list(x for x in it)
+        return repr((found, stands, rest)), it.__length_hint__(), next(it, "end"), it.__reduce__()
+
+    with pf.config(min_rows=1, threads=2):
+        assert ask(builtins) == ask(pf)
+
+
+def test_reversed_subclass_runs_its_own_getitem():
+    class Own(array):
+        def __getitem__(self, index):
+            return 1
+
+    assert pf.sum(x * 2 for x in reversed(Own("q", range(1000)))) == 2000
+
+
+def test_reversed_memoryview_released_on_the_way():
+    view = memoryview(bytes(1000))
+    it = reversed(view)
+    next(it)
+    view.release()
+    with pytest.raises(ValueError, match="released"):
+        pf.sum(x + 1 for x in it)
+    assert pf.sum(x + 1 for x in it) == 0  # the error dropped the view
+
+
+def test_reversed_array_that_shrinks():
+    xs = array("q", range(2000))
+    it = reversed(xs)
+    del xs[100:]
+    assert pf.list(x for x in it) == []
+    xs = array("q", range(2000))
+    rows = (x for x in reversed(xs))
+    assert next(rows) == 1999
+    del xs[1500:]
+    assert pf.sum(rows) == 0
