@@ -344,11 +344,22 @@ static bool gives(const pf_feed *feed, const feed_slot *slot, int64_t row) {
     return feed_ordinal(&feed->chain, slot->node, row + 1) > feed_ordinal(&feed->chain, slot->node, row);
 }
 
+/* From here on CPython is alone: every iterator goes on from where it is. */
+static void part_ways(pf_feed *feed) {
+    settle_slots(feed);
+    feed->transparent = true;
+}
+
 /* What the engine says next. Within a pull that stands in the wrong place, the very next row it is. */
 static void ask(pf_feed *feed, bool single) {
     const feed_slot *first = &feed->slots[0];
     feed->asked = true;
     feed->answer_row = first->row;
+    if (!feed_in_step(feed)) {
+        feed->answer = PF_FEED_ROW;
+        part_ways(feed);
+        return;
+    }
     feed->busy = true;
     feed_read_counts(feed, first->row);
     feed->answer = feed->ops.next_row(feed->ops.ctx, &feed->answer_row, single);
@@ -419,9 +430,8 @@ static PyObject *feeder_next(PyObject *self) {
             return item;
         }
     }
-    /* out of step, or its list has shrunk: each goes on from where it is */
-    settle_slots(feed);
-    feed->transparent = true;
+    /* out of step, or its list has shrunk */
+    part_ways(feed);
     return forward_slot(feed, slot);
 }
 

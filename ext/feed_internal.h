@@ -76,6 +76,9 @@ void feed_settle(pf_chain *chain, int node, int64_t k);
 void feed_place_steps(const pf_feed *feed, int64_t row);
 /* feed->counts, from the steps themselves; all rows before `row` are done. Those of a structural subtree are told by the row. */
 void feed_read_counts(pf_feed *feed, int64_t row);
+/* Asked for its next row, do the other feeders, and the steps that are told by the row, stand where it says? Not when a row that
+ * failed was dropped by CPython, in a step of which the program knows that it drops none of the rows that it can compute. */
+bool feed_in_step(const pf_feed *feed);
 void feed_count_structural(pf_feed *feed, int64_t row);
 /* What an islice takes, counted as its cnt: up to here. INT64_MAX: without end. */
 int64_t feed_islice_end(const pf_node *node);

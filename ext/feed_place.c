@@ -281,16 +281,37 @@ void feed_count_structural(pf_feed *feed, int64_t row) {
     }
 }
 
+/* What a step has counted itself since the chain was read. */
+static int64_t counted_by(const pf_node *node) {
+    return (node->kind == PF_NODE_ENUMERATE ? ((const pf_enumerate *)node->object)->index : ((const pf_islice *)node->object)->cnt) -
+           node->count;
+}
+
 void feed_read_counts(pf_feed *feed, int64_t row) {
     feed_count_structural(feed, row);
     for (int i = 0; i < feed->nsteps; i++) {
         const pf_node *node = &feed->chain.nodes[feed->steps[i]];
         if (node->counter >= 0) {
-            feed->counts[node->counter] =
-                (node->kind == PF_NODE_ENUMERATE ? ((pf_enumerate *)node->object)->index : ((pf_islice *)node->object)->cnt) -
-                node->count;
+            feed->counts[node->counter] = counted_by(node);
         }
     }
+}
+
+bool feed_in_step(const pf_feed *feed) {
+    const int64_t row = feed->slots[0].row;
+    for (int i = 1; i < feed->nslots; i++) {
+        const feed_slot *slot = &feed->slots[i];
+        if (feed_ordinal(&feed->chain, slot->node, slot->row) != feed_ordinal(&feed->chain, slot->node, row)) {
+            return false;
+        }
+    }
+    for (int i = 0; i < feed->nsteps; i++) {
+        const pf_node *node = &feed->chain.nodes[feed->steps[i]];
+        if (node->counter < 0 && counted_by(node) != given_to(feed, node, row)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool feed_in_place(const pf_feed *feed) {

@@ -6,11 +6,13 @@ them (a row that overflows, or raises), and every iterator has to stand where it
 
 from __future__ import annotations
 
+import builtins
+import functools
 import random
 import signal
 import warnings
 from array import array
-from itertools import islice, starmap, takewhile
+from itertools import chain, islice, starmap, takewhile
 
 import pytest
 from differential.check import needs_engine, rest, same
@@ -260,3 +262,43 @@ def test_a_handler_sees_true_counts(make, below):
     for place, (fields, tail) in seen:
         counted = fields[0] if isinstance(steps, enumerate) else tail[0]
         assert counted == below(place)
+
+
+# A filter that every row passes which the program can compute: the types say so. A row of another type fails, and CPython drops it.
+SURELY_KEPT = {
+    "enumerate": lambda xs, ys: enumerate(0 for x in xs if isinstance(x, float)),
+    "enumerate filter": lambda xs, ys: enumerate(filter(lambda x: isinstance(x, float), xs), 5),
+    "enumerate not None": lambda xs, ys: enumerate(1 for x in xs if x is not None),
+    "enumerate twice": lambda xs, ys: ((i, j) for i, (j, x) in enumerate(p for p in enumerate(xs) if isinstance(p[1], float))),
+    "enumerate starmap": lambda xs, ys: enumerate(starmap(lambda a, b: b, ((x, 1) for x in xs if isinstance(x, float)))),
+    "enumerate nested": lambda xs, ys: enumerate(0 for x in xs for y in (1, 2) if isinstance(x, float)),
+    "enumerate chain": lambda xs, ys: enumerate(1 for x in chain(xs, ys) if isinstance(x, float)),
+    "enumerate takewhile": lambda xs, ys: enumerate(takewhile(lambda i: i < 1900, (1 for x in xs if isinstance(x, float)))),
+    "islice": lambda xs, ys: islice((0 for x in xs if isinstance(x, float)), 30, 500, 3),
+    "enumerate islice": lambda xs, ys: enumerate(islice((1 for x in xs if isinstance(x, float)), 3, None, 2)),
+    "zip first": lambda xs, ys: zip((0 for x in xs if isinstance(x, float)), ys),
+    "zip second": lambda xs, ys: zip(ys, (0 for x in xs if isinstance(x, float))),
+    "map of two": lambda xs, ys: map(lambda a, b: (a, b), (0 for x in xs if isinstance(x, float)), ys),
+}
+
+
+@pytest.mark.parametrize("name", SURELY_KEPT)
+@pytest.mark.parametrize("odd", ["a", None, 1j, 2**70, 3])
+@pytest.mark.parametrize(("n", "places"), [(100, [17]), (2100, [361, 362, 1500]), (2100, [0]), (2100, [2099])])
+def test_rows_dropped_where_the_program_keeps_all(name, odd, n, places):
+    xs = [1.0] * n
+    for at in places:
+        xs[at] = odd
+
+    def ask(ns, consume):
+        it = SURELY_KEPT[name](xs, iter(range(n)))
+        return repr(consume(ns, it)), next(it, "end")
+
+    for consume in (
+        lambda ns, it: ns.list(it),
+        lambda ns, it: ns.max(it, default=None),
+        lambda ns, it: ns.any(x == (20, 0) for x in it),
+        lambda ns, it: (ns.reduce if ns is pf else functools.reduce)(min, it, (9, 9)) if name[0] in "ez" else ns.sum(1 for _ in it),
+    ):
+        with pf.config(min_rows=1, threads=2):
+            assert ask(pf, consume) == ask(builtins, consume)
