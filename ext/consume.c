@@ -185,6 +185,10 @@ static PyObject *consume_next(PyObject *module, PyObject *const *args, Py_ssize_
     if (status == 0) {
         return plain(PF_CONSUME_NEXT, args, (size_t)nargs, NULL);
     }
+    if (status < 0 && nargs == 2 && PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        PyErr_Clear();
+        return Py_NewRef(args[1]);
+    }
     if (status > 0 && sink.item == NULL) {
         if (nargs == 2) {
             return Py_NewRef(args[1]);

@@ -505,7 +505,8 @@ static int pull(pf_exec *ex)
     }
     if (PyErr_Occurred()) {
 #ifndef PF_PLANTED_BUG_SWALLOWED_EXCEPTION
-        if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        /* `next` lets it out as it is, the others take it for the end */
+        if (ex->plan->consumer == PF_CONSUME_NEXT || !PyErr_ExceptionMatches(PyExc_StopIteration)) {
             return -1;
         }
 #endif

@@ -6,11 +6,14 @@ are by then.
 
 from __future__ import annotations
 
+import builtins
 import itertools
 import warnings
 
 import pytest
 from differential.check import exact, same
+
+import purefold as pf
 
 AT, ROWS = 250, 300
 
@@ -197,3 +200,26 @@ def test_a_warning_that_acts(p):
         warnings.simplefilter("always")
         warnings.showwarning = lambda *args, **kwargs: rows.__setitem__(AT + 1, 1000)
         return p.sum(~x for x in rows)
+
+
+@pytest.mark.parametrize("default", [(), (5,)])
+@pytest.mark.parametrize("n", [1, 3, 40, 3000])
+def test_next_lets_a_stop_iteration_out_as_it_is(n, default):
+    """With its arguments, and with the frames that it came through."""
+
+    def stop(x):
+        if x == n - 1:
+            raise StopIteration("three", x)
+
+    def ask(ns):
+        try:
+            return ns.next(filter(stop, range(n)), *default)
+        except StopIteration as error:
+            names, trace = [], error.__traceback__
+            while trace is not None:
+                names.append((trace.tb_frame.f_code.co_name, trace.tb_lineno))
+                trace = trace.tb_next
+            return error.args, names
+
+    with pf.config(min_rows=1, threads=2):
+        assert ask(pf) == ask(builtins)
