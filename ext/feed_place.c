@@ -298,6 +298,9 @@ void feed_read_counts(pf_feed *feed, int64_t row) {
 }
 
 bool feed_in_step(const pf_feed *feed) {
+#ifdef PF_PLANTED_BUG_DROPPED_ROW_COUNTED
+    return true;
+#endif
     const int64_t row = feed->slots[0].row;
     for (int i = 1; i < feed->nslots; i++) {
         const feed_slot *slot = &feed->slots[i];
