@@ -497,3 +497,15 @@ def test_sums_of_floats_are_those_of_reduce_and_not_of_sum():
         pf.reduce(lambda a, b: a + b, xs)
         data = pf.last().data
     assert data["native"] and data["rows"]["replayed"] == 1
+
+
+def test_fold_row_by_row_that_raises():
+    """Without a plan: what comes out is given to the function one by one, and so is what is raised."""
+
+    class Own(float):
+        def __add__(self, other):
+            return float(self) + other
+
+    xs = [1, 2.0, 3, None, Own(1.5), *range(30)]
+    with pf.config(min_rows=1, threads=2), pytest.raises(TypeError, match="NoneType"):
+        pf.fold(operator.add, map(lambda a, b: int(a * a), iter(xs), [0.5] * 13), 0)
