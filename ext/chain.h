@@ -86,6 +86,10 @@ int pf_chain_read(PyObject *iterator, pf_chain *out);
  * makes many of them (loops.h). Looks at a few words and decides nothing else. Containers are understood too. Needs the GIL. */
 bool pf_chain_is_short(PyObject *object, int64_t rows);
 
+/* Another: true when the chain's next item takes its next row and no other, so that CPython gives it at once. What is pulled this way
+ * leaves a chain that can be read as well as before. Nothing is known of chains with several leaves. Needs the GIL. */
+bool pf_chain_gives_at_once(PyObject *object);
+
 /* start, stop or step (0, 1, 2) of a range: borrowed. NULL where this version's ranges are not read. */
 PyObject *pf_range_field(PyObject *range, int field);
 

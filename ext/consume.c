@@ -56,6 +56,9 @@ static bool few(PyObject *iterable)
     return pf_chain_is_short(iterable, FEW) && pf_settings_min_rows() == 0;
 }
 
+/* The next item is a row away: CPython has it before a chain is read. */
+static bool at_once(PyObject *iterator) { return pf_chain_gives_at_once(iterator) && pf_settings_min_rows() == 0; }
+
 static bool is_kw(PyObject *name, const char *text) { return PyUnicode_CompareWithASCIIString(name, text) == 0; }
 
 /* ---- sum ---- */
@@ -132,10 +135,29 @@ static PyObject *consume_max(PyObject *module, PyObject *const *args, Py_ssize_t
 
 /* ---- any, all, next ---- */
 
+/* The first row as the builtin takes it: many a search ends there. 1 found, or there is none; 0 goes on; -1 exception. */
+static int first_row(PyObject *iterator, int wanted, bool *found)
+{
+    PyObject *item = PyIter_Next(iterator);
+    if (item == NULL) {
+        *found = false;
+        return PyErr_Occurred() ? -1 : 1;
+    }
+    int truth = PyObject_IsTrue(item);
+    Py_DECREF(item);
+    *found = truth == wanted;
+    return truth < 0 ? -1 : *found;
+}
+
 static PyObject *consume_first(pf_consumer consumer, PyObject *iterable, int wanted)
 {
     if (few(iterable)) {
         return plain_one(consumer, iterable);
+    }
+    bool early;
+    int first = at_once(iterable) ? first_row(iterable, wanted, &early) : 0;
+    if (first != 0) {
+        return first < 0 ? NULL : PyBool_FromLong(early == (wanted == 1));
     }
     pf_first_sink sink;
     pf_first_init(&sink, wanted);
@@ -175,7 +197,7 @@ static bool may_look_far(PyObject *iterator)
 static PyObject *consume_next(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
-    if (nargs < 1 || nargs > 2 || kwnames != NULL || !may_look_far(args[0]) || few(args[0])) {
+    if (nargs < 1 || nargs > 2 || kwnames != NULL || !may_look_far(args[0]) || few(args[0]) || at_once(args[0])) {
         return plain(PF_CONSUME_NEXT, args, (size_t)nargs, kwnames);
     }
     pf_first_sink sink;

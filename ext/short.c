@@ -1,6 +1,6 @@
-/* A first glance at a chain: is it too short to be worth reading? (chain.h)
+/* First glances at a chain: is it too short to be worth reading, is its next item but a row away? (chain.h)
  *
- * Small calls are the most frequent ones, so this walks down the first leaf only and touches a handful of words. */
+ * Small calls are the most frequent ones, so these walk down the first leaf only and touch a handful of words. */
 #include "introspect_layout.h"
 #include "loops.h"
 
@@ -63,6 +63,43 @@ bool pf_chain_is_short(PyObject *object, int64_t rows)
         }
         if (object == NULL) {
             return false;
+        }
+    }
+    return false;
+}
+
+bool pf_chain_gives_at_once(PyObject *object)
+{
+    for (int depth = 0; object != NULL && depth < PF_MAX_NODES; depth++) {
+        pf_type_id id = pf_type_of(object);
+        if (id == PF_T_COUNT || !pf_types.ok[id]) {
+            return false;
+        }
+        switch (id) {
+        case PF_T_GENERATOR: {
+            PyObject *generator = object;
+            bool started;
+            if (pf_gen_source(generator, &object, &started) != 0 || !pf_loops_steady(pf_genexpr_code(generator))) {
+                return false;
+            }
+            break;
+        }
+        case PF_T_MAP: {
+            PyObject *iters = ((pf_map *)object)->iters;
+            if (iters == NULL || !PyTuple_CheckExact(iters) || PyTuple_GET_SIZE(iters) != 1) {
+                return false;
+            }
+            object = PyTuple_GET_ITEM(iters, 0);
+            break;
+        }
+        case PF_T_STARMAP:
+            object = ((pf_func_iter *)object)->it;
+            break;
+        case PF_T_ENUMERATE:
+            object = ((pf_enumerate *)object)->it;
+            break;
+        default:
+            return leaf_rows(object, id) < INT64_MAX;
         }
     }
     return false;
