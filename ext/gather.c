@@ -188,7 +188,20 @@ static bool too_big(const pf_vec *vec, int32_t lane, int32_t n)
     return any < 0;
 }
 
-static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_vec *vec, int32_t lane, uint8_t *kinds)
+/* A column is of bytes only where bools are all that it declares: in a chain another segment may hold something else. */
+static void fill_bools(const char *from, Py_ssize_t stride, int32_t n, bool bytes, pf_vec *vec, int32_t lane)
+{
+    for (int32_t i = 0; i < n; i++) {
+        bool value = from[i * stride] != 0;
+        if (bytes) {
+            ((uint8_t *)vec->data)[lane + i] = value;
+        } else {
+            ((uint64_t *)vec->data)[lane + i] = value;
+        }
+    }
+}
+
+static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_kinds declared, pf_vec *vec, int32_t lane, uint8_t *kinds)
 {
     const char *from = g->data + row * g->stride;
     Py_ssize_t stride = g->stride;
@@ -246,9 +259,7 @@ static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_
         }
         return PF_K_F64;
     case '?':
-        for (int32_t i = 0; i < n; i++) {
-            ((uint8_t *)vec->data)[lane + i] = from[i * stride] != 0;
-        }
+        fill_bools(from, stride, n, pf_lane_bytes(declared) == 1, vec, lane);
         return PF_K_BOOL;
     default:
         memset(kinds + lane, PF_K_OTHER, (size_t)n);
@@ -300,7 +311,7 @@ static void fill_segment(const pf_gather_leaf *g, int64_t row, int32_t n, int32_
             } else if (g->leaf.kind == PF_LEAF_RANGE) {
                 seen = fill_range(&g->leaf, row, n, vecs[c], lane, whole);
             } else {
-                seen = fill_memory(g, row, n, vecs[c], lane, kinds[c]);
+                seen = fill_memory(g, row, n, specs[c]->kinds, vecs[c], lane, kinds[c]);
             }
             if (!whole && pf_kinds_single(seen)) { /* the rest may be of another kind */
                 memset(kinds[c] + lane, seen, (size_t)n);

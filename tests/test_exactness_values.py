@@ -55,6 +55,21 @@ def test_memoryview_formats(code):
     same(work)
 
 
+@pytest.mark.parametrize("others", ["bytes", "range", "floats", "list"])
+def test_memoryview_of_bools_beside_other_segments(others):
+    def work(p):
+        bools = memoryview(bytes(j % 3 > 0 for j in range(100))).cast("?")
+        other = {"bytes": bytes(range(70)), "range": range(3, 90), "floats": array("d", [1.5, -0.0] * 40), "list": [1, None, 2.5, True, "a"] * 9}[others]
+        answers = []
+        for segments in ((bools, other), (other, bools), (bools[::-3], other, bools), (bools, other, bools[:1])):
+            for consume in (lambda it: p.list(x for x in it), lambda it: p.list(x is True for x in it), lambda it: p.sum(x for x in it if x is not None and x != "a"), lambda it: p.list((i, x) for i, x in enumerate(it) if x)):
+                it = itertools.chain(*segments)
+                answers.append((consume(it), rest(it)))
+        return answers
+
+    same(work, native=others != "floats")  # bools beside floats fall back
+
+
 @pytest.mark.parametrize("code", "bBhHiIlLqQfd")
 def test_array_codes(code):
     def work(p):
