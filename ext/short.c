@@ -26,44 +26,53 @@ static int64_t leaf_rows(PyObject *object, pf_type_id id)
     }
 }
 
+static bool is_step(pf_type_id id)
+{
+    return id == PF_T_GENERATOR || id == PF_T_MAP || id == PF_T_ZIP || id == PF_T_FILTER || id == PF_T_STARMAP || id == PF_T_ENUMERATE;
+}
+
+/* What a step takes its items from, the first of `inputs`. NULL: it has ended, or cannot be read. */
+static PyObject *input_of(PyObject *step, pf_type_id id, Py_ssize_t *inputs)
+{
+    *inputs = 1;
+    switch (id) {
+    case PF_T_GENERATOR: {
+        PyObject *source;
+        bool started;
+        return pf_gen_source(step, &source, &started) == 0 ? source : NULL;
+    }
+    case PF_T_MAP:
+    case PF_T_ZIP: {
+        PyObject *iters = id == PF_T_MAP ? ((pf_map *)step)->iters : ((pf_zip *)step)->iters;
+        if (iters == NULL || !PyTuple_CheckExact(iters) || PyTuple_GET_SIZE(iters) == 0) {
+            return NULL;
+        }
+        *inputs = PyTuple_GET_SIZE(iters);
+        return PyTuple_GET_ITEM(iters, 0);
+    }
+    case PF_T_ENUMERATE:
+        return ((pf_enumerate *)step)->it;
+    default:
+        return ((pf_func_iter *)step)->it;
+    }
+}
+
 bool pf_chain_is_short(PyObject *object, int64_t rows)
 {
-    for (int depth = 0; depth < PF_MAX_NODES; depth++) {
+    for (int depth = 0; object != NULL && depth < PF_MAX_NODES; depth++) {
         pf_type_id id = pf_type_of(object);
         if (id == PF_T_COUNT || !pf_types.ok[id]) {
             return Py_TYPE(object) == &PyList_Type || Py_TYPE(object) == &PyTuple_Type ? Py_SIZE(object) < rows : false;
         }
-        switch (id) {
-        case PF_T_GENERATOR: {
-            PyObject *generator = object;
-            bool started;
-            if (pf_gen_source(generator, &object, &started) != 0 || pf_loops_begin(pf_genexpr_code(generator))) {
-                return false;
-            }
-            break;
-        }
-        case PF_T_MAP:
-        case PF_T_ZIP: {
-            PyObject *iters = id == PF_T_MAP ? ((pf_map *)object)->iters : ((pf_zip *)object)->iters;
-            if (iters == NULL || !PyTuple_CheckExact(iters) || PyTuple_GET_SIZE(iters) == 0) {
-                return false;
-            }
-            object = PyTuple_GET_ITEM(iters, 0);
-            break;
-        }
-        case PF_T_FILTER:
-        case PF_T_STARMAP:
-            object = ((pf_func_iter *)object)->it;
-            break;
-        case PF_T_ENUMERATE:
-            object = ((pf_enumerate *)object)->it;
-            break;
-        default:
+        if (!is_step(id)) {
             return leaf_rows(object, id) < rows;
         }
-        if (object == NULL) {
+        Py_ssize_t inputs;
+        PyObject *input = input_of(object, id, &inputs);
+        if (input != NULL && id == PF_T_GENERATOR && pf_loops_begin(pf_genexpr_code(object))) {
             return false;
         }
+        object = input;
     }
     return false;
 }
@@ -75,32 +84,16 @@ bool pf_chain_gives_at_once(PyObject *object)
         if (id == PF_T_COUNT || !pf_types.ok[id]) {
             return false;
         }
-        switch (id) {
-        case PF_T_GENERATOR: {
-            PyObject *generator = object;
-            bool started;
-            if (pf_gen_source(generator, &object, &started) != 0 || !pf_loops_steady(pf_genexpr_code(generator))) {
-                return false;
-            }
-            break;
-        }
-        case PF_T_MAP: {
-            PyObject *iters = ((pf_map *)object)->iters;
-            if (iters == NULL || !PyTuple_CheckExact(iters) || PyTuple_GET_SIZE(iters) != 1) {
-                return false;
-            }
-            object = PyTuple_GET_ITEM(iters, 0);
-            break;
-        }
-        case PF_T_STARMAP:
-            object = ((pf_func_iter *)object)->it;
-            break;
-        case PF_T_ENUMERATE:
-            object = ((pf_enumerate *)object)->it;
-            break;
-        default:
+        if (!is_step(id)) {
             return leaf_rows(object, id) < INT64_MAX;
         }
+        Py_ssize_t inputs;
+        PyObject *input = input_of(object, id, &inputs);
+        bool drops = id == PF_T_FILTER || (input != NULL && id == PF_T_GENERATOR && !pf_loops_steady(pf_genexpr_code(object)));
+        if (drops || id == PF_T_ZIP || inputs != 1) {
+            return false;
+        }
+        object = input;
     }
     return false;
 }
