@@ -505,9 +505,7 @@ static int pull(pf_exec *ex)
     }
     if (PyErr_Occurred()) {
 #ifndef PF_PLANTED_BUG_SWALLOWED_EXCEPTION
-        /* `next` lets it out as it is, the others take it for the end. By row (no plan) there is no `next`. */
-        bool let_out = ex->plan != NULL && ex->plan->consumer == PF_CONSUME_NEXT;
-        if (let_out || !PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        if (ex->sink->lets_stop_out || !PyErr_ExceptionMatches(PyExc_StopIteration)) {
             return -1;
         }
 #endif

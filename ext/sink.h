@@ -31,6 +31,7 @@ struct pf_sink {
     pf_run *run;           /* NULL unless a native run is going on */
     int64_t row;           /* source row that the next object comes from */
     bool hungry;           /* no piece can be taken before an object has come */
+    bool lets_stop_out;    /* a StopIteration that was raised goes on as it is; else it is the end */
     PyObject *old;         /* owned: replaced in this window, to be let go after it, since that may run code */
 };
 

@@ -210,5 +210,6 @@ void pf_first_init(pf_first_sink *sink, int wanted)
 {
     memset(sink, 0, sizeof *sink);
     sink->base.type = &first_type;
+    sink->base.lets_stop_out = wanted < 0;
     sink->wanted = wanted;
 }
