@@ -154,19 +154,18 @@ static PyObject *consume_first(pf_consumer consumer, PyObject *iterable, int wan
     if (few(iterable)) {
         return plain_one(consumer, iterable);
     }
-    bool early;
-    int first = at_once(iterable) ? first_row(iterable, wanted, &early) : 0;
-    if (first != 0) {
-        return first < 0 ? NULL : PyBool_FromLong(early == (wanted == 1));
-    }
-    pf_first_sink sink;
-    pf_first_init(&sink, wanted);
-    pf_call call = {consumer, iterable, NULL, 0, 0, &sink.base};
-    int status = pf_exec_run(&call);
-    bool found = sink.item != NULL;
-    Py_XDECREF(sink.item);
+    bool found;
+    int status = at_once(iterable) ? first_row(iterable, wanted, &found) : 0;
     if (status == 0) {
-        return plain_one(consumer, iterable);
+        pf_first_sink sink;
+        pf_first_init(&sink, wanted);
+        pf_call call = {consumer, iterable, NULL, 0, 0, &sink.base};
+        status = pf_exec_run(&call);
+        found = sink.item != NULL;
+        Py_XDECREF(sink.item);
+        if (status == 0) {
+            return plain_one(consumer, iterable);
+        }
     }
     return status < 0 ? NULL : PyBool_FromLong(found == (wanted == 1));
 }
@@ -209,7 +208,7 @@ static PyObject *consume_next(PyObject *module, PyObject *const *args, Py_ssize_
     }
     if (status < 0 && nargs == 2 && PyErr_ExceptionMatches(PyExc_StopIteration)) {
         PyErr_Clear();
-        return Py_NewRef(args[1]);
+        status = 1;
     }
     if (status > 0 && sink.item == NULL) {
         if (nargs == 2) {
