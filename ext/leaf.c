@@ -97,27 +97,20 @@ static int read_memory(pf_leaf *out) {
     return check_view(it->view, &out->format);
 }
 
-/* `reversed` calls the object's own __getitem__, which is known of exact types only. */
+/* `reversed` calls the object's own __getitem__, which is known of the exact types that are containers here, and of array.array. */
 static int read_reversed(pf_leaf *out) {
     PyObject *seq = ((const pf_seq_iter *)out->iterator)->seq;
-    if (seq == NULL || PyTuple_CheckExact(seq)) {
-        return read_backward(out, PF_LEAF_SEQ_REV, seq != NULL ? Py_SIZE(seq) : 0);
+    pf_leaf all = {.kind = PF_LEAF_TUPLE};
+    if (seq != NULL && pf_types.array != NULL && Py_IS_TYPE(seq, pf_types.array)) {
+        all = (pf_leaf){.kind = PF_LEAF_ARRAY, .length = Py_SIZE(seq), .format = ((const pf_array *)seq)->descr->typecode};
+    } else if (seq != NULL) {
+        int reason = pf_leaf_read_container(seq, &all);
+        if (reason != 0) {
+            return reason;
+        }
     }
-    if (PyBytes_CheckExact(seq)) {
-        return read_backward(out, PF_LEAF_BYTES, Py_SIZE(seq));
-    }
-    if (PyByteArray_CheckExact(seq)) {
-        return read_backward(out, PF_LEAF_BYTEARRAY, Py_SIZE(seq));
-    }
-    if (pf_types.array != NULL && Py_IS_TYPE(seq, pf_types.array)) {
-        out->format = ((const pf_array *)seq)->descr->typecode;
-        return read_backward(out, PF_LEAF_ARRAY, Py_SIZE(seq));
-    }
-    if (PyMemoryView_Check(seq)) {
-        int reason = check_view(seq, &out->format);
-        return reason != 0 ? reason : read_backward(out, PF_LEAF_MEMORYVIEW, PyMemoryView_GET_BUFFER(seq)->shape[0]);
-    }
-    return PF_REASON_UNKNOWN_SOURCE;
+    out->format = all.format;
+    return read_backward(out, all.kind == PF_LEAF_TUPLE ? PF_LEAF_SEQ_REV : all.kind, (Py_ssize_t)all.length);
 }
 
 int pf_leaf_read(PyObject *iterator, pf_type_id id, pf_leaf *out) {
