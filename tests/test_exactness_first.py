@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 
 import pytest
+from differential.check import needs_engine
 
 import purefold as pf
 
@@ -63,6 +64,7 @@ def native_rows() -> int:
     return pf.stats()["rows_native"]
 
 
+@needs_engine
 @pytest.mark.parametrize(
     "search",
     [
