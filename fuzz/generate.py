@@ -454,7 +454,11 @@ class Generator(Expressions):
         if roll < 88:
             return Chain(f"takewhile({self.function_of([ch.elem], 'b')}, {ch.text})", ch.elem, ch.finite, iterator=True)
         if roll < 93 and (not ch.iterator or self.chance(15)):
-            other = self.place(self.list_source(ch.elem)) if isinstance(ch.elem, str) and self.chance(75) else self.source()
+            if self.chance(20):  # segments of several kinds of memory: bools take a byte only where they are alone
+                text, typ = self.bools() if self.chance(40) else self.buffer()
+                other = self.place(Chain(text, typ, sequence=True))
+            else:
+                other = self.place(self.list_source(ch.elem)) if isinstance(ch.elem, str) and self.chance(75) else self.source()
             if self.chance(20):
                 return Chain(f"chain.from_iterable([{ch.text}, {other.text}])", ch.elem, ch.finite and other.finite, iterator=True)
             return Chain(f"chain({ch.text}, {other.text})", ch.elem if ch.elem == other.elem else "n", ch.finite and other.finite, iterator=True)

@@ -186,6 +186,9 @@ class Values:
             return bytes_text + cut, "n"
         return inner + cut, "f" if code in "fd" else "i"
 
+    def bools(self) -> tuple[str, str]:
+        return f"memoryview(bytes(j * 5 % 3 for j in range({self.size()}))).cast('?')", "b"
+
     def array(self, code: str, n: int) -> str:
         rnd = self.rnd
         if code in "fd":
