@@ -37,14 +37,14 @@ static inline pf_kinds lane_of(PyObject *object, pf_kinds declared, uint64_t *pa
     } else if (object == Py_None) {
         *payload = 0;
         kind = PF_K_NONE;
-    } else if (type == &PyUnicode_Type) {
+    } else if (type == &PyUnicode_Type && pf_text_is_plain(object)) {
         *payload = (uint64_t)(uintptr_t)object;
         kind = PF_K_STR;
     } else if (type == &PyBool_Type) {
         *payload = object == Py_True;
         kind = PF_K_BOOL;
     } else {
-        kind = type == &PyBytes_Type || type == &PyTuple_Type ? PF_K_OTHER : PF_K_FOREIGN;
+        kind = type == &PyUnicode_Type || type == &PyBytes_Type || type == &PyTuple_Type ? PF_K_OTHER : PF_K_FOREIGN;
         *payload = 0;
     }
 #ifdef PF_PLANTED_BUG_NONE_AS_ZERO

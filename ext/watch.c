@@ -32,10 +32,10 @@ pf_kinds pf_scalar_of(PyObject *object, pf_scalar *out)
         out->kind = PF_K_BOOL;
     } else if (object == Py_None) {
         out->kind = PF_K_NONE;
-    } else if (type == &PyUnicode_Type) {
+    } else if (type == &PyUnicode_Type && pf_text_is_plain(object)) {
         out->u.handle = (uint64_t)(uintptr_t)object;
         out->kind = PF_K_STR;
-    } else if (type == &PyBytes_Type || type == &PyTuple_Type) {
+    } else if (type == &PyUnicode_Type || type == &PyBytes_Type || type == &PyTuple_Type) {
         out->kind = PF_K_OTHER;
     }
     return out->kind;

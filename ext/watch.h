@@ -94,6 +94,18 @@ void pf_watched_table_free(pf_watched_table *table); /* NULL allowed */
  * (big ints, bytes, tuples...), PF_K_FOREIGN for everything else. out may be NULL. */
 pf_kinds pf_scalar_of(PyObject *object, pf_scalar *out);
 
+/* Can an exact str be looked at where it lies? Not one of 3.11's legacy ones (PyUnicode_FromUnicode and its like), which has no
+ * length and no text until CPython makes them; nor one that is too long for a pf_str_view. */
+static inline bool pf_text_is_plain(PyObject *text)
+{
+#if PY_VERSION_HEX < 0x030c0000
+    if (!PyUnicode_IS_READY(text)) {
+        return false;
+    }
+#endif
+    return PyUnicode_GET_LENGTH(text) <= (Py_ssize_t)UINT32_MAX;
+}
+
 void pf_watches_clear(pf_watches *watches);
 
 #endif
