@@ -37,6 +37,12 @@ static pf_kinds kinds_of_items(PyObject *container, pf_kinds kinds)
     return kinds;
 }
 
+/* A None that no sample has shown is an object like any other where there are such: it has to be told apart. */
+static pf_kinds with_none(pf_kinds kinds)
+{
+    return (kinds & PF_K_OBJ) != 0 && kinds != PF_K_OBJ ? kinds | PF_K_NONE : kinds;
+}
+
 /* Items of the inner containers of a few source rows. */
 static pf_kinds kinds_inside(pf_builder *b, const pf_path *path)
 {
@@ -80,7 +86,7 @@ bool pf_b_get_iter(pf_builder *b, const pf_av *value, pf_av *out)
         pf_b_refuse(b, PF_REASON_UNKNOWN_SOURCE);
         return false;
     }
-    *out = iterator_over(b, &handle, 1, kinds != 0 ? kinds : PF_K_OBJ, true);
+    *out = iterator_over(b, &handle, 1, kinds != 0 ? with_none(kinds) : PF_K_OBJ, true);
     return out->items != NULL && !pf_b_dead(b);
 }
 
@@ -243,7 +249,7 @@ static void export_paths(handing_over *h)
         }
     }
     for (int p = 0; b->nstages > 0 && p < b->npaths; p++) {
-        for (int what = 0; what < 3; what++) {
+        for (int what = 0; what < PF_PATH_COLUMNS; what++) {
             if (b->paths[p].column[what] >= 0) {
                 export(h, pf_ir_column(h->from, (uint32_t)b->paths[p].column[what]));
             }
@@ -255,7 +261,7 @@ static void import_paths(handing_over *h)
 {
     pf_builder *b = h->b;
     for (int p = 0; p < b->npaths; p++) {
-        for (int what = 0; what < 3; what++) {
+        for (int what = 0; what < PF_PATH_COLUMNS; what++) {
             int column = b->paths[p].column[what];
             int found = -1;
             for (int i = 0; column >= 0 && i < h->n; i++) {

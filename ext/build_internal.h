@@ -57,6 +57,8 @@ typedef struct pf_av {
     struct pf_av *items; /* never changed once made */
 } pf_av;
 
+enum { PF_PATH_COLUMNS = 4 }; /* in how many ways one place is read: column_of in build_value.c */
+
 /* A place in the source's items: a leaf's item, or something inside it. */
 typedef struct pf_path {
     int leaf;
@@ -66,7 +68,7 @@ typedef struct pf_path {
     PyTypeObject *type;   /* the one type of all sampled objects that are no scalars; NULL: none, or several */
     bool mixed;           /* several such types */
     int size;             /* length of all sampled tuples, or -1 */
-    int column[3]; /* value, handle, presence: columns of pf_fn, -1: not used yet */
+    int column[PF_PATH_COLUMNS]; /* columns of pf_fn, -1: not used yet */
 } pf_path;
 
 typedef struct pf_frame_state {
@@ -218,7 +220,7 @@ void pf_b_close(pf_builder *b, pf_state *st);                  /* end the block 
 /* Splits by a bool: both ways, not open. */
 void pf_b_branch(pf_builder *b, pf_state *st, pf_ref cond, pf_state **yes, pf_state **no);
 
-int pf_b_path_column(pf_builder *b, int path, int what);       /* column of pf_fn: value, handle or presence; -1: refused */
+int pf_b_path_column(pf_builder *b, int path, int what);       /* column of pf_fn: see column_of; -1: refused */
 
 int pf_b_add_path(pf_builder *b, const pf_path *path);          /* deduplicated, sampled; -1: refused */
 

@@ -454,7 +454,7 @@ bool pf_b_is(pf_builder *b, pf_state *st, pf_av *left, pf_av *right, pf_av *out)
     if (singleton == Py_None) {
         pf_b_rely(b, value);
         if (value->kinds & PF_K_OBJ) { /* of an object only the address is read: None has to be looked for */
-            pf_ref looked = value->kinds != PF_K_OBJ ? value->ref : value->path >= 0 ? pf_b_none_or_object(b, value->path) : PF_NOREF;
+            pf_ref looked = value->kinds & PF_K_NONE ? value->ref : value->path >= 0 ? pf_b_none_or_object(b, value->path) : PF_NOREF;
             if (looked == PF_NOREF) {
                 return pf_b_dead(b) ? false : refuse(b, PF_REASON_IDENTITY);
             }

@@ -317,8 +317,10 @@ pf_av pf_b_watched(pf_builder *b, pf_watch watch)
 /* ---- the source's items ---- */
 
 /* What of a path a column holds. PRESENCE reads the object only to see that the path can be walked; its kinds are two, so
- * that a test of them is not folded away. */
-typedef enum { VALUE, HANDLE, PRESENCE } column_of;
+ * that a test of them is not folded away. NONE_TOO is the value where no None was sampled beside objects: among these, VALUE
+ * takes one for an object like any other. */
+typedef enum { VALUE, HANDLE, PRESENCE, NONE_TOO } column_of;
+_Static_assert(NONE_TOO + 1 == PF_PATH_COLUMNS, "a column for each");
 
 int pf_b_add_path(pf_builder *b, const pf_path *path)
 {
@@ -335,7 +337,9 @@ int pf_b_add_path(pf_builder *b, const pf_path *path)
     }
     b->paths[b->npaths] = *path;
     pf_path *made = &b->paths[b->npaths];
-    made->column[VALUE] = made->column[HANDLE] = made->column[PRESENCE] = -1;
+    for (int what = 0; what < PF_PATH_COLUMNS; what++) {
+        made->column[what] = -1;
+    }
     pf_sample sample;
     pf_sample_path(b->request->chain, made->leaf, made->steps, made->npath, PF_SAMPLE, &sample);
     made->kinds = sample.kinds;
@@ -388,7 +392,10 @@ int pf_b_path_column(pf_builder *b, int path, int what)
         spec->leaf = p->leaf;
         spec->npath = p->npath;
         memcpy(spec->path, p->steps, sizeof p->steps);
-        spec->kinds = what == HANDLE ? PF_K_OBJ : what == PRESENCE ? PF_K_OBJ | PF_K_NONE : p->kinds;
+        spec->kinds = what == HANDLE     ? PF_K_OBJ
+                      : what == PRESENCE ? PF_K_OBJ | PF_K_NONE
+                      : what == NONE_TOO ? p->kinds | PF_K_NONE
+                                         : p->kinds;
         spec->presence = what == PRESENCE;
         *column = (int)pf_ir_add_column(b->fn, spec->kinds, PF_FROM_SOURCE, (uint32_t)plan->ncolumns);
         plan->ncolumns++;
@@ -418,10 +425,7 @@ pf_ref pf_b_presence(pf_builder *b, int path)
 
 pf_ref pf_b_none_or_object(pf_builder *b, int path)
 {
-    pf_kinds sampled = b->paths[path].kinds;
-    b->paths[path].kinds |= PF_K_NONE;
-    int column = pf_b_path_column(b, path, VALUE);
-    b->paths[path].kinds = sampled;
+    int column = pf_b_path_column(b, path, NONE_TOO);
     return column < 0 ? PF_NOREF : pf_ir_column(b->fn, (uint32_t)column);
 }
 

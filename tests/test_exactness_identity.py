@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from differential.check import exact, same
 
 import purefold as pf
 
@@ -73,3 +74,52 @@ def test_bools_where_something_else_was_possible(other):
         assert {*map(type, ours)} == {bool}
         assert pf.sum(map(f, xs)) == sum(map(f, xs))
         assert pf.tuple((f(x), x) for x in xs) == tuple((f(x), x) for x in xs)
+
+
+# A None where no sample of the rows has seen one.
+FAR = 577
+OBJECT = object()
+OBJECTS = [OBJECT] * 1000
+BESIDE = [OBJECT, 1] * 500
+PAIRS = [(OBJECT, 1), (1, OBJECT)] * 500
+INNER = [[OBJECT, 1] * 50] * 50
+for rows in (OBJECTS, BESIDE):
+    rows[FAR] = None
+PAIRS[FAR] = (None, None)
+INNER[30] = [*INNER[0], None, 2, None]
+
+UNSEEN_NONES = {
+    "kept": lambda p: p.tuple(x for x in BESIDE if x is not None),
+    "kept by filter": lambda p: p.list(filter(lambda x: x is not None, BESIDE)),
+    "replaced": lambda p: p.list(4 if x is None else x for x in BESIDE),
+    "found": lambda p: (p.any(x is None for x in BESIDE), p.next(i for i, x in enumerate(BESIDE) if x is None)),
+    "counted": lambda p: p.sum(x is None for x in BESIDE),
+    "in a tuple": lambda p: p.sum(1 for a, b in PAIRS if a is None and b is None),
+    "of two": lambda p: p.sum(1 for a, b in zip(OBJECTS, BESIDE) if a is not None and b is not None),
+    "behind a nested for": lambda p: p.list(x for x in OBJECTS for _ in (1,) if x is not None),
+    "beside, behind a nested for": lambda p: p.list(x for x in BESIDE for _ in (1, 2) if x is not None),
+    "inside": lambda p: p.sum(1 for row in INNER for x in row if x is not None),
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN_NONES)
+def test_none_among_objects_is_told_apart(name):
+    same(UNSEEN_NONES[name], native=True)
+
+
+@exact(native=True)
+def test_none_among_ints_after_objects_among_ints(p):
+    """A plan that was made for other rows."""
+
+    def without(xs):
+        return p.tuple(x for x in xs if x is not None)
+
+    return [
+        without(xs)
+        for xs in (
+            [OBJECT, 1] * 45,
+            [1, None, 2] * 30,
+            [OBJECT, 1, None, 2.5, True, 2**70] * 20,
+            [1] * 30 + [None] + [1] * 40,
+        )
+    ]
