@@ -165,7 +165,9 @@ class Generator(Expressions):
             text, typ = self.buffer()
             src = Chain(text, typ, sequence=True)
         elif roll < 91:
-            src = Chain(self.column(rnd.choice(("o", "s", "o?")), self.size()), rnd.choice(("o", "s")), sequence=True)
+            typ = rnd.choice(("o", "s", "o?", "o?"))
+            size = rnd.choice((80, 200, 300, 600)) if typ == "o?" and self.chance(50) else self.size()  # more rows than a sample has
+            src = Chain(self.column(typ, size), typ if self.chance(60) else rnd.choice(("o", "s")), sequence=True)
         elif roll < 95:
             src = self.foreign_source()
         elif roll < 96:
@@ -488,8 +490,19 @@ class Generator(Expressions):
         pair = "enumerate" in text or text.startswith("zip") or "zip(" in text
         return Chain(text, ("t", ["i", "i"]) if pair else "i", True, iterator=True)
 
+    def objects_told_from_none(self, ch: Chain) -> Chain:
+        """What can be done with objects of any kind: to see which are None, and to hand them on."""
+        text = self.rnd.choice((
+            "(x for x in {} if x is not None)", "(x for x in {} for k in (1, 2) if x is not None)", "filter(lambda a: a is not None, {})", "(4 if x is None else x for x in {})",
+            "((x, x is None) for x in {})", "(i for i, x in enumerate({}) if x is None)",
+        ))
+        self.drops = True
+        return Chain(text.format(ch.text), "o", ch.finite, iterator=True)
+
     def genexpr(self, ch: Chain) -> Chain:
         rnd = self.rnd
+        if ch.elem == "o?" and self.chance(60):
+            return self.objects_told_from_none(ch)
         target, env = self.target(ch.elem)
         scope = self.scope(env)
         clauses = [f"for {target} in {ch.text}"]

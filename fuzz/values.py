@@ -97,7 +97,7 @@ class Values:
             return rnd.choice(("True", "False"))
         if typ == "s":
             return rnd.choice(WORDS)
-        return rnd.choice(("OBJ0", "OBJ1", "OBJ2", "'text'", "()", "3 + 4j", "b'x'"))
+        return rnd.choice(("OBJ0", "OBJ1", "OBJ2", "'text'", "()", "3 + 4j", "b'x'", "7"))
 
     def scalar_type(self) -> str:
         return self.rnd.choice(("i", "i", "i", "i", "f", "f", "f", "n", "i?", "f?", "n?", "b", "s"))
@@ -127,11 +127,12 @@ class Values:
         elif kind == "s":
             core = "('a', 'b', 'UA')[j % 3]"
         elif kind == "o":
-            core = "(OBJ0, OBJ1)[j % 2]"
+            core = rnd.choice(("(OBJ0, OBJ1)[j % 2]", "(OBJ0, j)[j % 2]", "(OBJ0, j)[j % 2]", "(OBJ0, 'a', 0.5)[j % 3]"))
         elif profile.startswith("e"):
             core = f"{core} * {EDGES[profile] // 64}"
         if typ.endswith("?"):
-            core = f"(None if j % {rnd.choice((5, 17, 500))} == 3 else {core})"
+            every = rnd.choice((5, 17, 500) if kind != "o" else (5, 60, 150, 190))
+            core = f"(None if j % {every} == {rnd.choice((3, every - 2))} else {core})"  # the first rows are always looked at
         if plain or self.chance(50):
             return f"[{core} for j in range({size})]"
         pokes = sorted({rnd.randint(0, size - 1) for _ in range(rnd.randint(1, 3))} | ({size - 1} if self.chance(30) else set()))
