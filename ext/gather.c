@@ -385,7 +385,7 @@ pf_status pf_gather_inner(const pf_fn *fn, PyObject *container, int64_t offset, 
     int64_t left = Py_SIZE(container) - offset;
     int32_t n = left <= 0 ? 0 : left < want ? (int32_t)left : want;
     PyObject **items = list ? ((PyListObject *)container)->ob_item : ((PyTupleObject *)container)->ob_item;
-    pf_gather_leaf g = {.data = (const char *)items, .stride = sizeof(PyObject *)};
+    pf_gather_leaf g = {.leaf.length = Py_SIZE(container), .data = (const char *)items, .stride = sizeof(PyObject *)};
     for (uint32_t k = 0; k < fn->ncolumns && n > 0; k++) {
         if (fn->columns[k].from == PF_FROM_INNER) {
             pf_column_spec spec = {.kinds = fn->columns[k].kinds};

@@ -8,6 +8,9 @@
  *      walk      from the rows of tile t + 1 to the objects of each column, asking for those
  *      decode    the objects of tile t into payloads and kinds
  *
+ * Where the items of the list are the values themselves there is nothing to walk: each object is decoded while one some way
+ * ahead is asked for, so the memory is kept as busy as it can be from the first row of a run to its last.
+ *
  * Paths through dicts and instance dictionaries need the caller's thread state and hold references; they go lane by lane. */
 #include "gather_internal.h"
 
@@ -15,7 +18,7 @@
 
 #include "pylong.h"
 
-enum { ROW_TILE = 16, FLAT_TILE = 32, MOST_LINES = 8 }; /* rows of a tile: fewer where each is several lines */
+enum { TILE = 16, AHEAD = 32, MOST_LINES = 8 }; /* rows of a tile; rows between asking for a value and reading it */
 
 /* The kind and payload of one object in a column of these kinds. A lane that is nobody's has payload 0. */
 static inline pf_kinds lane_of(PyObject *object, pf_kinds declared, uint64_t *payload)
@@ -133,14 +136,11 @@ static void find_lines(const pf_column_spec *const *specs, int ncolumns, lines *
     out->n = 0;
     for (int c = 0; c < ncolumns; c++) {
         const pf_column_spec *spec = specs[c];
-        if (spec->npath == 0) {
-            continue; /* the row is the object: walking asks for it */
-        }
         add_line(out, TYPE_AT);
         add_line(out, VALUE_AT);
-        if (spec->npath > 0 && spec->path[0].how == PF_PATH_INDEX && spec->path[0].index >= 0) {
+        if (spec->path[0].how == PF_PATH_INDEX && spec->path[0].index >= 0) {
             add_line(out, (int32_t)offsetof(PyTupleObject, ob_item) + spec->path[0].index * (int32_t)sizeof(PyObject *));
-        } else if (spec->npath > 0 && spec->path[0].how == PF_PATH_SLOT) {
+        } else if (spec->path[0].how == PF_PATH_SLOT) {
             add_line(out, spec->path[0].index);
         }
     }
@@ -148,7 +148,7 @@ static void find_lines(const pf_column_spec *const *specs, int ncolumns, lines *
 
 static void ask(const char *from, Py_ssize_t stride, int32_t n, const lines *lines)
 {
-    for (int32_t i = 0; lines->n > 0 && i < n; i++, from += stride) {
+    for (int32_t i = 0; i < n; i++, from += stride) {
         const char *row = *(const char *const *)from;
         for (int l = 0; l < lines->n; l++) {
             __builtin_prefetch(row + lines->at[l]);
@@ -177,17 +177,6 @@ static void walk(const char *from, Py_ssize_t stride, int32_t n, const pf_column
 {
     if (spec->npath == 1 && spec->path[0].how == PF_PATH_INDEX && spec->path[0].index >= 0) {
         walk_index(from, stride, n, spec, out);
-        return;
-    }
-    if (spec->npath == 0) {
-        const int32_t value = value_at(spec);
-        const bool looked_into = spec->kinds != PF_K_OBJ; /* else the pointer is all there is to know */
-        for (int32_t i = 0; i < n; i++, from += stride) {
-            out[i] = *(PyObject *const *)from;
-            if (looked_into) {
-                ask_object(out[i], value);
-            }
-        }
         return;
     }
     for (int32_t i = 0; i < n; i++, from += stride) {
@@ -290,24 +279,122 @@ static void bound(const pf_column_spec *spec, pf_kinds seen, pf_vec *vec, int32_
     }
 }
 
+/* ---- items that are the values ---- */
+
+typedef struct flat {
+    const char *from; /* the next row */
+    const char *far;  /* the row that is asked for meanwhile; past the vector's end it is one of the next */
+    const char *last; /* of the list */
+    Py_ssize_t stride;
+} flat;
+
+static inline PyObject *flat_next(flat *f, int32_t value_at)
+{
+    PyObject *object = *(PyObject *const *)f->from;
+    ask_object(*(const void *const *)f->far, value_at);
+    f->from += f->stride;
+    f->far += f->far == f->last ? 0 : f->stride;
+    return object;
+}
+
+/* `likely` (a constant at each call) are declared kinds that are looked for first; lane_of decides about all others. */
+static inline __attribute__((always_inline)) pf_kinds read_flat(flat f, int32_t n, pf_kinds likely, const pf_column_spec *spec, uint64_t *to,
+                                                                uint8_t *kinds)
+{
+    const pf_kinds declared = spec->kinds;
+    const int32_t value = value_at(spec);
+    pf_kinds seen = 0;
+    for (int32_t i = 0; i < n; i++) {
+        PyObject *object = flat_next(&f, value);
+        const PyTypeObject *type = Py_TYPE(object);
+        int64_t number;
+        pf_kinds kind;
+        if ((likely & PF_K_I64) && type == &PyLong_Type && pf_long_is_short(object, &number)) {
+            to[i] = (uint64_t)number;
+            kind = PF_K_I64;
+        } else if ((likely & PF_K_F64) && type == &PyFloat_Type) {
+            memcpy(&to[i], &((PyFloatObject *)object)->ob_fval, sizeof *to);
+            kind = PF_K_F64;
+        } else if ((likely & PF_K_STR) && type == &PyUnicode_Type) {
+            to[i] = (uint64_t)(uintptr_t)object;
+            kind = PF_K_STR;
+        } else {
+            kind = lane_of(object, declared, &to[i]);
+        }
+        kinds[i] = kind;
+        seen |= kind;
+    }
+    return seen;
+}
+
+static pf_kinds read_handles(flat f, int32_t n, uint64_t *to, uint8_t *kinds)
+{
+    for (int32_t i = 0; i < n; i++, f.from += f.stride) {
+        to[i] = (uint64_t)(uintptr_t) * (PyObject *const *)f.from;
+    }
+    memset(kinds, PF_K_OBJ, (size_t)n);
+    return PF_K_OBJ;
+}
+
+static pf_kinds read_bools(flat f, int32_t n, const pf_column_spec *spec, uint8_t *to, uint8_t *kinds)
+{
+    pf_kinds seen = 0;
+    for (int32_t i = 0; i < n; i++) {
+        uint64_t payload;
+        kinds[i] = lane_of(flat_next(&f, VALUE_AT), spec->kinds, &payload);
+        to[i] = (uint8_t)payload;
+        seen |= kinds[i];
+    }
+    return seen;
+}
+
+static void gather_flat(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane, const pf_column_spec *spec, pf_vec *vec,
+                        uint8_t *kinds)
+{
+    const int64_t last = g->leaf.length - 1, far = row + AHEAD < last ? row + AHEAD : last;
+    const flat f = {g->data + row * g->stride, g->data + far * g->stride, g->data + last * g->stride, g->stride};
+    uint64_t *to = (uint64_t *)vec->data + lane;
+    const wanted wanted = wanted_of(spec);
+    kinds += lane;
+    pf_kinds seen;
+    if (wanted.bytes) {
+        seen = read_bools(f, n, spec, (uint8_t *)vec->data + lane, kinds);
+    } else if (wanted.handles) {
+        seen = read_handles(f, n, to, kinds);
+    } else if ((spec->kinds & (PF_K_I64 | PF_K_F64)) == (PF_K_I64 | PF_K_F64)) {
+        seen = read_flat(f, n, PF_K_I64 | PF_K_F64, spec, to, kinds);
+    } else if (spec->kinds & PF_K_I64) {
+        seen = read_flat(f, n, PF_K_I64, spec, to, kinds);
+    } else if (spec->kinds & PF_K_F64) {
+        seen = read_flat(f, n, PF_K_F64, spec, to, kinds);
+    } else if (spec->kinds & PF_K_STR) {
+        seen = read_flat(f, n, PF_K_STR, spec, to, kinds);
+    } else {
+        seen = read_flat(f, n, 0, spec, to, kinds);
+    }
+    bound(spec, seen, vec, lane, n);
+    vec->seen |= seen;
+}
+
+/* ---- items that lead to the values ---- */
+
 /* One call's work, and the tiles that are on their way. */
 typedef struct tiles {
     const char *from;
     Py_ssize_t stride;
     int32_t n, lane; /* rows in all; lane of the first */
-    int32_t tile;    /* rows in one */
     const pf_column_spec *const *specs;
     pf_vec *const *vecs;
     uint8_t *const *kinds;
     int ncolumns;
     pf_kinds seen[PF_MAX_COLUMNS];
     lines lines;
-    PyObject *objects[2][PF_MAX_COLUMNS][FLAT_TILE]; /* of every other tile */
+    PyObject *objects[2][PF_MAX_COLUMNS][TILE]; /* of every other tile */
 } tiles;
 
 static int32_t tile_rows(const tiles *t, int32_t at)
 {
-    return t->n - at < t->tile ? t->n - at : t->tile;
+    return t->n - at < TILE ? t->n - at : TILE;
 }
 
 static void ask_tile(const tiles *t, int32_t at)
@@ -321,7 +408,7 @@ static void walk_tile(tiles *t, int32_t at)
 {
     for (int c = 0; at < t->n && c < t->ncolumns; c++) {
         if (!needs_caller(t->specs[c])) {
-            walk(t->from + at * t->stride, t->stride, tile_rows(t, at), t->specs[c], t->objects[at / t->tile % 2][c]);
+            walk(t->from + at * t->stride, t->stride, tile_rows(t, at), t->specs[c], t->objects[at / TILE % 2][c]);
         }
     }
 }
@@ -333,14 +420,14 @@ static void read_tile(tiles *t, int32_t at)
     for (int c = 0; c < t->ncolumns; c++) {
         pf_kinds seen = needs_caller(t->specs[c])
                             ? walk_and_decode(here, t->stride, m, t->specs[c], t->vecs[c]->data, lane, t->kinds[c])
-                            : decode_tile(t->objects[at / t->tile % 2][c], here, t->stride, m, t->specs[c], t->vecs[c]->data, lane,
+                            : decode_tile(t->objects[at / TILE % 2][c], here, t->stride, m, t->specs[c], t->vecs[c]->data, lane,
                                           t->kinds[c]);
         t->seen[c] |= seen;
     }
 }
 
-void pf_gather_objects(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane, const pf_column_spec *const *specs,
-                       pf_vec *const *vecs, uint8_t *const *kinds, int ncolumns)
+static void gather_paths(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane, const pf_column_spec *const *specs,
+                         pf_vec *const *vecs, uint8_t *const *kinds, int ncolumns)
 {
     tiles t;
     t.from = g->data + row * g->stride;
@@ -353,17 +440,37 @@ void pf_gather_objects(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t 
     t.ncolumns = ncolumns;
     memset(t.seen, 0, sizeof t.seen);
     find_lines(specs, ncolumns, &t.lines);
-    t.tile = t.lines.n > 0 ? ROW_TILE : FLAT_TILE;
     ask_tile(&t, 0);
-    ask_tile(&t, t.tile);
+    ask_tile(&t, TILE);
     walk_tile(&t, 0);
-    for (int32_t at = 0; at < n; at += t.tile) {
-        ask_tile(&t, at + 2 * t.tile);
-        walk_tile(&t, at + t.tile);
+    for (int32_t at = 0; at < n; at += TILE) {
+        ask_tile(&t, at + 2 * TILE);
+        walk_tile(&t, at + TILE);
         read_tile(&t, at);
     }
     for (int c = 0; c < ncolumns; c++) {
         bound(specs[c], t.seen[c], vecs[c], lane, n);
         vecs[c]->seen |= t.seen[c];
+    }
+}
+
+void pf_gather_objects(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane, const pf_column_spec *const *specs,
+                       pf_vec *const *vecs, uint8_t *const *kinds, int ncolumns)
+{
+    const pf_column_spec *path_specs[PF_MAX_COLUMNS];
+    pf_vec *path_vecs[PF_MAX_COLUMNS];
+    uint8_t *path_kinds[PF_MAX_COLUMNS];
+    int npaths = 0;
+    for (int c = 0; c < ncolumns; c++) {
+        if (specs[c]->npath == 0) {
+            gather_flat(g, row, n, lane, specs[c], vecs[c], kinds[c]);
+        } else {
+            path_specs[npaths] = specs[c];
+            path_vecs[npaths] = vecs[c];
+            path_kinds[npaths++] = kinds[c];
+        }
+    }
+    if (npaths > 0) {
+        gather_paths(g, row, n, lane, path_specs, path_vecs, path_kinds, npaths);
     }
 }
