@@ -6,10 +6,39 @@
 
 #include "vec.h"
 
+/* Texts that are asked about are short, and as a rule of one length: a call of memcmp would take longer than the answer. */
+static inline bool pf_bytes_equal(const void *a, const void *b, size_t n)
+{
+    const char *x = a, *y = b;
+    uint64_t first[2] = {0}, rest[2] = {0};
+    if (n > 16) {
+        return memcmp(x, y, n) == 0;
+    }
+    if (n >= 8) {
+        memcpy(&first[0], x, 8);
+        memcpy(&first[1], y, 8);
+        memcpy(&rest[0], x + n - 8, 8);
+        memcpy(&rest[1], y + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(&first[0], x, 4);
+        memcpy(&first[1], y, 4);
+        memcpy(&rest[0], x + n - 4, 4);
+        memcpy(&rest[1], y + n - 4, 4);
+    } else if (n >= 2) {
+        memcpy(&first[0], x, 2);
+        memcpy(&first[1], y, 2);
+        rest[0] = (uint8_t)x[n - 1];
+        rest[1] = (uint8_t)y[n - 1];
+    } else if (n == 1) {
+        return *x == *y;
+    }
+    return ((first[0] ^ first[1]) | (rest[0] ^ rest[1])) == 0;
+}
+
 static inline bool pf_text_equal(const pf_str_view *a, const pf_str_view *b)
 {
     return a->length == b->length && a->width == b->width &&
-           memcmp(a->data, b->data, (size_t)a->length * a->width) == 0;
+           pf_bytes_equal(a->data, b->data, (size_t)a->length * a->width);
 }
 
 static inline uint32_t pf_text_at(const pf_str_view *s, uint32_t i)

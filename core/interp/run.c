@@ -245,6 +245,24 @@ static bool test_strs(const run *r, const pf_step *s, uint64_t a, const pf_str_v
     }
 }
 
+/* One text against those of all lanes: what a filter by a name does. */
+static void find_str(const run *r, const uint8_t *mask, const uint64_t *handles, uint64_t wanted, bool equal, uint8_t *result)
+{
+    const pf_str_view_fn str_view = r->f->str_view;
+    const pf_str_view view = str_view(wanted);
+    for (int32_t i = 0; i < r->m->n; i++) {
+        result[i] = 0;
+        if (is_live(r, mask, i)) {
+            bool same = handles[i] == wanted;
+            if (!same) {
+                const pf_str_view other = str_view(handles[i]);
+                same = pf_text_equal(&view, &other);
+            }
+            result[i] = same == equal;
+        }
+    }
+}
+
 /* Handles of dead lanes are never looked at. */
 static void run_str(run *r, const pf_step *s)
 {
@@ -254,11 +272,15 @@ static void run_str(run *r, const pf_step *s)
     const uint64_t *a = r->st[s->a].data, *b = s->b == 0 ? a : r->st[s->b].data;
     const bool one_a = s->form == PF_F_SV, one_b = s->form == PF_F_VS;
     uint8_t *result = d->data;
+    d->seen = PF_K_BOOL;
+    if (!scalar && (one_a || one_b) && (s->op == PF_OP_eq || s->op == PF_OP_ne)) {
+        find_str(r, mask, one_a ? b : a, one_a ? *a : *b, s->op == PF_OP_eq, result);
+        return;
+    }
     pf_str_view view = {0};
     if (one_a || one_b) {
         view = r->f->str_view(one_a ? *a : *b);
     }
-    d->seen = PF_K_BOOL;
     for (int32_t i = 0; i < (scalar ? 1 : r->m->n); i++) {
         if (!scalar && !is_live(r, mask, i)) {
             result[i] = 0;
