@@ -1,13 +1,16 @@
-/* Columns copied out of foreign memory: every length of tail, every alignment, and bounds that hold. */
+/* Columns copied out of foreign memory: every length of tail, every alignment, and bounds that hold. Texts that differ in one
+ * byte, or in none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "../column/bounds.h"
 #include "../column/kernels.h"
+#include "../column/order.h"
 
 enum { MOST = 130 };
 
@@ -60,11 +63,38 @@ static void test_bounds_hold(void **state)
     }
 }
 
+/* Each in a block of its very size, so that a checker of memory sees what is read beyond it. */
+static void test_equal_bytes(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 40; n++) {
+        unsigned char *a = malloc(n + 1), *b = malloc(n + 1);
+        assert_non_null(a);
+        assert_non_null(b);
+        unsigned char *x = a + 1, *y = b + 1; /* as odd as can be */
+        for (size_t i = 0; i < n; i++) {
+            x[i] = y[i] = (unsigned char)(i * 89 + 200);
+        }
+        assert_true(pf_bytes_equal(x, y, n));
+        for (size_t i = 0; i < n; i++) {
+            for (unsigned bit = 0; bit < 8; bit++) {
+                y[i] ^= (unsigned char)(1u << bit);
+                assert_false(pf_bytes_equal(x, y, n));
+                assert_false(pf_bytes_equal(y, x, n));
+                y[i] ^= (unsigned char)(1u << bit);
+            }
+        }
+        free(a);
+        free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copies_are_copies),
         cmocka_unit_test(test_bounds_hold),
+        cmocka_unit_test(test_equal_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
