@@ -6,7 +6,8 @@
 
 #include "vec.h"
 
-/* Texts that are asked about are short, and as a rule of one length: a call of memcmp would take longer than the answer. */
+/* Texts that are asked about are short, and as a rule of one length: a call of memcmp would take longer than the
+ * answer. */
 static inline bool pf_bytes_equal(const void *a, const void *b, size_t n)
 {
     const char *x = a, *y = b;

@@ -246,7 +246,8 @@ static bool test_strs(const run *r, const pf_step *s, uint64_t a, const pf_str_v
 }
 
 /* One text against those of all lanes: what a filter by a name does. */
-static void find_str(const run *r, const uint8_t *mask, const uint64_t *handles, uint64_t wanted, bool equal, uint8_t *result)
+static void find_str(const run *r, const uint8_t *mask, const uint64_t *handles, uint64_t wanted, bool equal,
+                     uint8_t *result)
 {
     const pf_str_view_fn str_view = r->f->str_view;
     const pf_str_view view = str_view(wanted);

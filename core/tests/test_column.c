@@ -1,5 +1,5 @@
-/* Columns copied out of foreign memory: every length of tail, every alignment, and bounds that hold. Texts that differ in one
- * byte, or in none. */
+/* Columns copied out of foreign memory: every length of tail, every alignment, and bounds that hold. Texts that differ
+ * in one byte, or in none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
