@@ -43,13 +43,16 @@ int pf_fsum_guess(const pf_fsum *state)
     return exponent >= MIN_GUESS && exponent <= MAX_GUESS ? exponent : PF_FSUM_NO_GUESS;
 }
 
-void pf_fblock_compute(const double *x, int guess, pf_fsum_flavour flavour, pf_fblock *out)
+void pf_fblock_compute(const double *x, double *copy, int guess, pf_fsum_flavour flavour, pf_fblock *out)
 {
     if (guess < MIN_GUESS || guess > MAX_GUESS) {
+        if (copy != NULL) {
+            memcpy(copy, x, PF_FBLOCK * sizeof(*x));
+        }
         *out = (pf_fblock){.guess = PF_FSUM_NO_GUESS};
         return;
     }
-    pf_run_kernels()->block(x, guess, flavour == PF_FSUM_NEUMAIER, out);
+    pf_run_kernels()->block(x, copy, guess, flavour == PF_FSUM_NEUMAIER, out);
 }
 
 /* ---- one by one: the definition ---- */
@@ -136,7 +139,7 @@ static bool compute_and_apply(pf_fsum *state, const double *x, int *failures, in
         return false;
     }
     pf_fblock block;
-    pf_fblock_compute(x, guess, state->flavour, &block);
+    pf_fblock_compute(x, NULL, guess, state->flavour, &block);
     bool applied = apply_block(state, &block);
     *failures = applied ? 0 : *failures + 1;
     return applied;

@@ -33,7 +33,8 @@ typedef struct pf_fblocks {
     int64_t nblocks;
 } pf_fblocks;
 
-void pf_fblock_compute(const double *x, int guess, pf_fsum_flavour flavour, pf_fblock *out); /* PF_FBLOCK values */
+/* PF_FBLOCK values, which are written to `copy` on the way unless that is NULL. */
+void pf_fblock_compute(const double *x, double *copy, int guess, pf_fsum_flavour flavour, pf_fblock *out);
 /* Adds n values; blocks may be NULL. *guess (may be NULL) gets the binade to guess next. */
 void pf_fsum_apply(pf_fsum *state, const double *x, int64_t n, const pf_fblocks *blocks, int *guess);
 int pf_fsum_guess(const pf_fsum *state); /* PF_FSUM_NO_GUESS when no block can be applied */

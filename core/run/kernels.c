@@ -33,27 +33,42 @@ static double power_of_two(int exponent)
  * `ok` says that no x was too big (or NaN) and none a tie (|d| == u/2,
  * which rounds by the parity of the running sum); `ok_c` that every d is a multiple of q.
  *
- * positive and negative come from the sums of r and of |r|. Should those have been inexact, |r| summed to more than
- * 2**53 u, and by the monotony of rounding one of the two comes out at 2**guess or more: the caller's bounds refuse it. */
-static void block(const double *x, int guess, bool want_c, pf_fblock *out)
+ * Of both signs: positive and negative come from the sums of r and of |r|. Should those have been inexact, |r| summed to
+ * more than 2**53 u, and by the monotony of rounding one of the two comes out at 2**guess or more: the caller's bounds
+ * refuse it.
+ *
+ * Of one sign, which is the rule, half of that can be spared: no r is negative, so no r is above their sum, and a sum
+ * below 2**(guess-1) says that it is exact and that no x was too big. False: that cannot be said of these values. */
+static inline __attribute__((always_inline)) bool sum_block(const double *x, double *copy, int guess, bool want_c,
+                                                            bool one_sign, pf_fblock *out)
 {
     const fvec zero = {0};
     const ivec yes = zero == zero, absolute = yes & INT64_MAX;
-    const fvec big = zero + 1.5 * power_of_two(guess), half = zero + power_of_two(guess - 53);
-    const fvec limit = zero + power_of_two(guess - 1);
+    const double top = power_of_two(guess - 1);
+    const fvec big = zero + 1.5 * power_of_two(guess), half = zero + power_of_two(guess - 53), limit = zero + top;
     const fvec fine = zero + 1.5 * power_of_two(guess - PF_FSUM_QUANTUM_BITS + 52);
     fvec total0 = zero, total1 = zero, size0 = zero, size1 = zero, error0 = zero, error1 = zero;
-    ivec good0 = yes, good1 = yes, good_c = yes;
+    ivec good0 = yes, good1 = yes, good_c = yes, signs = {0};
     for (int i = 0; i < PF_FBLOCK; i += 2 * LANES) {
         fvec v0 = *(const fvec *)(x + i), v1 = *(const fvec *)(x + i + LANES);
+        if (copy != NULL) {
+            *(fvec *)(copy + i) = v0;
+            *(fvec *)(copy + i + LANES) = v1;
+        }
         fvec r0 = (v0 + big) - big, r1 = (v1 + big) - big;
         fvec d0 = v0 - r0, d1 = v1 - r1;
-        good0 &= ((fvec)((ivec)d0 & absolute) < half) & ((fvec)((ivec)v0 & absolute) < limit);
-        good1 &= ((fvec)((ivec)d1 & absolute) < half) & ((fvec)((ivec)v1 & absolute) < limit);
+        good0 &= (fvec)((ivec)d0 & absolute) < half;
+        good1 &= (fvec)((ivec)d1 & absolute) < half;
         total0 += r0;
         total1 += r1;
-        size0 += (fvec)((ivec)r0 & absolute);
-        size1 += (fvec)((ivec)r1 & absolute);
+        if (one_sign) {
+            signs |= (ivec)r0 | (ivec)r1;
+        } else {
+            good0 &= (fvec)((ivec)v0 & absolute) < limit;
+            good1 &= (fvec)((ivec)v1 & absolute) < limit;
+            size0 += (fvec)((ivec)r0 & absolute);
+            size1 += (fvec)((ivec)r1 & absolute);
+        }
         if (want_c) {
             good_c &= (((d0 + fine) - fine) == d0) & (((d1 + fine) - fine) == d1);
             error0 += d0;
@@ -63,20 +78,36 @@ static void block(const double *x, int guess, bool want_c, pf_fblock *out)
     fvec total = total0 + total1, size = size0 + size1, error = error0 + error1;
     ivec good = good0 & good1;
     double sum = 0.0, sizes = 0.0, errors = 0.0;
-    int64_t all = -1, all_c = -1;
+    int64_t all = -1, all_c = -1, sign = 0;
     for (int k = 0; k < LANES; k++) {
         sum += total[k];
         sizes += size[k];
         errors += error[k];
         all &= good[k];
         all_c &= good_c[k];
+        sign |= signs[k];
     }
-    *out = (pf_fblock){.positive = (sizes + sum) * 0.5,
-                       .negative = (sum - sizes) * 0.5,
+    if (one_sign && (sign < 0 || !(sum < top))) {
+        return false;
+    }
+    *out = (pf_fblock){.positive = one_sign ? sum : (sizes + sum) * 0.5,
+                       .negative = one_sign ? 0.0 : (sum - sizes) * 0.5,
                        .error = errors,
                        .guess = guess,
                        .ok = all != 0,
                        .ok_c = want_c && all_c != 0};
+    return true;
+}
+
+static void block(const double *x, double *copy, int guess, bool want_c, pf_fblock *out)
+{
+    bool one_sign = copy == NULL ? want_c ? sum_block(x, NULL, guess, true, true, out)
+                                          : sum_block(x, NULL, guess, false, true, out)
+                    : want_c ? sum_block(x, copy, guess, true, true, out)
+                             : sum_block(x, copy, guess, false, true, out);
+    if (!one_sign) {
+        sum_block(x, NULL, guess, want_c, false, out);
+    }
 }
 
 /* ---- integer sums ---- */

@@ -15,7 +15,7 @@ enum { PF_FSUM_QUANTUM_BITS = 92 };
 
 typedef struct pf_run_kernel_table {
     /* As pf_fblock_compute; `positive`, `negative`, `error` carry the sums, ok_c is false unless want_c. */
-    void (*block)(const double *x, int guess, bool want_c, pf_fblock *out);
+    void (*block)(const double *x, double *copy, int guess, bool want_c, pf_fblock *out);
     int64_t (*sum_narrow)(const int64_t *x, int32_t n);  /* the caller knows that nothing overflows */
     __int128 (*sum_wide)(const int64_t *x, int32_t n);   /* n <= 2**31 - 1 */
     int64_t (*sum_bytes)(const uint8_t *x, int32_t n);

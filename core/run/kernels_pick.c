@@ -13,7 +13,7 @@ static bool same_block(const pf_run_kernel_table *k[2], const double *x, int gue
     pf_fblock out[2];
     memset(out, 0, sizeof out);
     for (int i = 0; i < 2; i++) {
-        k[i]->block(x, guess, want_c, &out[i]);
+        k[i]->block(x, NULL, guess, want_c, &out[i]);
     }
     const pf_fblock *a = &out[0], *b = &out[1]; /* sums are exact where it says ok, and of any order where not */
     return a->ok == b->ok && a->ok_c == b->ok_c &&

@@ -247,19 +247,32 @@ static void append_rows(slot *s, const lanes *in, int32_t from, int32_t n)
     }
 }
 
-/* Block sums as soon as 1,024 values are there, while they are in the cache. */
-static bool append_blocks(slot *s, const pf_run *run)
+/* Copies n values, and sums each block as soon as it is full, while it is in the cache. */
+static bool append_floats(slot *s, const pf_run *run, const double *x, int32_t n)
 {
     /* relaxed: any guess is allowed, a stale one costs time only */
     int guess = atomic_load_explicit(&run->guess, memory_order_relaxed);
-    const double *x = (const double *)(const void *)s->columns[0].data + s->now.first;
-    while (s->filled - s->now.first >= (s->now.nblocks + 1) * PF_FBLOCK) {
-        if (!reserve(&s->blocks, &s->block_capacity, sizeof(*s->blocks), s->nblocks + 1, 16)) {
+    double *to = (double *)(void *)s->columns[0].data + s->filled;
+    int32_t open = (int32_t)((s->filled - s->now.first) % PF_FBLOCK); /* values of a block not full yet */
+    while (n > 0) {
+        int32_t m = PF_FBLOCK - open < n ? PF_FBLOCK - open : n;
+        const bool full = open + m == PF_FBLOCK, at_once = m == PF_FBLOCK;
+        if (full && !reserve(&s->blocks, &s->block_capacity, sizeof(*s->blocks), s->nblocks + 1, 16)) {
             return false;
         }
-        pf_fblock_compute(x + s->now.nblocks * PF_FBLOCK, guess, (pf_fsum_flavour)run->flavour, &s->blocks[s->nblocks]);
-        s->nblocks++;
-        s->now.nblocks++;
+        if (!at_once) {
+            memcpy(to, x, (size_t)m * sizeof(*to));
+        }
+        if (full) {
+            pf_fblock_compute(at_once ? x : to - open, at_once ? to : NULL, guess, (pf_fsum_flavour)run->flavour,
+                              &s->blocks[s->nblocks]);
+            s->nblocks++;
+            s->now.nblocks++;
+        }
+        open = full ? 0 : open + m;
+        to += m;
+        x += m;
+        n -= m;
     }
     return true;
 }
@@ -276,14 +289,19 @@ static pf_status append_columns(slot *s, const pf_run *run, const lanes *in, int
         if (!append_kinds(c, s->filled, v, from, n)) {
             return PF_NOMEM;
         }
-        memcpy(c->data + (size_t)s->filled * width, (const uint8_t *)v->data + (size_t)from * width, (size_t)n * width);
+        const bool summed = run->plan->sink == PF_SINK_FSUM && k == 0;
+        if (!summed) {
+            memcpy(c->data + (size_t)s->filled * width, (const uint8_t *)v->data + (size_t)from * width, (size_t)n * width);
+        } else if (!append_floats(s, run, (const double *)v->data + from, n)) {
+            return PF_NOMEM;
+        }
     }
     if (run->want_rows) {
         append_rows(s, in, from, n);
     }
     s->filled += n;
     s->now.count += n;
-    return run->plan->sink != PF_SINK_FSUM || append_blocks(s, run) ? PF_OK : PF_NOMEM;
+    return PF_OK;
 }
 
 /* ---- sums, minima ---- */

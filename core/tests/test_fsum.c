@@ -100,7 +100,7 @@ static void check(const double *x, int64_t n, pf_fsum start, int guess)
 
     static pf_fblock blocks[MAX_N / PF_FBLOCK + 1];
     for (int64_t b = 0; b < n / PF_FBLOCK; b++) {
-        pf_fblock_compute(x + b * PF_FBLOCK, guess, start.flavour, &blocks[b]);
+        pf_fblock_compute(x + b * PF_FBLOCK, NULL, guess, start.flavour, &blocks[b]);
     }
     pf_fblocks given = {blocks, n / PF_FBLOCK};
     pf_fsum_apply(&whole, x, n, &given, NULL);
@@ -172,7 +172,7 @@ static void blocks_apply(void **state)
     for (int flavour = PF_FSUM_PLAIN; flavour <= PF_FSUM_NEUMAIER; flavour++) {
         pf_fsum sum = {1e6, 0.0, (pf_fsum_flavour)flavour};
         pf_fblock block;
-        pf_fblock_compute(x, pf_fsum_guess(&sum), sum.flavour, &block);
+        pf_fblock_compute(x, NULL, pf_fsum_guess(&sum), sum.flavour, &block);
         assert_true(block.ok);
         assert_int_equal(block.ok_c, flavour == PF_FSUM_NEUMAIER);
         assert_true(block.positive > 1024.0);
@@ -190,7 +190,7 @@ static void guesses_have_bounds(void **state)
         assert_int_equal(pf_fsum_guess(&sum), PF_FSUM_NO_GUESS);
     }
     pf_fblock block;
-    pf_fblock_compute(x, PF_FSUM_NO_GUESS, PF_FSUM_NEUMAIER, &block);
+    pf_fblock_compute(x, NULL, PF_FSUM_NO_GUESS, PF_FSUM_NEUMAIER, &block);
     assert_false(block.ok);
     pf_fsum minus = {-5.0, 0.0, PF_FSUM_PLAIN};
     assert_int_equal(pf_fsum_guess(&minus), 2);
