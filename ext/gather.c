@@ -201,6 +201,14 @@ static void fill_bools(const char *from, Py_ssize_t stride, int32_t n, bool byte
     }
 }
 
+static void look_ahead(const pf_gather_leaf *g, int64_t row, int32_t n, pf_vec *vec)
+{
+    const int64_t left = g->leaf.length - row - n, next = left < n ? left : n;
+    const char *from = g->data + (row + n) * g->stride, *end = from + next * g->stride;
+    vec->ahead = next * g->stride > PF_COPY_FAR ? from + PF_COPY_FAR : end;
+    vec->ahead_end = end;
+}
+
 static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_kinds declared, pf_vec *vec, int32_t lane, uint8_t *kinds)
 {
     const char *from = g->data + row * g->stride;
@@ -225,11 +233,14 @@ static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_
         CONVERT(uint32_t, int64_t);
         break;
     case 'l':
-        CONVERT(long, int64_t);
-        break;
+        if (sizeof(long) < 8) {
+            CONVERT(long, int64_t);
+            break;
+        } /* fall through */
     case 'q':
     case 'n':
         if (stride == 8) {
+            look_ahead(g, row, n, vec);
             pf_widen_by_bits(vec, pf_column_kernels()->copy_i64(from, n, (uint64_t *)vec->data + lane));
             return PF_K_I64;
         }
@@ -253,6 +264,7 @@ static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_
         return PF_K_F64;
     case 'd':
         if (stride == 8) {
+            look_ahead(g, row, n, vec);
             pf_column_kernels()->copy_f64(from, n, (uint64_t *)vec->data + lane);
         } else {
             CONVERT(double, double);
@@ -328,6 +340,7 @@ static void fill_leaf(const pf_gather *gather, int leaf, int64_t row0, int32_t n
     for (int c = 0; c < ncolumns; c++) {
         vecs[c]->seen = 0;
         vecs[c]->iota = false;
+        vecs[c]->ahead = vecs[c]->ahead_end = NULL;
         vecs[c]->lo = INT64_MAX;
         vecs[c]->hi = INT64_MIN;
     }

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { LINE = 64, VALUES = LINE / 8, FAR = 3072 }; /* bytes */
+enum { LINE = 64, VALUES = LINE / 8 }; /* bytes */
 
 enum { LANES = PF_ISA_LANES };
 
@@ -20,7 +20,7 @@ static uint64_t copy_i64(const char *from, int32_t n, uint64_t *to)
     uint64_t all = 0;
     int32_t i = 0;
     for (; i + VALUES <= n; i += VALUES) {
-        __builtin_prefetch(from + 8 * i + FAR);
+        __builtin_prefetch(from + 8 * i + PF_COPY_FAR);
         for (int k = i; k < i + VALUES; k += LANES) {
             lanes v = *(const foreign_lanes *)(from + 8 * k);
             *(lanes *)(to + k) = v;
@@ -41,7 +41,7 @@ static void copy_f64(const char *from, int32_t n, uint64_t *to)
 {
     int32_t i = 0;
     for (; i + VALUES <= n; i += VALUES) {
-        __builtin_prefetch(from + 8 * i + FAR);
+        __builtin_prefetch(from + 8 * i + PF_COPY_FAR);
         memcpy(to + i, from + 8 * i, LINE);
     }
     memcpy(to + i, from + 8 * i, 8 * (size_t)(n - i));

@@ -7,7 +7,10 @@
  *
  * A column of i64 may be given as an arithmetic sequence: with `iota` set, lane i is start + i * step (none of which
  * overflows), and `data` points at memory that whoever needs the lanes fills. So gathering a range costs nothing.
- * Whoever fills `data` himself leaves or sets `iota` false. Outputs of a program are never sequences. */
+ * Whoever fills `data` himself leaves or sets `iota` false. Outputs of a program are never sequences.
+ *
+ * Whoever copies lanes out of memory may say in `ahead` where the next vector's will come from: it is asked for (prefetched,
+ * never read) while this one is computed. */
 #ifndef PF_COLUMN_VEC_H
 #define PF_COLUMN_VEC_H
 
@@ -30,6 +33,7 @@ typedef struct pf_vec {
     bool iota;     /* lanes are start + i * step */
     int64_t lo, hi;
     int64_t start, step;
+    const char *ahead, *ahead_end; /* equal: nothing to ask for */
     const int64_t *high; /* PF_WIDTH_I128 */
     uint8_t width;       /* pf_width */
 } pf_vec;

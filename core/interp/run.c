@@ -7,11 +7,6 @@
 #include "../column/set.h"
 #include "running.h"
 
-static unsigned lane_bytes(const run *r, pf_val v)
-{
-    return r->p->values[v].lane == PF_LANE_BYTE ? 1 : 8;
-}
-
 /* ---- rows that fail ---- */
 
 static void fail(run *r, const pf_step *s, int32_t lane, bool barrier)
@@ -42,31 +37,6 @@ void pf_step_fail_all(run *r, const pf_step *s)
     fail_all(r, s, false);
 }
 
-/* A kernel says that some lane in [0, n) bails: asks it again, 64 lanes and then one lane at a time. */
-static void fail_lanes(run *r, const pf_step *s, pf_kernel kernel)
-{
-    if (r->p->values[s->d].scalar) {
-        fail_all(r, s, false);
-        return;
-    }
-    const uint8_t *mask = mask_bytes(r, s->mask);
-    uint8_t *d = r->st[s->d].data, *a = r->st[s->a].data, *b = r->st[s->b].data;
-    const size_t wd = lane_bytes(r, s->d), wa = s->form == PF_F_SV ? 0 : lane_bytes(r, s->a);
-    const size_t wb = s->form == PF_F_VS || s->b == 0 ? 0 : lane_bytes(r, s->b);
-    for (int32_t from = 0; from < r->m->n; from += 64) {
-        const size_t f = (size_t)from;
-        const int32_t n = r->m->n - from < 64 ? r->m->n - from : 64;
-        if (kernel(d + f * wd, a + f * wa, b + f * wb, mask == NULL ? NULL : mask + f, n) == 0) {
-            continue;
-        }
-        for (size_t i = f; i < f + (size_t)n; i++) {
-            if (is_live(r, mask, (int32_t)i) && kernel(d + i * wd, a + i * wa, b + i * wb, NULL, 1) != 0) {
-                fail(r, s, (int32_t)i, false);
-            }
-        }
-    }
-}
-
 /* Lanes of a whose kind is not allowed fail. `seen` are the kinds a's lanes may have. */
 static void check_kinds(run *r, const pf_step *s, pf_kinds seen, pf_kinds allowed)
 {
@@ -90,134 +60,6 @@ static void check_kinds(run *r, const pf_step *s, pf_kinds seen, pf_kinds allowe
 }
 
 /* ---- ops ---- */
-
-void pf_step_op(run *r, const pf_step *s, pf_kernel kernel)
-{
-    pf_state *d = &r->st[s->d];
-    const void *a = lanes(r, s->a), *b = s->b == 0 ? NULL : lanes(r, s->b);
-    const bool scalar = r->p->values[s->d].scalar;
-    const uint8_t *mask = scalar ? NULL : mask_bytes(r, s->mask);
-    d->seen = s->kd;
-    d->iota = false;
-    d->range = s->op == PF_OP_toint ? (pf_interval){0, 1} : PF_INTERVAL_ALL;
-    if (kernel(d->data, a, b, mask, scalar ? 1 : r->m->n) != 0) {
-        fail_lanes(r, s, kernel);
-    }
-    if (scalar && d->seen == PF_K_I64) {
-        const int64_t only = *(const int64_t *)d->data;
-        d->range = (pf_interval){only, only};
-    }
-}
-
-pf_kernel pf_step_int_kernel(const run *r, const pf_step *s, pf_interval a, pf_interval b, pf_interval *out)
-{
-    const pf_kernels *k = r->k;
-    const bool by_scalar = s->form == PF_F_VS && b.lo > 0 && b.lo == b.hi;
-    const bool pow2 = by_scalar && (b.lo & (b.lo - 1)) == 0;
-    const bool small =
-        by_scalar && b.lo < INT64_C(1) << 31 && pf_interval_within(a, -(INT64_C(1) << 50), INT64_C(1) << 50);
-    switch (s->op) {
-    case PF_OP_add:
-        return pf_interval_add(a, b, out) ? k->add[s->form] : s->kernel;
-    case PF_OP_sub:
-        return pf_interval_sub(a, b, out) ? k->sub[s->form] : s->kernel;
-    case PF_OP_mul:
-        if (!pf_interval_mul(a, b, out)) {
-            return s->kernel;
-        }
-        return pf_interval_within(pf_interval_union(a, b), INT32_MIN, INT32_MAX) ? k->mul32[s->form] : k->mul[s->form];
-    case PF_OP_neg:
-        pf_interval_neg(a, out);
-        return s->kernel;
-    case PF_OP_abs:
-        pf_interval_abs(a, out);
-        return s->kernel;
-    case PF_OP_fdiv:
-        *out = pf_interval_fdiv(a, b);
-        return pow2 ? k->fdiv_pow2 : small ? k->fdiv_small : s->kernel;
-    case PF_OP_mod:
-        *out = pf_interval_mod(a, b);
-        return pow2 ? k->mod_pow2 : small ? k->mod_small : s->kernel;
-    case PF_OP_and:
-        *out = pf_interval_and(a, b);
-        return s->kernel;
-    case PF_OP_or:
-    case PF_OP_xor:
-        *out = pf_interval_or(a, b);
-        return s->kernel;
-    case PF_OP_shl:
-        return pf_interval_shl(a, b, out) ? k->shl[s->form] : s->kernel;
-    case PF_OP_shr:
-        *out = pf_interval_shr(a, b);
-        return s->kernel;
-    case PF_OP_invert:
-        *out = (pf_interval){~a.hi, ~a.lo};
-        return s->kernel;
-    case PF_OP_isqrt:
-        *out = (pf_interval){0, INT64_C(3037000499)};
-        return s->kernel;
-    default: /* float, fexact */
-        return pf_interval_within(a, -(INT64_C(1) << 51), INT64_C(1) << 51) ? k->float_small : s->kernel;
-    }
-}
-
-bool pf_step_sequence(run *r, const pf_step *s, pf_interval out)
-{
-    const pf_state *a = &r->st[s->a];
-    pf_state *d = &r->st[s->d];
-    const int64_t b = r->st[s->b].range.lo;
-    const bool times = s->op == PF_OP_mul;
-    if (!a->iota || s->form != PF_F_VS || (s->op != PF_OP_add && s->op != PF_OP_sub && !times)) {
-        return false;
-    }
-    d->start = times ? a->start * b : s->op == PF_OP_add ? a->start + b : a->start - b;
-    if (__builtin_mul_overflow(a->step, times ? b : 1, &d->step)) { /* one lane only: its step means nothing */
-        d->step = 0;
-    }
-    d->iota = true;
-    d->seen = PF_K_I64;
-    d->range = out;
-    return true;
-}
-
-static void run_int(run *r, const pf_step *s)
-{
-    if (r->p->values[s->d].scalar) {
-        pf_step_op(r, s, s->kernel);
-        return;
-    }
-    pf_interval out = PF_INTERVAL_ALL;
-    pf_kernel kernel = pf_step_int_kernel(r, s, r->st[s->a].range, r->st[s->b].range, &out);
-    if (kernel != s->kernel && pf_step_sequence(r, s, out)) {
-        return;
-    }
-    pf_step_op(r, s, kernel);
-    r->st[s->d].range = out;
-}
-
-static void run_mod_is(run *r, const pf_step *s)
-{
-    pf_state *a = &r->st[s->a], *d = &r->st[s->d];
-    const pf_mod_test test = {r->st[s->b].range.lo, r->st[s->c].range.lo, s->negate};
-    const int n = r->m->n;
-    d->seen = PF_K_BOOL;
-    if (a->width != PF_WIDTH_I64) {
-        pf_step_wide_mod_is(r, s);
-    } else if (test.m == 0) {
-        fail_all(r, s, false);
-    } else if (test.m > 0 && (test.c < 0 || test.c >= test.m)) {
-        memset(d->data, test.flip, (size_t)n);
-    } else if (test.m > 0 && a->iota) {
-        r->k->mod_test_iota(d->data, a->start, a->step, &test, n);
-    } else if (test.m > 0 && (test.m & (test.m - 1)) == 0) {
-        r->k->mod_test_pow2(d->data, lanes(r, s->a), &test, n);
-    } else if (test.m > 0 && test.m < INT64_C(1) << 31 &&
-               pf_interval_within(a->range, -(INT64_C(1) << 49), INT64_C(1) << 49)) {
-        r->k->mod_test_small(d->data, lanes(r, s->a), &test, n);
-    } else {
-        r->k->mod_test(d->data, lanes(r, s->a), &test, n);
-    }
-}
 
 /* Views of the operands of a string op; that of an operand which is one scalar lane is made once. Two lanes that hold the
  * same object are not looked at. */
@@ -655,6 +497,10 @@ static void begin(run *r)
         case PF_VALUE_COLUMN: {
             const pf_vec *c = &f->columns[value->index];
             pf_interval range = c->lo <= c->hi ? (pf_interval){c->lo, c->hi} : PF_INTERVAL_ALL;
+            if (c->ahead < c->ahead_end) {
+                r->ahead = c->ahead;
+                r->ahead_end = c->ahead_end;
+            }
             *s = (pf_state){c->data, c->kind, range, c->start, c->step, 0, c->seen, c->iota, PF_WIDTH_I64, NULL};
             break;
         }
@@ -700,7 +546,7 @@ static void run_step(run *r, const pf_step *s)
         pf_step_op(r, s, s->kernel);
         break;
     case PF_STEP_INT:
-        run_int(r, s);
+        pf_step_int(r, s);
         break;
     case PF_STEP_WIDE:
         pf_step_wide(r, s);
@@ -709,7 +555,7 @@ static void run_step(run *r, const pf_step *s)
         pf_step_fit(r, s);
         break;
     case PF_STEP_MOD_IS:
-        run_mod_is(r, s);
+        pf_step_mod_is(r, s);
         break;
     case PF_STEP_STR:
         run_str(r, s);
@@ -765,7 +611,7 @@ static void run_step(run *r, const pf_step *s)
 
 void pf_interp_run(const pf_program *program, pf_frame *frame)
 {
-    run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states, true};
+    run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states, true, NULL, NULL};
     frame->stop = -1;
     frame->nout = 0;
     for (uint32_t i = 0; i < program->noutputs; i++) {

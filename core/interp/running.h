@@ -1,4 +1,5 @@
-/* What the files that run a vector share: run.c, and run_wide.c for ints beyond 64 bits. */
+/* What the files that run a vector share: run.c, run_op.c for steps that are one kernel, and run_wide.c for ints beyond 64
+ * bits. */
 #ifndef PF_INTERP_RUNNING_H
 #define PF_INTERP_RUNNING_H
 
@@ -11,6 +12,7 @@ typedef struct run {
     pf_machine *m;
     pf_state *st;  /* m->states */
     bool low_holds; /* the program's guards do */
+    const char *ahead, *ahead_end; /* pf_vec: what is left to ask for */
 } run;
 
 /* ---- masks and lanes ---- */
@@ -45,11 +47,16 @@ static inline void *lanes(const run *r, pf_val v)
 
 void pf_step_fail(run *r, const pf_step *s, int32_t lane); /* a live one */
 void pf_step_fail_all(run *r, const pf_step *s);           /* the live ones of the step's mask */
+
+/* ---- run_op.c ---- */
+
 void pf_step_op(run *r, const pf_step *s, pf_kernel kernel);
 /* The kernel for i64 operands in these intervals, and the interval of what comes out. */
 pf_kernel pf_step_int_kernel(const run *r, const pf_step *s, pf_interval a, pf_interval b, pf_interval *out);
 /* A sequence plus, minus or times a scalar is a sequence, if nothing overflows. Returns whether it was one. */
 bool pf_step_sequence(run *r, const pf_step *s, pf_interval out);
+void pf_step_int(run *r, const pf_step *s);
+void pf_step_mod_is(run *r, const pf_step *s);
 
 /* ---- run_wide.c ---- */
 

@@ -1,0 +1,226 @@
+/* Steps that are a kernel over all lanes, and which kernel that is.
+ *
+ * A kernel says whether some lane bails; which one, and whether it is alive, is asked afterwards. Kernels that take long for
+ * each lane leave the memory idle meanwhile, so they are run strip by strip, and between strips the memory that the next
+ * vector comes from is asked for: a little at a time, since a CPU keeps some twenty such requests and waits where more are
+ * made. */
+#include <string.h>
+
+#include "running.h"
+
+static unsigned lane_bytes(const run *r, pf_val v)
+{
+    return r->p->values[v].lane == PF_LANE_BYTE ? 1 : 8;
+}
+
+/* The operands of a kernel, and how far each goes from lane to lane. */
+typedef struct operands {
+    uint8_t *d, *a, *b;
+    size_t wd, wa, wb;
+    const uint8_t *mask;
+} operands;
+
+static operands operands_of(const run *r, const pf_step *s)
+{
+    return (operands){
+        .d = r->st[s->d].data,
+        .a = r->st[s->a].data,
+        .b = s->b == 0 ? NULL : r->st[s->b].data,
+        .wd = lane_bytes(r, s->d),
+        .wa = s->form == PF_F_SV ? 0 : lane_bytes(r, s->a),
+        .wb = s->form == PF_F_VS || s->b == 0 ? 0 : lane_bytes(r, s->b),
+        .mask = mask_bytes(r, s->mask),
+    };
+}
+
+static unsigned run_part(const operands *o, pf_kernel kernel, int32_t from, int32_t n)
+{
+    const size_t i = (size_t)from;
+    return kernel(o->d + i * o->wd, o->a + i * o->wa, o->b == NULL ? NULL : o->b + i * o->wb,
+                  o->mask == NULL ? NULL : o->mask + i, n);
+}
+
+/* A kernel says that some lane in [0, n) bails: asks it again, 64 lanes and then one lane at a time. */
+static void fail_lanes(run *r, const pf_step *s, pf_kernel kernel)
+{
+    if (r->p->values[s->d].scalar) {
+        pf_step_fail_all(r, s);
+        return;
+    }
+    const operands o = operands_of(r, s);
+    for (int32_t from = 0; from < r->m->n; from += 64) {
+        const int32_t n = r->m->n - from < 64 ? r->m->n - from : 64;
+        for (int32_t i = run_part(&o, kernel, from, n) == 0 ? from + n : from; i < from + n; i++) {
+            if (is_live(r, o.mask, i) && run_part(&o, kernel, i, 1) != 0) {
+                pf_step_fail(r, s, i);
+            }
+        }
+    }
+}
+
+/* ---- strips ---- */
+
+enum { STRIP = 64, LINE = 64, LINES = 6 }; /* lanes; bytes; asked for between two strips */
+
+static bool takes_long(uint8_t op)
+{
+    return op == PF_OP_sqrt || op == PF_OP_div || op == PF_OP_fdiv || op == PF_OP_mod;
+}
+
+static void ask_ahead(run *r)
+{
+    for (int k = 0; k < LINES && r->ahead < r->ahead_end; k++, r->ahead += LINE) {
+        __builtin_prefetch(r->ahead);
+    }
+}
+
+static bool run_strips(run *r, const pf_step *s, pf_kernel kernel)
+{
+    const operands o = operands_of(r, s);
+    unsigned bails = 0;
+    for (int32_t i = 0; i < r->m->n; i += STRIP) {
+        ask_ahead(r);
+        bails |= run_part(&o, kernel, i, r->m->n - i < STRIP ? r->m->n - i : STRIP);
+    }
+    return bails != 0;
+}
+
+/* ---- ops ---- */
+
+void pf_step_op(run *r, const pf_step *s, pf_kernel kernel)
+{
+    pf_state *d = &r->st[s->d];
+    const void *a = lanes(r, s->a), *b = s->b == 0 ? NULL : lanes(r, s->b);
+    const bool scalar = r->p->values[s->d].scalar;
+    const uint8_t *mask = scalar ? NULL : mask_bytes(r, s->mask);
+    d->seen = s->kd;
+    d->iota = false;
+    d->range = s->op == PF_OP_toint ? (pf_interval){0, 1} : PF_INTERVAL_ALL;
+    const bool in_strips = takes_long(s->op) && !scalar && r->ahead < r->ahead_end;
+    if (in_strips ? run_strips(r, s, kernel) : kernel(d->data, a, b, mask, scalar ? 1 : r->m->n) != 0) {
+        fail_lanes(r, s, kernel);
+    }
+    if (scalar && d->seen == PF_K_I64) {
+        const int64_t only = *(const int64_t *)d->data;
+        d->range = (pf_interval){only, only};
+    }
+}
+
+pf_kernel pf_step_int_kernel(const run *r, const pf_step *s, pf_interval a, pf_interval b, pf_interval *out)
+{
+    const pf_kernels *k = r->k;
+    const bool by_scalar = s->form == PF_F_VS && b.lo > 0 && b.lo == b.hi;
+    const bool pow2 = by_scalar && (b.lo & (b.lo - 1)) == 0;
+    const bool small =
+        by_scalar && b.lo < INT64_C(1) << 31 && pf_interval_within(a, -(INT64_C(1) << 50), INT64_C(1) << 50);
+    switch (s->op) {
+    case PF_OP_add:
+        return pf_interval_add(a, b, out) ? k->add[s->form] : s->kernel;
+    case PF_OP_sub:
+        return pf_interval_sub(a, b, out) ? k->sub[s->form] : s->kernel;
+    case PF_OP_mul:
+        if (!pf_interval_mul(a, b, out)) {
+            return s->kernel;
+        }
+        return pf_interval_within(pf_interval_union(a, b), INT32_MIN, INT32_MAX) ? k->mul32[s->form] : k->mul[s->form];
+    case PF_OP_neg:
+        pf_interval_neg(a, out);
+        return s->kernel;
+    case PF_OP_abs:
+        pf_interval_abs(a, out);
+        return s->kernel;
+    case PF_OP_fdiv:
+        *out = pf_interval_fdiv(a, b);
+        return pow2 ? k->fdiv_pow2 : small ? k->fdiv_small : s->kernel;
+    case PF_OP_mod:
+        *out = pf_interval_mod(a, b);
+        return pow2 ? k->mod_pow2 : small ? k->mod_small : s->kernel;
+    case PF_OP_and:
+        *out = pf_interval_and(a, b);
+        return s->kernel;
+    case PF_OP_or:
+    case PF_OP_xor:
+        *out = pf_interval_or(a, b);
+        return s->kernel;
+    case PF_OP_shl:
+        return pf_interval_shl(a, b, out) ? k->shl[s->form] : s->kernel;
+    case PF_OP_shr:
+        *out = pf_interval_shr(a, b);
+        return s->kernel;
+    case PF_OP_invert:
+        *out = (pf_interval){~a.hi, ~a.lo};
+        return s->kernel;
+    case PF_OP_isqrt:
+        *out = (pf_interval){0, INT64_C(3037000499)};
+        return s->kernel;
+    default: /* float, fexact */
+        return pf_interval_within(a, -(INT64_C(1) << 51), INT64_C(1) << 51) ? k->float_small : s->kernel;
+    }
+}
+
+bool pf_step_sequence(run *r, const pf_step *s, pf_interval out)
+{
+    const pf_state *a = &r->st[s->a];
+    pf_state *d = &r->st[s->d];
+    const int64_t b = r->st[s->b].range.lo;
+    const bool times = s->op == PF_OP_mul;
+    if (!a->iota || s->form != PF_F_VS || (s->op != PF_OP_add && s->op != PF_OP_sub && !times)) {
+        return false;
+    }
+    d->start = times ? a->start * b : s->op == PF_OP_add ? a->start + b : a->start - b;
+    if (__builtin_mul_overflow(a->step, times ? b : 1, &d->step)) { /* one lane only: its step means nothing */
+        d->step = 0;
+    }
+    d->iota = true;
+    d->seen = PF_K_I64;
+    d->range = out;
+    return true;
+}
+
+void pf_step_int(run *r, const pf_step *s)
+{
+    if (r->p->values[s->d].scalar) {
+        pf_step_op(r, s, s->kernel);
+        return;
+    }
+    pf_interval out = PF_INTERVAL_ALL;
+    pf_kernel kernel = pf_step_int_kernel(r, s, r->st[s->a].range, r->st[s->b].range, &out);
+    if (kernel != s->kernel && pf_step_sequence(r, s, out)) {
+        return;
+    }
+    pf_step_op(r, s, kernel);
+    r->st[s->d].range = out;
+}
+
+static void mod_test_strips(run *r, uint8_t *d, const int64_t *a, const pf_mod_test *test)
+{
+    enum { ROWS = 2 * STRIP }; /* each call works out an inverse */
+    for (int32_t i = 0; i < r->m->n; i += ROWS) {
+        ask_ahead(r);
+        r->k->mod_test_small(d + i, a + i, test, r->m->n - i < ROWS ? r->m->n - i : ROWS);
+    }
+}
+
+void pf_step_mod_is(run *r, const pf_step *s)
+{
+    pf_state *a = &r->st[s->a], *d = &r->st[s->d];
+    const pf_mod_test test = {r->st[s->b].range.lo, r->st[s->c].range.lo, s->negate};
+    const int n = r->m->n;
+    d->seen = PF_K_BOOL;
+    if (a->width != PF_WIDTH_I64) {
+        pf_step_wide_mod_is(r, s);
+    } else if (test.m == 0) {
+        pf_step_fail_all(r, s);
+    } else if (test.m > 0 && (test.c < 0 || test.c >= test.m)) {
+        memset(d->data, test.flip, (size_t)n);
+    } else if (test.m > 0 && a->iota) {
+        r->k->mod_test_iota(d->data, a->start, a->step, &test, n);
+    } else if (test.m > 0 && (test.m & (test.m - 1)) == 0) {
+        r->k->mod_test_pow2(d->data, lanes(r, s->a), &test, n);
+    } else if (test.m > 0 && test.m < INT64_C(1) << 31 &&
+               pf_interval_within(a->range, -(INT64_C(1) << 49), INT64_C(1) << 49)) {
+        mod_test_strips(r, d->data, lanes(r, s->a), &test);
+    } else {
+        r->k->mod_test(d->data, lanes(r, s->a), &test, n);
+    }
+}
