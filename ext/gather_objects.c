@@ -1,17 +1,18 @@
 /* Objects into lanes (gather.h).
  *
  * Nearly all the time here goes into waiting for memory: a row, and each object behind it, is a cache line nobody has
- * touched for long. So rows are read a tile at a time in three steps, each asking the memory for what the next one reads, and
- * each a tile ahead of the next one, so that the memory has time to answer:
+ * touched for long. So rows are read a tile at a time in three steps, each asking the memory for what the next one
+ * reads, and each a tile ahead of the next one, so that the memory has time to answer:
  *
  *      ask       for the rows of tile t + 2
  *      walk      from the rows of tile t + 1 to the objects of each column, asking for those
  *      decode    the objects of tile t into payloads and kinds
  *
- * Where the items of the list are the values themselves there is nothing to walk: each object is decoded while one some way
- * ahead is asked for, so the memory is kept as busy as it can be from the first row of a run to its last.
+ * Where the items of the list are the values themselves there is nothing to walk: each object is decoded while one some
+ * way ahead is asked for, so the memory is kept as busy as it can be from the first row of a run to its last.
  *
- * Paths through dicts and instance dictionaries need the caller's thread state and hold references; they go lane by lane. */
+ * Paths through dicts and instance dictionaries need the caller's thread state and hold references; they go lane by
+ * lane. */
 #include "gather_internal.h"
 
 #include <string.h>
@@ -298,7 +299,8 @@ static inline PyObject *flat_next(flat *f, int32_t value_at)
 }
 
 /* `likely` (a constant at each call) are declared kinds that are looked for first; lane_of decides about all others. */
-static inline __attribute__((always_inline)) pf_kinds read_flat(flat f, int32_t n, pf_kinds likely, const pf_column_spec *spec, uint64_t *to,
+static inline __attribute__((always_inline)) pf_kinds read_flat(flat f, int32_t n, pf_kinds likely,
+                                                                const pf_column_spec *spec, uint64_t *to,
                                                                 uint8_t *kinds)
 {
     const pf_kinds declared = spec->kinds;
@@ -330,7 +332,7 @@ static inline __attribute__((always_inline)) pf_kinds read_flat(flat f, int32_t 
 static pf_kinds read_handles(flat f, int32_t n, uint64_t *to, uint8_t *kinds)
 {
     for (int32_t i = 0; i < n; i++, f.from += f.stride) {
-        to[i] = (uint64_t)(uintptr_t) * (PyObject *const *)f.from;
+        to[i] = (uint64_t)(uintptr_t)*(PyObject *const *)f.from;
     }
     memset(kinds, PF_K_OBJ, (size_t)n);
     return PF_K_OBJ;
@@ -348,8 +350,8 @@ static pf_kinds read_bools(flat f, int32_t n, const pf_column_spec *spec, uint8_
     return seen;
 }
 
-static void gather_flat(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane, const pf_column_spec *spec, pf_vec *vec,
-                        uint8_t *kinds)
+static void gather_flat(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane, const pf_column_spec *spec,
+                        pf_vec *vec, uint8_t *kinds)
 {
     const int64_t last = g->leaf.length - 1, far = row + AHEAD < last ? row + AHEAD : last;
     const flat f = {g->data + row * g->stride, g->data + far * g->stride, g->data + last * g->stride, g->stride};
@@ -420,14 +422,14 @@ static void read_tile(tiles *t, int32_t at)
     for (int c = 0; c < t->ncolumns; c++) {
         pf_kinds seen = needs_caller(t->specs[c])
                             ? walk_and_decode(here, t->stride, m, t->specs[c], t->vecs[c]->data, lane, t->kinds[c])
-                            : decode_tile(t->objects[at / TILE % 2][c], here, t->stride, m, t->specs[c], t->vecs[c]->data, lane,
-                                          t->kinds[c]);
+                            : decode_tile(t->objects[at / TILE % 2][c], here, t->stride, m, t->specs[c],
+                                          t->vecs[c]->data, lane, t->kinds[c]);
         t->seen[c] |= seen;
     }
 }
 
-static void gather_paths(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane, const pf_column_spec *const *specs,
-                         pf_vec *const *vecs, uint8_t *const *kinds, int ncolumns)
+static void gather_paths(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane,
+                         const pf_column_spec *const *specs, pf_vec *const *vecs, uint8_t *const *kinds, int ncolumns)
 {
     tiles t;
     t.from = g->data + row * g->stride;
@@ -454,8 +456,8 @@ static void gather_paths(const pf_gather_leaf *g, int64_t row, int32_t n, int32_
     }
 }
 
-void pf_gather_objects(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane, const pf_column_spec *const *specs,
-                       pf_vec *const *vecs, uint8_t *const *kinds, int ncolumns)
+void pf_gather_objects(const pf_gather_leaf *g, int64_t row, int32_t n, int32_t lane,
+                       const pf_column_spec *const *specs, pf_vec *const *vecs, uint8_t *const *kinds, int ncolumns)
 {
     const pf_column_spec *path_specs[PF_MAX_COLUMNS];
     pf_vec *path_vecs[PF_MAX_COLUMNS];

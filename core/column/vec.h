@@ -1,16 +1,16 @@
 /* A vector: up to 1,024 lanes of one column.
  *
- * Payload per lane: 8 bytes (int64_t, double, or a handle), except that a column of kind bool alone has 1 byte per lane.
- * `kind` is NULL when every lane has the single kind in `seen`; else one PF_K_* byte per lane, and `seen` is their union.
- * [lo, hi] encloses all i64 lanes (INT64_MIN..INT64_MAX when nothing is known).
- * Dead lanes and lanes beyond n hold any bits; kernels may read and write up to the capacity.
+ * Payload per lane: 8 bytes (int64_t, double, or a handle), except that a column of kind bool alone has 1 byte per
+ * lane. `kind` is NULL when every lane has the single kind in `seen`; else one PF_K_* byte per lane, and `seen` is
+ * their union. [lo, hi] encloses all i64 lanes (INT64_MIN..INT64_MAX when nothing is known). Dead lanes and lanes
+ * beyond n hold any bits; kernels may read and write up to the capacity.
  *
  * A column of i64 may be given as an arithmetic sequence: with `iota` set, lane i is start + i * step (none of which
  * overflows), and `data` points at memory that whoever needs the lanes fills. So gathering a range costs nothing.
  * Whoever fills `data` himself leaves or sets `iota` false. Outputs of a program are never sequences.
  *
- * Whoever copies lanes out of memory may say in `ahead` where the next vector's will come from: it is asked for (prefetched,
- * never read) while this one is computed. */
+ * Whoever copies lanes out of memory may say in `ahead` where the next vector's will come from: it is asked for
+ * (prefetched, never read) while this one is computed. */
 #ifndef PF_COLUMN_VEC_H
 #define PF_COLUMN_VEC_H
 

@@ -611,7 +611,8 @@ static void run_step(run *r, const pf_step *s)
 
 void pf_interp_run(const pf_program *program, pf_frame *frame)
 {
-    run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states, true, NULL, NULL};
+    run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states, true, NULL,
+             NULL};
     frame->stop = -1;
     frame->nout = 0;
     for (uint32_t i = 0; i < program->noutputs; i++) {

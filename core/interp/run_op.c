@@ -1,9 +1,9 @@
 /* Steps that are a kernel over all lanes, and which kernel that is.
  *
- * A kernel says whether some lane bails; which one, and whether it is alive, is asked afterwards. Kernels that take long for
- * each lane leave the memory idle meanwhile, so they are run strip by strip, and between strips the memory that the next
- * vector comes from is asked for: a little at a time, since a CPU keeps some twenty such requests and waits where more are
- * made. */
+ * A kernel says whether some lane bails; which one, and whether it is alive, is asked afterwards. Kernels that take
+ * long for each lane leave the memory idle meanwhile, so they are run strip by strip, and between strips the memory
+ * that the next vector comes from is asked for: a little at a time, since a CPU keeps some twenty such requests and
+ * waits where more are made. */
 #include <string.h>
 
 #include "running.h"

@@ -1,5 +1,5 @@
-/* What the files that run a vector share: run.c, run_op.c for steps that are one kernel, and run_wide.c for ints beyond 64
- * bits. */
+/* What the files that run a vector share: run.c, run_op.c for steps that are one kernel, and run_wide.c for ints beyond
+ * 64 bits. */
 #ifndef PF_INTERP_RUNNING_H
 #define PF_INTERP_RUNNING_H
 

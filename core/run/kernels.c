@@ -29,13 +29,13 @@ static double power_of_two(int exponent)
  *   r = (x + C) - C with C = 1.5 * 2**guess   x rounded to a multiple of u, as long as |x| < 2**(guess-1)
  *   d = x - r                                 exact: a subset of x's low bits
  *
- * Sums of multiples of u up to 2**53 u are exact in any order, and so are the errors' sums of multiples of the quantum q.
- * `ok` says that no x was too big (or NaN) and none a tie (|d| == u/2,
- * which rounds by the parity of the running sum); `ok_c` that every d is a multiple of q.
+ * Sums of multiples of u up to 2**53 u are exact in any order, and so are the errors' sums of multiples of the quantum
+ * q. `ok` says that no x was too big (or NaN) and none a tie (|d| == u/2, which rounds by the parity of the running
+ * sum); `ok_c` that every d is a multiple of q.
  *
- * Of both signs: positive and negative come from the sums of r and of |r|. Should those have been inexact, |r| summed to
- * more than 2**53 u, and by the monotony of rounding one of the two comes out at 2**guess or more: the caller's bounds
- * refuse it.
+ * Of both signs: positive and negative come from the sums of r and of |r|. Should those have been inexact, |r| summed
+ * to more than 2**53 u, and by the monotony of rounding one of the two comes out at 2**guess or more: the caller's
+ * bounds refuse it.
  *
  * Of one sign, which is the rule, half of that can be spared: no r is negative, so no r is above their sum, and a sum
  * below 2**(guess-1) says that it is exact and that no x was too big. False: that cannot be said of these values. */
@@ -101,10 +101,10 @@ static inline __attribute__((always_inline)) bool sum_block(const double *x, dou
 
 static void block(const double *x, double *copy, int guess, bool want_c, pf_fblock *out)
 {
-    bool one_sign = copy == NULL ? want_c ? sum_block(x, NULL, guess, true, true, out)
-                                          : sum_block(x, NULL, guess, false, true, out)
-                    : want_c ? sum_block(x, copy, guess, true, true, out)
-                             : sum_block(x, copy, guess, false, true, out);
+    bool one_sign =
+        copy == NULL ? want_c ? sum_block(x, NULL, guess, true, true, out) : sum_block(x, NULL, guess, false, true, out)
+        : want_c     ? sum_block(x, copy, guess, true, true, out)
+                     : sum_block(x, copy, guess, false, true, out);
     if (!one_sign) {
         sum_block(x, NULL, guess, want_c, false, out);
     }

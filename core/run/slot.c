@@ -291,7 +291,8 @@ static pf_status append_columns(slot *s, const pf_run *run, const lanes *in, int
         }
         const bool summed = run->plan->sink == PF_SINK_FSUM && k == 0;
         if (!summed) {
-            memcpy(c->data + (size_t)s->filled * width, (const uint8_t *)v->data + (size_t)from * width, (size_t)n * width);
+            memcpy(c->data + (size_t)s->filled * width, (const uint8_t *)v->data + (size_t)from * width,
+                   (size_t)n * width);
         } else if (!append_floats(s, run, (const double *)v->data + from, n)) {
             return PF_NOMEM;
         }
