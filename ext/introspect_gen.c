@@ -13,82 +13,33 @@
  *
  * stacktop tells how deep the stack is, but only while the generator does not run. A single `for` suspended at its yield has
  * exactly one thing on the stack; more means inner loops, which are not read. */
+#include "frame.h"
 #include "introspect_layout.h"
 #include "reasons.h"
 
-#if PY_VERSION_HEX < 0x030E0000
-#define HAVE_FRAMES 1
-#else
-#define HAVE_FRAMES 0 /* 3.14 tags the references in its frames; its generators are not read yet */
-#endif
-
-#if HAVE_FRAMES
-
-typedef struct frame {
-#if PY_VERSION_HEX < 0x030C0000
-    PyObject *func;
-    PyObject *globals;
-    PyObject *builtins;
-    PyObject *locals;
-    PyCodeObject *code;
-    PyObject *frame_object;
-    struct frame *previous;
-    uint16_t *instr; /* the last one done */
-    int stacktop;
-    bool is_entry;
-    char owner;
-#else
-    PyCodeObject *code; /* 3.13: any executable; of a generator always its code */
-    struct frame *previous;
-    PyObject *func;
-    PyObject *globals;
-    PyObject *builtins;
-    PyObject *locals;
-    PyObject *frame_object;
-    uint16_t *instr; /* 3.12: the last one done; 3.13: the next one */
-    int stacktop;
-    uint16_t return_offset;
-    char owner;
-#endif
-    PyObject *localsplus[1];
-} frame;
-
-enum { OWNED_BY_GENERATOR = 1 };
-
-#if PY_VERSION_HEX < 0x030D0000
-enum { CREATED = -2, SUSPENDED = -1, SUSPENDED_YIELD_FROM = -100 };
-enum { INSTR_AHEAD = 1 };
-#else
-enum { CREATED = -3, SUSPENDED = -2, SUSPENDED_YIELD_FROM = -1 };
-enum { INSTR_AHEAD = 0 };
-#endif
-enum { EXECUTING = 0 };
+#if PF_HAVE_FRAMES
 
 /* Flags the code of a generator expression may have; anything else is something this file does not know. */
 enum { KNOWN_FLAGS = CO_OPTIMIZED | CO_NEWLOCALS | CO_NESTED | CO_GENERATOR | 0x01FE0000 /* CO_FUTURE_... */ };
-
-static frame *frame_of(PyObject *generator) {
-    return (frame *)((PyGenObject *)generator)->gi_iframe;
-}
 
 bool pf_gen_known(void) { return true; }
 
 pf_gen_state pf_gen_state_of(PyObject *generator) {
     int state = ((PyGenObject *)generator)->gi_frame_state;
     switch (state) {
-    case CREATED:
+    case PF_FRAME_CREATED:
         return PF_GEN_CREATED;
-    case SUSPENDED:
-    case SUSPENDED_YIELD_FROM:
+    case PF_FRAME_SUSPENDED:
+    case PF_FRAME_SUSPENDED_YIELD_FROM:
         return PF_GEN_SUSPENDED;
-    case EXECUTING:
+    case PF_FRAME_EXECUTING:
         return PF_GEN_RUNNING;
     default:
         return PF_GEN_FINISHED;
     }
 }
 
-/* Names of code are interned: one that has been seen is known again by its address. */
+/* Most code has the same few names: the one met last is known again by its address, since it is held. */
 static PyObject *known_name, *known_local;
 
 static bool named(PyObject *name, PyObject **known, const char *text) {
@@ -98,36 +49,37 @@ static bool named(PyObject *name, PyObject **known, const char *text) {
     if (PyUnicode_CompareWithASCIIString(name, text) != 0) {
         return false;
     }
-    if (*known == NULL && PyUnicode_CHECK_INTERNED(name)) {
-        *known = Py_NewRef(name); /* for good */
+    if (PyUnicode_CheckExact(name)) {
+        Py_INCREF(name);
+        Py_XSETREF(*known, name);
     }
     return true;
 }
 
-static bool is_genexpr(const PyCodeObject *code) {
+bool pf_code_is_genexpr(const PyCodeObject *code) {
     return (code->co_flags & ~KNOWN_FLAGS) == 0 && (code->co_flags & CO_GENERATOR) != 0 && code->co_argcount == 1 &&
            code->co_kwonlyargcount == 0 && code->co_nlocalsplus > 0 && named(code->co_name, &known_name, "<genexpr>") &&
            named(PyTuple_GET_ITEM(code->co_localsplusnames, 0), &known_local, ".0");
 }
 
 int pf_gen_source(PyObject *generator, PyObject **source, bool *started) {
-    frame *f = frame_of(generator);
+    pf_frame *f = pf_frame_of(generator);
     int state = ((PyGenObject *)generator)->gi_frame_state;
-    if (state == EXECUTING) {
+    if (state == PF_FRAME_EXECUTING) {
         return PF_REASON_RUNNING;
     }
-    if (state > EXECUTING) {
+    if (state > PF_FRAME_EXECUTING) {
         return PF_REASON_EXHAUSTED;
     }
-    if (!is_genexpr(f->code)) {
+    if (!pf_code_is_genexpr(f->code)) {
         return PF_REASON_GENERATOR;
     }
-    if (f->owner != OWNED_BY_GENERATOR || (state != CREATED && state != SUSPENDED)) {
+    if (f->owner != PF_FRAME_OF_GENERATOR || (state != PF_FRAME_CREATED && state != PF_FRAME_SUSPENDED)) {
         return PF_REASON_STEP_STATE;
     }
     int depth = f->stacktop - f->code->co_nlocalsplus;
     PyObject *first = f->localsplus[0];
-    *started = state == SUSPENDED;
+    *started = state == PF_FRAME_SUSPENDED;
     if (first == NULL || depth != (*started ? 1 : 0)) {
         return PF_REASON_STEP_STATE;
     }
@@ -148,42 +100,47 @@ static int swap_slot(PyObject **slot, PyObject *was, PyObject *now) {
 }
 
 int pf_gen_swap(PyObject *generator, PyObject *was, PyObject *now) {
-    frame *f = frame_of(generator);
+    pf_frame *f = pf_frame_of(generator);
     int state = ((PyGenObject *)generator)->gi_frame_state;
-    if (state > EXECUTING) {
+    if (state > PF_FRAME_EXECUTING) {
         return 0;
     }
     int changed = swap_slot(&f->localsplus[0], was, now);
     /* While it runs, stacktop says nothing. But then it is at FOR_ITER, in the pull that we are called from, with the
      * iterator at the bottom of its stack. */
-    if (state == EXECUTING || f->stacktop > f->code->co_nlocalsplus) {
+    if (state == PF_FRAME_EXECUTING || f->stacktop > f->code->co_nlocalsplus) {
         changed += swap_slot(&f->localsplus[f->code->co_nlocalsplus], was, now);
     }
     return changed;
 }
 
-PyCodeObject *pf_genexpr_code(PyObject *generator) { return frame_of(generator)->code; }
+PyCodeObject *pf_genexpr_code(PyObject *generator) { return pf_frame_of(generator)->code; }
 
-PyObject *pf_genexpr_globals(PyObject *generator) { return frame_of(generator)->globals; }
+PyObject *pf_genexpr_globals(PyObject *generator) { return pf_frame_of(generator)->globals; }
 
-PyObject *pf_genexpr_builtins(PyObject *generator) { return frame_of(generator)->builtins; }
+PyObject *pf_genexpr_builtins(PyObject *generator) { return pf_frame_of(generator)->builtins; }
 
 PyObject *pf_genexpr_local(PyObject *generator, int i) {
-    const frame *f = frame_of(generator);
+    const pf_frame *f = pf_frame_of(generator);
     return i >= 0 && i < f->code->co_nlocalsplus ? f->localsplus[i] : NULL;
 }
 
 int pf_genexpr_lasti(PyObject *generator) {
-    const frame *f = frame_of(generator);
-    if (((PyGenObject *)generator)->gi_frame_state != SUSPENDED) {
+    const pf_frame *f = pf_frame_of(generator);
+    if (((PyGenObject *)generator)->gi_frame_state != PF_FRAME_SUSPENDED) {
         return -1;
     }
-    return (int)(f->instr - (const uint16_t *)f->code->co_code_adaptive + INSTR_AHEAD) * 2;
+    return (int)(f->instr - (const uint16_t *)f->code->co_code_adaptive + PF_FRAME_INSTR_AHEAD) * 2;
 }
 
 #else
 
 bool pf_gen_known(void) { return false; }
+
+bool pf_code_is_genexpr(const PyCodeObject *code) {
+    (void)code;
+    return false;
+}
 
 pf_gen_state pf_gen_state_of(PyObject *generator) {
     (void)generator;

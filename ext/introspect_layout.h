@@ -173,6 +173,8 @@ int pf_gen_source(PyObject *generator, PyObject **source, bool *started);
  * where the iterator of the outermost `for` lives. A frame that is gone, or holds something else, is left alone. Returns the
  * number of slots changed. */
 int pf_gen_swap(PyObject *generator, PyObject *was, PyObject *now);
+/* Whether generators of this code are made by a generator expression, as far as it is one that introspect_gen.c knows. */
+bool pf_code_is_genexpr(const PyCodeObject *code);
 /* Can this version's generators be read at all? */
 bool pf_gen_known(void);
 
