@@ -82,13 +82,15 @@ typedef struct pf_chain {
  * containers are turned into iterators by the caller first. Needs the GIL. */
 int pf_chain_read(PyObject *iterator, pf_chain *out);
 
-/* A first glance, for small calls: true when the chain's first leaf is known to have fewer than `rows` items, and nothing above it
- * makes many of them (loops.h). Looks at a few words and decides nothing else. Containers are understood too. Needs the GIL. */
-bool pf_chain_is_short(PyObject *object, int64_t rows);
+/* A first glance, for small calls, down to the first leaf: it looks at a few words and decides nothing else. Containers are
+ * understood too. Needs the GIL. */
+typedef struct pf_glance {
+    int64_t rows; /* that the first leaf has left; INT64_MAX: not known, or something above it makes many of few (loops.h) */
+    bool at_once; /* the next item takes the next row and no other, so that CPython gives it at once. What is pulled this way leaves
+                   * a chain that can be read as well as before. Nothing is known of chains with several leaves */
+} pf_glance;
 
-/* Another: true when the chain's next item takes its next row and no other, so that CPython gives it at once. What is pulled this way
- * leaves a chain that can be read as well as before. Nothing is known of chains with several leaves. Needs the GIL. */
-bool pf_chain_gives_at_once(PyObject *object);
+pf_glance pf_chain_glance(PyObject *object);
 
 /* start, stop or step (0, 1, 2) of a range: borrowed. NULL where this version's ranges are not read. */
 PyObject *pf_range_field(PyObject *range, int field);

@@ -11,6 +11,7 @@ static const char *const CAPSULE = "purefold.settings";
 
 static pf_settings defaults = {.tier = PF_TIER_AUTO};
 static bool changed;
+bool pf_settings_few_stay = true;
 static PyObject *variable; /* the ContextVar */
 static const char *const *rule_names;
 static int rule_count;
@@ -225,6 +226,7 @@ static PyObject *config_set(PyObject *Py_UNUSED(module), PyObject *dict)
     }
     Py_DECREF(token);
     changed = true;
+    pf_settings_few_stay = false;
     Py_RETURN_NONE;
 }
 
@@ -233,6 +235,7 @@ static PyObject *config_default(PyObject *Py_UNUSED(module), PyObject *dict)
     if (read_settings(dict, &defaults) < 0) {
         return NULL;
     }
+    pf_settings_few_stay = !changed && defaults.min_rows == 0;
     Py_RETURN_NONE;
 }
 

@@ -38,6 +38,9 @@ typedef struct pf_settings {
 void pf_settings_now(pf_settings *out);
 int64_t pf_settings_min_rows(void); /* min_rows of the calling context alone */
 
+extern bool pf_settings_few_stay; /* min_rows is 0, whatever the context */
+static inline bool pf_few_rows_stay(void) { return pf_settings_few_stay || pf_settings_min_rows() == 0; }
+
 /* Adds _config_get, _config_set and _config_default to the module. rules: names of the rewrite rules, in the order of
  * their bits, static. 0, or -1 with an error set. */
 int pf_config_add(PyObject *module, const char *const *rules, int nrules);

@@ -10,10 +10,17 @@
 #include "config.h"
 #include "exec.h"
 #include "introspect_layout.h"
+#include "loops.h"
 #include "replay.h"
 
-/* The builtins themselves, kept for the process. */
-static PyObject *builtin[PF_CONSUMER_COUNT];
+/* The builtins themselves, kept for the process, and what a call of one comes to: of the functions, at most one is not NULL. */
+static struct {
+    PyObject *object, *self;
+    PyCFunction one;                   /* METH_O */
+    _PyCFunctionFast fast;             /* METH_FASTCALL */
+    _PyCFunctionFastWithKeywords full; /* METH_FASTCALL | METH_KEYWORDS */
+    vectorcallfunc type;
+} builtin[PF_CONSUMER_COUNT];
 static PyObject *empty_tuple;
 
 static const struct {
@@ -29,35 +36,55 @@ static const struct {
 /* The builtin runs in our place, not below us: up to 3.11 a call of a C function counts as a level of recursion, unless its
  * call site is specialised, and RecursionError has to come where it would. Calls of ours are specialised where those of the
  * builtin are; min, max and reduce take their arguments in a way that never is, so there the builtin's own level counts. */
-static PyObject *plain(pf_consumer consumer, PyObject *const *args, size_t nargs, PyObject *kwnames)
+static PyObject *call(pf_consumer consumer, PyObject *const *args, size_t nargs, PyObject *kwnames)
 {
 #if PY_VERSION_HEX < 0x030c0000
     PyThreadState *tstate = PyThreadState_Get();
     int credit = consumer != PF_CONSUME_MIN && consumer != PF_CONSUME_MAX && consumer != PF_CONSUME_REDUCE;
     tstate->recursion_remaining += credit;
-    PyObject *result = PyObject_Vectorcall(builtin[consumer], args, nargs, kwnames);
+    PyObject *result = PyObject_Vectorcall(builtin[consumer].object, args, nargs, kwnames);
     tstate->recursion_remaining -= credit;
     return result;
 #else
-    return PyObject_Vectorcall(builtin[consumer], args, nargs, kwnames);
+    return PyObject_Vectorcall(builtin[consumer].object, args, nargs, kwnames);
 #endif
 }
 
-static PyObject *plain_one(pf_consumer consumer, PyObject *arg)
+/* Mostly its C function can be called as it is, which counts for nothing anyway. */
+static inline PyObject *plain(pf_consumer consumer, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    if (builtin[consumer].full != NULL) {
+        return builtin[consumer].full(builtin[consumer].self, args, nargs, kwnames);
+    }
+    if (builtin[consumer].fast != NULL && kwnames == NULL) {
+        return builtin[consumer].fast(builtin[consumer].self, args, nargs);
+    }
+    return call(consumer, args, (size_t)nargs, kwnames);
+}
+
+static inline PyObject *plain_one(pf_consumer consumer, PyObject *arg)
+{
+    if (builtin[consumer].one != NULL) {
+        return builtin[consumer].one(builtin[consumer].self, arg);
+    }
     PyObject *args[2] = {NULL, arg}; /* room for a bound self */
-    return plain(consumer, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    return call(consumer, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+}
+
+static inline PyObject *plain_type(pf_consumer consumer, PyObject *const *args, size_t nargsf)
+{
+    vectorcallfunc type = builtin[consumer].type;
+    return type != NULL ? type(builtin[consumer].object, args, nargsf, NULL) : call(consumer, args, nargsf, NULL);
 }
 
 /* Too few rows to be worth a look. */
-static bool few(PyObject *iterable)
+static inline bool is_few(int64_t rows)
 {
     enum { FEW = 16 };
-    return pf_chain_is_short(iterable, FEW) && pf_settings_min_rows() == 0;
+    return rows < FEW && pf_few_rows_stay();
 }
 
-/* The next item is a row away: CPython has it before a chain is read. */
-static bool at_once(PyObject *iterator) { return pf_chain_gives_at_once(iterator) && pf_settings_min_rows() == 0; }
+static inline bool few(PyObject *iterable) { return is_few(pf_chain_glance(iterable).rows); }
 
 static bool is_kw(PyObject *name, const char *text) { return PyUnicode_CompareWithASCIIString(name, text) == 0; }
 
@@ -68,14 +95,14 @@ static bool plain_number(PyObject *start)
     return start == NULL || PyLong_CheckExact(start) || PyFloat_CheckExact(start) || PyBool_Check(start);
 }
 
-static PyObject *consume_sum(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+/* What follows in a consumer once there is something to run natively stands by itself: calls over few rows never get there. */
+static PyObject *sum_of_many(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    (void)module;
     Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
     bool known = nargs + nkw == 1 || (nargs + nkw == 2 && (nkw == 0 || is_kw(PyTuple_GET_ITEM(kwnames, 0), "start")));
     PyObject *start = nargs + nkw == 2 ? args[1] : NULL;
-    if (nargs == 0 || !known || few(args[0]) || !plain_number(start)) {
-        return plain(PF_CONSUME_SUM, args, (size_t)nargs, kwnames);
+    if (!known || !plain_number(start)) {
+        return plain(PF_CONSUME_SUM, args, nargs, kwnames);
     }
     pf_sum_sink sink;
     pf_sum_init(&sink, start);
@@ -84,12 +111,18 @@ static PyObject *consume_sum(PyObject *module, PyObject *const *args, Py_ssize_t
     int status = pf_exec_run(&call);
     PyObject *result = status > 0 ? pf_sum_result(&sink) : NULL;
     pf_sum_clear(&sink);
-    return status == 0 ? plain(PF_CONSUME_SUM, args, (size_t)nargs, kwnames) : result;
+    return status == 0 ? plain(PF_CONSUME_SUM, args, nargs, kwnames) : result;
+}
+
+static PyObject *consume_sum(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    (void)module;
+    return nargs == 0 || few(args[0]) ? plain(PF_CONSUME_SUM, args, nargs, kwnames) : sum_of_many(args, nargs, kwnames);
 }
 
 /* ---- min, max ---- */
 
-static PyObject *consume_extreme(pf_consumer consumer, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+static PyObject *extreme_of_many(pf_consumer consumer, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     Py_ssize_t nkw = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
     PyObject *key = NULL, *fallback = NULL;
@@ -104,8 +137,8 @@ static PyObject *consume_extreme(pf_consumer consumer, PyObject *const *args, Py
             known = false;
         }
     }
-    if (!known || few(args[0])) {
-        return plain(consumer, args, (size_t)nargs, kwnames);
+    if (!known) {
+        return plain(consumer, args, nargs, kwnames);
     }
     pf_extreme_sink sink;
     pf_extreme_init(&sink, consumer == PF_CONSUME_MIN ? Py_LT : Py_GT, key);
@@ -118,7 +151,12 @@ static PyObject *consume_extreme(pf_consumer consumer, PyObject *const *args, Py
         result = fallback != NULL ? Py_NewRef(fallback) : plain_one(consumer, empty_tuple);
     }
     pf_extreme_clear(&sink);
-    return status == 0 ? plain(consumer, args, (size_t)nargs, kwnames) : result;
+    return status == 0 ? plain(consumer, args, nargs, kwnames) : result;
+}
+
+static inline PyObject *consume_extreme(pf_consumer consumer, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return nargs != 1 || few(args[0]) ? plain(consumer, args, nargs, kwnames) : extreme_of_many(consumer, args, nargs, kwnames);
 }
 
 static PyObject *consume_min(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -149,62 +187,111 @@ static int first_row(PyObject *iterator, int wanted, bool *found)
     return truth < 0 ? -1 : *found;
 }
 
-static PyObject *consume_first(pf_consumer consumer, PyObject *iterable, int wanted)
+static PyObject *truth(bool found, int wanted) { return PyBool_FromLong(found == (wanted == 1)); }
+
+/* Any and all of what is not short. */
+static PyObject *search_natively(pf_consumer consumer, PyObject *iterable, int wanted)
 {
-    if (few(iterable)) {
+    pf_first_sink sink;
+    pf_first_init(&sink, wanted);
+    pf_call call = {consumer, iterable, NULL, 0, 0, &sink.base};
+    int status = pf_exec_run(&call);
+    bool found = sink.item != NULL;
+    Py_XDECREF(sink.item);
+    return status == 0 ? plain_one(consumer, iterable) : status < 0 ? NULL : truth(found, wanted);
+}
+
+/* What is known of the code on top of a chain, or NULL. */
+static pf_loop *loop_above(PyObject *iterator, const PyCodeObject **code)
+{
+    PyCodeObject *found = pf_loop_code(iterator);
+    *code = found;
+    return found != NULL ? pf_loop_of(found) : NULL;
+}
+
+static bool stays_near(const pf_loop *loop, int64_t rows)
+{
+    return loop != NULL && pf_loop_is_near(loop, rows) && pf_few_rows_stay();
+}
+
+/* A search has ended: result NULL with an exception. */
+static PyObject *ended(PyObject *result, const PyCodeObject *code, PyObject *iterator, int64_t rows)
+{
+    if (code != NULL) {
+        pf_loop_ended(code, rows, result != NULL ? pf_chain_glance(iterator).rows : INT64_MAX);
+    }
+    return result;
+}
+
+/* The first row, and all where the last searches by this code ended near (loops.h), is CPython's. */
+static PyObject *search_many(pf_consumer consumer, PyObject *iterable, int wanted, pf_glance glance)
+{
+    if (glance.at_once && is_few(glance.rows - 1)) { /* too few would be left */
         return plain_one(consumer, iterable);
     }
-    bool found;
-    int status = at_once(iterable) ? first_row(iterable, wanted, &found) : 0;
-    if (status == 0) {
-        pf_first_sink sink;
-        pf_first_init(&sink, wanted);
-        pf_call call = {consumer, iterable, NULL, 0, 0, &sink.base};
-        status = pf_exec_run(&call);
-        found = sink.item != NULL;
-        Py_XDECREF(sink.item);
-        if (status == 0) {
-            return plain_one(consumer, iterable);
+    const PyCodeObject *code;
+    pf_loop *loop = loop_above(iterable, &code);
+    if (glance.at_once && (loop == NULL || pf_loop_tries_first(loop)) && pf_few_rows_stay()) {
+        bool found;
+        int status = first_row(iterable, wanted, &found);
+        if (status != 0) {
+            if (loop != NULL) {
+                loop->passed = 0;
+            }
+            return status < 0 ? NULL : truth(found, wanted);
         }
     }
-    return status < 0 ? NULL : PyBool_FromLong(found == (wanted == 1));
+    PyObject *result = stays_near(loop, glance.rows) ? plain_one(consumer, iterable) : search_natively(consumer, iterable, wanted);
+    return ended(result, code, iterable, glance.rows);
 }
 
 /* Wrong calls go to the builtin as they came: its words are its own. */
+static inline PyObject *consume_first(pf_consumer consumer, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int wanted)
+{
+    if (nargs != 1 || kwnames != NULL) {
+        return call(consumer, args, (size_t)nargs, kwnames);
+    }
+    pf_glance glance = pf_chain_glance(args[0]);
+    return is_few(glance.rows) ? plain_one(consumer, args[0])
+                               : search_many(consumer, args[0], wanted, glance);
+}
+
 static PyObject *consume_any(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
-    return nargs == 1 && kwnames == NULL ? consume_first(PF_CONSUME_ANY, args[0], 1) : plain(PF_CONSUME_ANY, args, (size_t)nargs, kwnames);
+    return consume_first(PF_CONSUME_ANY, args, nargs, kwnames, 1);
 }
 
 static PyObject *consume_all(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
-    return nargs == 1 && kwnames == NULL ? consume_first(PF_CONSUME_ALL, args[0], 0) : plain(PF_CONSUME_ALL, args, (size_t)nargs, kwnames);
+    return consume_first(PF_CONSUME_ALL, args, nargs, kwnames, 0);
+}
+
+/* What an islice takes its items from; NULL: it is none, or has ended. */
+static inline PyObject *islice_input(PyObject *iterator)
+{
+    bool is = Py_TYPE(iterator) == pf_types.types[PF_T_ISLICE] && pf_types.ok[PF_T_ISLICE];
+    return is ? ((pf_islice *)iterator)->it : NULL;
 }
 
 /* One item of a plain iterator is CPython's; only a generator expression or a filter may have to look far for it, itself or below an
  * islice. */
-static bool may_look_far(PyObject *iterator)
+static inline bool may_look_far(PyObject *iterator)
 {
-    if (pf_type_of(iterator) == PF_T_ISLICE && pf_types.ok[PF_T_ISLICE] && ((pf_islice *)iterator)->it != NULL) {
-        iterator = ((pf_islice *)iterator)->it;
-    }
+    PyObject *input = islice_input(iterator);
+    iterator = input != NULL ? input : iterator;
     return PyGen_CheckExact(iterator) || Py_TYPE(iterator) == &PyFilter_Type;
 }
 
-static PyObject *consume_next(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+static PyObject *next_natively(PyObject *const *args, Py_ssize_t nargs)
 {
-    (void)module;
-    if (nargs < 1 || nargs > 2 || kwnames != NULL || !may_look_far(args[0]) || few(args[0]) || at_once(args[0])) {
-        return plain(PF_CONSUME_NEXT, args, (size_t)nargs, kwnames);
-    }
     pf_first_sink sink;
     pf_first_init(&sink, -1);
     pf_call call = {PF_CONSUME_NEXT, args[0], NULL, 0, 0, &sink.base};
     int status = pf_exec_run(&call);
     if (status == 0) {
-        return plain(PF_CONSUME_NEXT, args, (size_t)nargs, NULL);
+        return plain(PF_CONSUME_NEXT, args, nargs, NULL);
     }
     if (status < 0 && nargs == 2 && PyErr_ExceptionMatches(PyExc_StopIteration)) {
         PyErr_Clear();
@@ -219,30 +306,69 @@ static PyObject *consume_next(PyObject *module, PyObject *const *args, Py_ssize_
     return sink.item;
 }
 
+static PyObject *next_of_many(PyObject *const *args, Py_ssize_t nargs, int64_t rows)
+{
+    const PyCodeObject *code;
+    const pf_loop *loop = loop_above(args[0], &code);
+    PyObject *result = stays_near(loop, rows) ? plain(PF_CONSUME_NEXT, args, nargs, NULL) : next_natively(args, nargs);
+    return ended(result, code, args[0], rows);
+}
+
+static PyObject *consume_next(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    (void)module;
+    if (nargs < 1 || nargs > 2 || kwnames != NULL || !may_look_far(args[0])) {
+        return plain(PF_CONSUME_NEXT, args, nargs, kwnames);
+    }
+    pf_glance glance = pf_chain_glance(args[0]);
+    bool stays = is_few(glance.rows) || (glance.at_once && pf_few_rows_stay());
+    return stays ? plain(PF_CONSUME_NEXT, args, nargs, NULL) : next_of_many(args, nargs, glance.rows);
+}
+
 /* ---- list, tuple ---- */
 
-static PyObject *consume_items(pf_consumer consumer, PyObject *iterable)
+static PyObject *items_natively(pf_consumer consumer, PyObject *const *args, size_t nargsf)
 {
-    PyTypeObject *type = Py_TYPE(iterable);
-    if (type == &PyList_Type || type == &PyTuple_Type || few(iterable)) { /* a copy: nothing to compute */
-        return plain_one(consumer, iterable);
-    }
     pf_list_sink sink;
     if (pf_list_init(&sink) < 0) {
         return NULL;
     }
-    pf_call call = {consumer, iterable, NULL, 0, 0, &sink.base};
+    pf_call call = {consumer, args[0], NULL, 0, 0, &sink.base};
     int status = pf_exec_run(&call);
     PyObject *result = NULL;
     if (status > 0) {
         result = consumer == PF_CONSUME_LIST ? pf_list_result(&sink) : pf_list_as_tuple(&sink);
     }
     pf_list_clear(&sink);
-    return status == 0 ? plain_one(consumer, iterable) : result;
+    return status == 0 ? plain_type(consumer, args, nargsf) : result;
 }
 
-PyObject *pf_consume_list(PyObject *iterable) { return consume_items(PF_CONSUME_LIST, iterable); }
-PyObject *pf_consume_tuple(PyObject *iterable) { return consume_items(PF_CONSUME_TUPLE, iterable); }
+/* An islice that has enough after a few rows ends like a search. */
+static PyObject *items_of_many(pf_consumer consumer, PyObject *const *args, size_t nargsf)
+{
+    PyObject *input = islice_input(args[0]);
+    if (input == NULL) {
+        return items_natively(consumer, args, nargsf);
+    }
+    const PyCodeObject *code;
+    const pf_loop *loop = loop_above(input, &code);
+    int64_t rows = pf_chain_glance(input).rows;
+    Py_INCREF(input); /* the islice lets go of it at its end */
+    PyObject *result = stays_near(loop, rows) ? plain_type(consumer, args, nargsf) : items_natively(consumer, args, nargsf);
+    result = ended(result, code, input, rows);
+    Py_DECREF(input);
+    return result;
+}
+
+static inline PyObject *consume_items(pf_consumer consumer, PyObject *const *args, size_t nargsf)
+{
+    PyTypeObject *type = Py_TYPE(args[0]);
+    bool stays = type == &PyList_Type || type == &PyTuple_Type || few(args[0]); /* a copy: nothing to compute */
+    return stays ? plain_type(consumer, args, nargsf) : items_of_many(consumer, args, nargsf);
+}
+
+PyObject *pf_consume_list(PyObject *const *args, size_t nargsf) { return consume_items(PF_CONSUME_LIST, args, nargsf); }
+PyObject *pf_consume_tuple(PyObject *const *args, size_t nargsf) { return consume_items(PF_CONSUME_TUPLE, args, nargsf); }
 
 /* ---- reduce ---- */
 
@@ -258,12 +384,8 @@ static int start_of(PyObject *initial)
     return PyLong_Check(initial) ? PF_START_INT : PF_START_OTHER;
 }
 
-static PyObject *consume_reduce(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+static PyObject *reduce_of_many(PyObject *const *args, Py_ssize_t nargs)
 {
-    (void)module;
-    if (nargs < 2 || nargs > 3 || kwnames != NULL || few(args[1]) || (nargs == 3 && !pf_is_harmless(args[2]))) {
-        return plain(PF_CONSUME_REDUCE, args, (size_t)nargs, kwnames);
-    }
     pf_reduce_sink sink;
     pf_reduce_init(&sink, args[0], nargs == 3 ? args[2] : NULL);
     pf_call call = {PF_CONSUME_REDUCE, args[1], args, 1, start_of(nargs == 3 ? args[2] : NULL), &sink.base};
@@ -271,13 +393,20 @@ static PyObject *consume_reduce(PyObject *module, PyObject *const *args, Py_ssiz
     PyObject *result = status > 0 ? pf_reduce_result(&sink) : NULL;
     pf_reduce_clear(&sink);
     if (status == 0) {
-        return plain(PF_CONSUME_REDUCE, args, (size_t)nargs, NULL);
+        return plain(PF_CONSUME_REDUCE, args, nargs, NULL);
     }
     if (status > 0 && result == NULL && !PyErr_Occurred()) { /* nothing to reduce: reduce's own words */
         PyObject *empty[2] = {args[0], empty_tuple};
         result = plain(PF_CONSUME_REDUCE, empty, 2, NULL);
     }
     return result;
+}
+
+static PyObject *consume_reduce(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    (void)module;
+    bool stays = nargs < 2 || nargs > 3 || kwnames != NULL || few(args[1]) || (nargs == 3 && !pf_is_harmless(args[2]));
+    return stays ? plain(PF_CONSUME_REDUCE, args, nargs, kwnames) : reduce_of_many(args, nargs);
 }
 
 /* ---- fold ---- */
@@ -346,19 +475,47 @@ static void copy_doc(const char *name, PyObject *original)
     }
 }
 
+/* How it can be called without a detour. */
+static void look_at(pf_consumer consumer)
+{
+    PyObject *object = builtin[consumer].object;
+    if (object == (PyObject *)&PyList_Type || object == (PyObject *)&PyTuple_Type) {
+        builtin[consumer].type = ((PyTypeObject *)object)->tp_vectorcall;
+    }
+    if (!PyCFunction_CheckExact(object)) {
+        return;
+    }
+    void (*function)(void) = (void (*)(void))PyCFunction_GET_FUNCTION(object);
+    builtin[consumer].self = PyCFunction_GET_SELF(object);
+    switch (PyCFunction_GET_FLAGS(object)) {
+    case METH_O:
+        builtin[consumer].one = (PyCFunction)function;
+        break;
+    case METH_FASTCALL:
+        builtin[consumer].fast = (_PyCFunctionFast)function;
+        break;
+    case METH_FASTCALL | METH_KEYWORDS:
+        builtin[consumer].full = (_PyCFunctionFastWithKeywords)function;
+        break;
+    default:
+        break;
+    }
+}
+
 int pf_consume_add(PyObject *module)
 {
-    for (int i = 0; i < PF_CONSUMER_COUNT; i++) {
-        if (names[i].name == NULL || builtin[i] != NULL) {
+    for (pf_consumer i = 0; i < PF_CONSUMER_COUNT; i++) {
+        if (names[i].name == NULL || builtin[i].object != NULL) {
             continue;
         }
         PyObject *from = PyImport_ImportModule(names[i].module);
-        builtin[i] = from != NULL ? PyObject_GetAttrString(from, names[i].name) : NULL;
+        builtin[i].object = from != NULL ? PyObject_GetAttrString(from, names[i].name) : NULL;
         Py_XDECREF(from);
-        if (builtin[i] == NULL) {
+        if (builtin[i].object == NULL) {
             return -1;
         }
-        copy_doc(names[i].name, builtin[i]);
+        copy_doc(names[i].name, builtin[i].object);
+        look_at(i);
     }
     if (empty_tuple == NULL && (empty_tuple = PyTuple_New(0)) == NULL) {
         return -1;

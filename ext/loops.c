@@ -1,23 +1,21 @@
-/* What the loops of generator expressions make of rows (loops.h): a table of code objects, each in the one place its address gives it. */
+/* What the loops of generator expressions make of rows (loops.h): a table of code objects by their addresses. */
 #include "loops.h"
 
 #include "decode.h"
+#include "frame.h"
+#include "introspect_layout.h"
 
-enum { ENTRIES = 1024, FIRST_REST = 16, MOST_REST = 4096, WORTH_ROWS = 128 };
+enum { FIRST_REST = 16, MOST_REST = 4096, WORTH_ROWS = 128, NEAR_ROWS = 48 };
 
-typedef struct entry {
-    const PyCodeObject *code; /* compared, never followed */
-    bool nested;
-    bool steady;              /* one item for each row */
-    int32_t rest, next_rest;  /* calls */
-} entry;
+pf_loop pf_loops[PF_LOOP_PLACES][2];
 
-static entry entries[ENTRIES];
-
-static entry look_at(PyCodeObject *code)
+static pf_loop look_at(PyCodeObject *code)
 {
-    entry e = {.code = code, .next_rest = FIRST_REST};
+    pf_loop e = {.code = code, .next_rest = FIRST_REST, .genexpr = pf_code_is_genexpr(code)};
     pf_code *decoded;
+    if (!e.genexpr) {
+        return e;
+    }
     if (pf_decode(code, &decoded) < 0) {
         PyErr_Clear(); /* no memory to look: it is small, then */
         return e;
@@ -35,40 +33,56 @@ static entry look_at(PyCodeObject *code)
     return e;
 }
 
-static entry *entry_of(PyCodeObject *code)
+pf_loop *pf_loop_find(PyCodeObject *code)
 {
-    entry *e = &entries[((uintptr_t)code >> 5) % ENTRIES];
-    if (e->code != code) {
-        *e = look_at(code);
+    pf_loop *place = pf_loops[((uintptr_t)code >> 5) % PF_LOOP_PLACES];
+    if (place[0].code != code) {
+        pf_loop found = place[1].code == code ? place[1] : look_at(code);
+        place[1] = place[0];
+        place[0] = found;
     }
-    return e;
+    return place;
 }
-
-bool pf_loops_steady(PyCodeObject *code) { return entry_of(code)->steady; }
 
 bool pf_loops_due(PyCodeObject *code)
 {
-    const entry *e = entry_of(code);
-    return e->nested && e->rest == 0;
-}
-
-bool pf_loops_begin(PyCodeObject *code)
-{
-    entry *e = entry_of(code);
-    if (!e->nested || e->rest == 0) {
-        return e->nested;
-    }
-    e->rest--;
-    return false;
+    const pf_loop *loop = pf_loop_of(code);
+    return loop->nested && loop->rest == 0;
 }
 
 void pf_loops_made(PyCodeObject *code, int64_t rows)
 {
-    entry *e = entry_of(code);
+    pf_loop *loop = pf_loop_of(code);
     if (rows >= WORTH_ROWS) {
-        e->next_rest = FIRST_REST;
+        loop->next_rest = FIRST_REST;
     } else {
-        e->rest = e->next_rest;
-        e->next_rest = e->next_rest < MOST_REST ? e->next_rest * 2 : MOST_REST;
+        loop->rest = loop->next_rest;
+        loop->next_rest = loop->next_rest < MOST_REST ? loop->next_rest * 2 : MOST_REST;
     }
+}
+
+PyCodeObject *pf_loop_code(PyObject *iterator)
+{
+    PyObject *function = NULL;
+    if (Py_TYPE(iterator) == pf_types.types[PF_T_GENERATOR] && pf_types.ok[PF_T_GENERATOR]) {
+        return pf_frame_glance(iterator);
+    }
+    if (Py_TYPE(iterator) == pf_types.types[PF_T_FILTER] && pf_types.ok[PF_T_FILTER]) {
+        function = ((pf_func_iter *)iterator)->func;
+    } else if (Py_TYPE(iterator) == pf_types.types[PF_T_MAP] && pf_types.ok[PF_T_MAP]) {
+        function = ((pf_map *)iterator)->func;
+    }
+    return function != NULL && PyFunction_Check(function) ? (PyCodeObject *)((PyFunctionObject *)function)->func_code : NULL;
+}
+
+void pf_loop_ended(const PyCodeObject *code, int64_t before, int64_t left)
+{
+    enum { ROUND = 240, MOST = 1 << 24 };
+    pf_loop *loop = pf_loops[((uintptr_t)code >> 5) % PF_LOOP_PLACES];
+    if (loop->code != code) {
+        return; /* pushed aside meanwhile */
+    }
+    bool near = before < INT64_MAX && left < INT64_MAX && before - left <= NEAR_ROWS;
+    loop->near = !near ? 0 : loop->near < MOST ? loop->near + 1 : MOST;
+    loop->passed = loop->passed < UINT8_MAX ? loop->passed + 1 : ROUND;
 }

@@ -48,7 +48,7 @@ static PyObject *true_type(PyObject *object)
     static PyObject *name(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)                     \
     {                                                                                                                  \
         if (PyVectorcall_NARGS(nargsf) == 1 && kwnames == NULL) {                                                      \
-            return consume(args[0]);                                                                                   \
+            return consume(args, nargsf);                                                                              \
         }                                                                                                              \
         return PyObject_Vectorcall(true_type(self), args, nargsf, kwnames);                                            \
     }
