@@ -4,6 +4,7 @@
  * The end has two stages in CPython. An iterator that gave its last item still points at its container: a list that
  * grows later gives it more items. Only a pull that finds nothing latches it (drops the container). So seeking to `length`
  * sets the first stage and never the second: that one comes from a real pull, made by whoever pulls next. */
+#include <limits.h>
 #include <string.h>
 
 #include "introspect_layout.h"
@@ -157,15 +158,15 @@ static int read_range_object(pf_leaf *out) {
     int over_start = 0, over_step = 0, over_length = 0, over_stop = 0;
     long long start = PyLong_AsLongLongAndOverflow(range->start, &over_start);
     long long step = PyLong_AsLongLongAndOverflow(range->step, &over_step);
-    long long length = PyLong_AsLongLongAndOverflow(range->length, &over_length), last;
-    (void)PyLong_AsLongLongAndOverflow(range->stop, &over_stop);
+    long long length = PyLong_AsLongLongAndOverflow(range->length, &over_length);
+    long long stop = PyLong_AsLongLongAndOverflow(range->stop, &over_stop);
     out->kind = PF_LEAF_RANGE;
     out->start = start;
     out->step = step;
     out->length = length;
-    /* where the item after the last would be must fit too: else iter() makes another kind of iterator */
-    if (over_start || over_step || over_length || over_stop || __builtin_mul_overflow(length, step, &last) ||
-        __builtin_add_overflow(start, last, &last)) {
+    /* where iter() makes another kind of iterator, lest start + length * step overflow: its condition is stricter than that */
+    if (over_start || over_step || over_length || over_stop ||
+        (length > 0 && (step > 0 ? stop > LLONG_MAX - (step - 1) : stop < LLONG_MIN + (-1 - step)))) {
         return PF_REASON_RANGE_TOO_LARGE;
     }
     return pf_types.range_ok && pf_types.ok[PF_T_RANGE_ITER] ? 0 : PF_REASON_UNTESTED_TYPE;
