@@ -190,16 +190,17 @@ static void note_positions(pf_feed *feed) {
     for (int i = 0; i < feed->chain.nleaves; i++) {
         feed->taken[i] = pf_leaf_taken(&feed->chain.leaves[i]);
     }
+    feed_note_sources(feed);
 }
 
-/* Has anybody else taken items since? */
+/* Has anybody else taken items since, or changed what is to be taken from? */
 static bool have_moved(const pf_feed *feed) {
     for (int i = 0; i < feed->chain.nleaves; i++) {
         if (pf_leaf_taken(&feed->chain.leaves[i]) != feed->taken[i]) {
             return true;
         }
     }
-    return false;
+    return !feed_sources_hold(feed);
 }
 
 static void reveal(pf_feed *feed) {

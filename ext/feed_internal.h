@@ -31,6 +31,12 @@ typedef struct feed_slot {
     const void *frame; /* the Python frame that the chain pulls it from: the consumer's caller's, or that of a generator above */
 } feed_slot;
 
+/* Where an itertools.chain stands in what gives it its segments. To be compared, never followed. */
+typedef struct feed_source {
+    const void *active;
+    Py_ssize_t index;
+} feed_source;
+
 struct pf_feed {
     pf_feed_ops ops;
     PyThreadState *thread;
@@ -56,6 +62,7 @@ struct pf_feed {
     PyObject *root;   /* owned */
     PyObject *born[PF_MAX_LEAVES]; /* owned: iterators of segments that CPython had not made yet */
     int64_t taken[PF_MAX_LEAVES];  /* while suspended or revealed: where each leaf was left */
+    feed_source sources[PF_MAX_LEAVES]; /* and each itertools.chain, by its first leaf */
     pf_feed *next_free;
     pf_chain chain;   /* a copy; only its used part is filled */
 };
@@ -72,6 +79,10 @@ int64_t feed_row_of(const pf_chain *chain, int node, int64_t k);
 PyObject *feed_item(const pf_chain *chain, int node, int64_t k);
 /* Sets a structural subtree as it stands after exactly k items. */
 void feed_settle(pf_chain *chain, int node, int64_t k);
+/* feed->sources as they are; whether they still are so, and the segments to come are those that were read: they may be in somebody's
+ * list. */
+void feed_note_sources(pf_feed *feed);
+bool feed_sources_hold(const pf_feed *feed);
 /* Sets the counters of enumerate and islice over computed values as they stand when all rows before `row` are done. */
 void feed_place_steps(const pf_feed *feed, int64_t row);
 /* feed->counts, from the steps themselves; all rows before `row` are done. Those of a structural subtree are told by the row. */

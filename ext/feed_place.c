@@ -210,6 +210,47 @@ static void settle_chain(pf_chain *chain, const pf_node *node, int64_t k) {
     ((pf_seq_iter *)c->source)->index = (Py_ssize_t)(node->count + at + 1 - (node->started && at >= 0 ? 1 : 0));
 }
 
+static feed_source source_of(const pf_node *node) {
+    const pf_chain_iter *c = (const pf_chain_iter *)node->object;
+    return (feed_source){c->active, c->source != NULL ? ((const pf_seq_iter *)c->source)->index : -1};
+}
+
+void feed_note_sources(pf_feed *feed) {
+    for (int n = 0; n < feed->chain.nnodes; n++) {
+        const pf_node *node = &feed->chain.nodes[n];
+        if (node->kind == PF_NODE_CHAIN) {
+            feed->sources[feed->chain.nodes[node->children[0]].leaf] = source_of(node);
+        }
+    }
+}
+
+/* The iterables that are still to come are numbered on from node->count, where the source stood; a tuple stays what it is. */
+static bool segments_hold(const pf_chain *chain, const pf_node *node) {
+    const pf_seq_iter *source = (const pf_seq_iter *)node->func;
+    if (source->seq == NULL || !PyList_CheckExact(source->seq)) {
+        return true;
+    }
+    const Py_ssize_t first = (Py_ssize_t)node->count - (node->started ? 1 : 0), size = Py_SIZE(source->seq);
+    bool hold = size == first + node->nchildren;
+    for (Py_ssize_t i = source->index; i < size && hold; i++) {
+        hold = PyList_GET_ITEM(source->seq, i) == chain->nodes[node->children[i - first]].object;
+    }
+    return hold;
+}
+
+bool feed_sources_hold(const pf_feed *feed) {
+    for (int n = 0; n < feed->chain.nnodes; n++) {
+        const pf_node *node = &feed->chain.nodes[n];
+        if (node->kind == PF_NODE_CHAIN) {
+            const feed_source then = feed->sources[feed->chain.nodes[node->children[0]].leaf], now = source_of(node);
+            if (then.active != now.active || then.index != now.index || !segments_hold(&feed->chain, node)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 void feed_settle(pf_chain *chain, int n, int64_t k) {
     const pf_node *node = &chain->nodes[n];
     switch (node->kind) {

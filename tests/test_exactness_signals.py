@@ -445,6 +445,22 @@ def test_a_segment_grows_while_it_is_read(kind):
     assert answer == size + 1_000_010
 
 
+@pytest.mark.parametrize("edit", [lambda segments: segments.pop(), lambda segments: segments.__setitem__(1, [1001] * 10)])
+def test_the_list_of_segments_changes(edit):
+    segments = [range(12_000_000), [1] * 10]
+    done = []
+
+    def once():
+        if not done:
+            done.append(True)
+            edit(segments)
+
+    with every(0.002, once):
+        ones = pf.sum(x == 1 for x in itertools.chain.from_iterable(segments))
+    assert done
+    assert ones == 1
+
+
 @exact(native=True)
 def test_a_segment_that_has_ended_before(p):
     ended = iter([1.5, 2.5])

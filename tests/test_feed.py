@@ -512,6 +512,39 @@ def test_list_changes_meanwhile():
     assert got == []
 
 
+SEGMENT_EDITS = {
+    "replaced": lambda segments: segments.__setitem__(-1, [7, 8]),
+    "one more": lambda segments: segments.append([7, 8]),
+    "one less": lambda segments: segments.pop(),
+    "one before": lambda segments: segments.insert(0, [7, 8]),
+    "one that is done": lambda segments: segments.__delitem__(0),
+}
+
+
+@pytest.mark.parametrize("edit", SEGMENT_EDITS)
+@pytest.mark.parametrize("at", [1, 3, 4, 6, 7])
+def test_list_of_segments_changes_meanwhile(edit, at):
+    def segments():
+        return [[0, 1, 2], range(3, 6), (6, 7, 8), [9]]
+
+    plain = segments()
+    it = itertools.chain.from_iterable(plain)
+    taken = list(itertools.islice(it, at))
+    SEGMENT_EDITS[edit](plain)
+    ours, got = segments(), []
+    plan = [("suspend", at, lambda: SEGMENT_EDITS[edit](ours)), *(("row", row) for row in range(at, 10)), ("transparent", 10)]
+    assert _engine._feed_demo((x for x in itertools.chain.from_iterable(ours)), plan, got, -1) is None
+    assert taken + got == list(range(at)) + list(it)
+
+
+@pytest.mark.parametrize("first", [[0, 1, 2], range(3)])
+def test_chain_is_moved_to_its_next_segment_meanwhile(first):
+    it, got = itertools.chain(first, [3, 4, 5]), []
+    plan = [("suspend", 3, lambda: next(it)), *(("row", row) for row in range(3, 6)), ("transparent", 6)]
+    assert _engine._feed_demo((x for x in it), plan, got, -1) is None
+    assert got == [4, 5]
+
+
 def test_end_is_latched():
     values = [1, 2, 3]
     it = iter(values)
