@@ -480,7 +480,7 @@ int pf_feed_refuses(const pf_chain *chain) {
     for (int n = 0; n < chain->nnodes; n++) {
         const pf_node *node = &chain->nodes[n];
         if (node->nchildren > 1 && node->kind != PF_NODE_CHAIN && !aligned(chain, n, true)) {
-            return PF_REASON_STEP_STATE;
+            return PF_REASON_UNALIGNED;
         }
     }
     return 0;

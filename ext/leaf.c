@@ -98,17 +98,13 @@ static int read_memory(pf_leaf *out) {
     return check_view(it->view, &out->format);
 }
 
-/* `reversed` calls the object's own __getitem__, which is known of the exact types that are containers here, and of array.array. */
+/* `reversed` calls the object's own __getitem__, which is known of the exact types that are containers here. */
 static int read_reversed(pf_leaf *out) {
     PyObject *seq = ((const pf_seq_iter *)out->iterator)->seq;
     pf_leaf all = {.kind = PF_LEAF_TUPLE};
-    if (seq != NULL && pf_types.array != NULL && Py_IS_TYPE(seq, pf_types.array)) {
-        all = (pf_leaf){.kind = PF_LEAF_ARRAY, .length = Py_SIZE(seq), .format = ((const pf_array *)seq)->descr->typecode};
-    } else if (seq != NULL) {
-        int reason = pf_leaf_read_container(seq, &all);
-        if (reason != 0) {
-            return reason;
-        }
+    int reason = seq != NULL ? pf_leaf_read_container(seq, &all) : 0;
+    if (reason != 0) {
+        return reason;
     }
     out->format = all.format;
     return read_backward(out, all.kind == PF_LEAF_TUPLE ? PF_LEAF_SEQ_REV : all.kind, (Py_ssize_t)all.length);
@@ -193,6 +189,10 @@ int pf_leaf_read_container(PyObject *container, pf_leaf *out) {
         int reason = check_view(container, &out->format);
         return reason != 0 ? reason
                            : whole(out, PF_LEAF_MEMORYVIEW, PF_T_MEMORY_ITER, PyMemoryView_GET_BUFFER(container)->shape[0]);
+    }
+    if (pf_types.array != NULL && Py_IS_TYPE(container, pf_types.array)) {
+        out->format = ((const pf_array *)container)->descr->typecode;
+        return whole(out, PF_LEAF_ARRAY, PF_T_ARRAY_ITER, Py_SIZE(container));
     }
     return PF_REASON_UNKNOWN_SOURCE;
 }

@@ -67,7 +67,7 @@ def test_memoryview_of_bools_beside_other_segments(others):
                 answers.append((consume(it), rest(it)))
         return answers
 
-    same(work, native=others != "floats")  # bools beside floats fall back
+    same(work, native=True)
 
 
 @pytest.mark.parametrize("code", "bBhHiIlLqQfd")

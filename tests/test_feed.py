@@ -114,7 +114,7 @@ CASES += [Case("genexpr_" + k, over(leaf, n), range(n), n) for k, (leaf, n) in L
 
 def two_lists():
     a, b = [1, 2, 3], (4, 5)
-    return itertools.chain(a, b, range(3), [], [9])
+    return itertools.chain(a, b, range(3), [], array("h", [8, 6]), [9])
 
 
 def two_iterators():
@@ -225,7 +225,7 @@ CASES += [
     Case("islice_computed_skip", islice_computed(5, None), range(5, 20), 20),
     Case("takewhile", chain_of(lambda a: itertools.takewhile(lambda x: x < 5000, a), xs), range(20), 20),
     Case("starmap", chain_of(lambda a, b: itertools.starmap(add, zip(a, b)), xs, ys), range(20), 20),
-    Case("chain", lambda: (two_lists(), []), range(9), 9),
+    Case("chain", lambda: (two_lists(), []), range(11), 11),
     Case("chain_iterators", two_iterators, range(8), 8),
     Case("chain_begun", begun_chain, range(7), 7),
     Case("chain_from_iterable", from_iterable, range(7), 7),
@@ -659,9 +659,9 @@ def test_every_row_by_row(make, total):
 
 def test_refused():
     it = iter(XS)
-    assert _engine._feed_demo(zip(YS, itertools.islice(map(triple, it), 0, 9, 2)), [], [], 0) == "step-state"
-    assert _engine._feed_demo(zip(itertools.islice(zip(it), 2, None), YS), [], [], 0) == "step-state"
-    assert _engine._feed_demo(zip(filter(odd, it), YS), [], [], 0) == "step-state"
+    assert _engine._feed_demo(zip(YS, itertools.islice(map(triple, it), 0, 9, 2)), [], [], 0) == "unaligned"
+    assert _engine._feed_demo(zip(itertools.islice(zip(it), 2, None), YS), [], [], 0) == "unaligned"
+    assert _engine._feed_demo(zip(filter(odd, it), YS), [], [], 0) == "unaligned"
     assert next(it) == XS[0]
 
 

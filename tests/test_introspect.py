@@ -125,9 +125,12 @@ def test_chain_segments():
     assert node["started"] is False
     node = read(after(3, itertools.chain([1, 2], XS)))
     assert node["started"] is True and len(node["children"]) == 1 and node["children"][0]["first"] == 1
+    node = read(itertools.chain(XS, array("h", XS), b"ab"))["children"][1]
+    assert (node["leaf"], node["length"], node["format"], node["begun"]) == ("array", len(XS), "h", False)
     assert read(itertools.chain.from_iterable([[1], XS]))["children"][1]["container"] is XS
     assert read(itertools.chain(XS, range(2**70))) == "range-too-large"
     assert read(itertools.chain(XS, range(0, 2**63 - 1, 2**62))) == "range-too-large"  # its iterator is not the short one
+    assert read(itertools.chain(XS, range(2**63 - 301, 2**63 - 1, 3))) == "range-too-large"  # nor here, where all would fit
     assert read(iter(range(0, 2**63 - 1, 2**62))) == "range-too-large"
     assert read(itertools.chain(XS, {1: 2})) == "unknown-source"
     assert read(itertools.chain(XS, map(abs, XS))) == "unknown-source"
