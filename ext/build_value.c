@@ -111,8 +111,23 @@ static int new_param(pf_builder *b, pf_kinds kind)
 static bool is_fixture(PyObject *value)
 {
     return PyType_Check(value) || PyModule_CheckExact(value) || PyCFunction_CheckExact(value) ||
-           pf_is_itemgetter(value) || pf_is_attrgetter(value) ||
            (PyLong_CheckExact(value) && pf_b_large(value, NULL)) || pf_intrinsic_of(value) != NULL;
+}
+
+/* A getter is as good as another that gets the same. */
+static bool expect_getter(pf_watch *watch, PyObject *value)
+{
+    enum { MOST = 64 };
+    Py_ssize_t n = 0;
+    PyObject *words = pf_is_itemgetter(value) || pf_is_attrgetter(value) ? pf_getter_words(value, &n) : NULL;
+    if (words == NULL || n > MOST) {
+        return false;
+    }
+    watch->expect = PF_EXPECT_GETTER;
+    watch->size = (int32_t)n;
+    watch->container = Py_TYPE(value);
+    watch->expected = Py_NewRef(words);
+    return true;
 }
 
 static void expect(pf_watch *watch, PyObject *value)
@@ -136,6 +151,8 @@ static void expect(pf_watch *watch, PyObject *value)
         watch->size = (int32_t)PyTuple_GET_SIZE(pf_partial_args(value));
         PyObject *keywords = pf_partial_keywords(value);
         watch->expected = keywords != NULL && PyDict_CheckExact(keywords) ? PySequence_Tuple(keywords) : PyTuple_New(0);
+    } else if (expect_getter(watch, value)) {
+        return;
     } else if (is_fixture(value)) {
         watch->expect = PF_EXPECT_SAME;
         watch->expected = Py_NewRef(value);

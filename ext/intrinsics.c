@@ -31,6 +31,15 @@ typedef struct partial_fields {
     PyObject *fn, *args, *kw;
 } partial_fields;
 
+/* Those of operator.itemgetter and attrgetter. */
+typedef struct getter_fields {
+    PyObject_HEAD
+    Py_ssize_t n;
+    PyObject *words;
+} getter_fields;
+
+static bool getters_ok;
+
 static size_t bucket_of(PyObject *object) { return ((uintptr_t)object >> 4) * 0x9E3779B97F4A7C15u >> 56; }
 
 static PyObject *import_attribute(const char *module, const char *name)
@@ -67,6 +76,32 @@ static bool partial_selftest(void)
     Py_XDECREF(args);
     Py_XDECREF(kwargs);
     Py_XDECREF(made);
+    PyErr_Clear();
+    return ok;
+}
+
+/* A getter of the given words keeps what we expect: words[0] itself, or a tuple of it all. */
+static bool getter_keeps(PyTypeObject *type, PyObject *args, bool bare)
+{
+    PyObject *made = type != NULL && args != NULL ? PyObject_Call((PyObject *)type, args, NULL) : NULL;
+    bool ok = false;
+    if (made != NULL && type->tp_basicsize >= (Py_ssize_t)sizeof(getter_fields)) {
+        const getter_fields *g = (getter_fields *)made;
+        ok = g->n == PyTuple_GET_SIZE(args) && g->words != NULL &&
+             (bare ? g->words == PyTuple_GET_ITEM(args, 0)
+                   : PyTuple_CheckExact(g->words) && PyObject_RichCompareBool(g->words, args, Py_EQ) == 1);
+    }
+    Py_XDECREF(made);
+    return ok;
+}
+
+static bool getters_selftest(void)
+{
+    PyObject *one = Py_BuildValue("(s)", "x"), *two = Py_BuildValue("(ss)", "x", "y");
+    bool ok = getter_keeps(itemgetter_type, one, true) && getter_keeps(itemgetter_type, two, false) &&
+              getter_keeps(attrgetter_type, one, false) && getter_keeps(attrgetter_type, two, false);
+    Py_XDECREF(one);
+    Py_XDECREF(two);
     PyErr_Clear();
     return ok;
 }
@@ -128,6 +163,7 @@ int pf_intrinsics_init(void)
     if (partial_type != NULL && !partial_selftest()) {
         Py_CLEAR(partial_type);
     }
+    getters_ok = getters_selftest();
     return 0;
 }
 
@@ -147,6 +183,12 @@ PyObject *pf_partial_args(PyObject *partial) { return ((partial_fields *)partial
 PyObject *pf_partial_keywords(PyObject *partial) { return ((partial_fields *)partial)->kw; }
 bool pf_is_itemgetter(PyObject *object) { return itemgetter_type != NULL && Py_TYPE(object) == itemgetter_type; }
 bool pf_is_attrgetter(PyObject *object) { return attrgetter_type != NULL && Py_TYPE(object) == attrgetter_type; }
+
+PyObject *pf_getter_words(PyObject *getter, Py_ssize_t *n)
+{
+    *n = getters_ok ? ((getter_fields *)getter)->n : 0;
+    return getters_ok ? ((getter_fields *)getter)->words : NULL;
+}
 
 PyObject *pf_getter_args(PyObject *getter)
 {

@@ -51,6 +51,9 @@ PyObject *pf_partial_args(PyObject *partial);     /* a tuple */
 PyObject *pf_partial_keywords(PyObject *partial); /* a dict or NULL */
 bool pf_is_itemgetter(PyObject *object);
 bool pf_is_attrgetter(PyObject *object);
+/* What a getter gets, as it keeps it, and how many that is; borrowed. One item of an itemgetter is itself, else it is a tuple; names of
+ * an attrgetter with dots in them are tuples. NULL: not known. */
+PyObject *pf_getter_words(PyObject *getter, Py_ssize_t *n);
 /* What a getter was made with: a new tuple, or NULL with an error. */
 PyObject *pf_getter_args(PyObject *getter);
 

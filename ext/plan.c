@@ -12,6 +12,7 @@
 #include "../core/rewrite/rewrite.h"
 #include "config.h"
 #include "gather.h"
+#include "intrinsics.h"
 #include "reasons.h"
 
 enum { BUCKETS = 256, PF_MAX_VARIANTS = 6, MOST_PLANS = 512 };
@@ -73,6 +74,16 @@ static uint64_t mix(uint64_t h, uint64_t v)
     return h ^ h >> 32;
 }
 
+/* Equal for getters that get the same. */
+static uint64_t getter_key(PyObject *getter)
+{
+    Py_ssize_t n;
+    PyObject *words = pf_getter_words(getter, &n);
+    PyObject *first = words != NULL && PyTuple_CheckExact(words) && PyTuple_GET_SIZE(words) > 0 ? PyTuple_GET_ITEM(words, 0) : words;
+    bool quiet = first != NULL && (PyUnicode_CheckExact(first) || PyLong_CheckExact(first)); /* runs nobody's code */
+    return quiet ? (uint64_t)PyObject_Hash(first) + (uint64_t)n : 0;
+}
+
 /* What of a callable decides the shape of a plan: its code if it is a Python function, else itself. */
 static uint64_t callable_key(PyObject *callable)
 {
@@ -81,6 +92,9 @@ static uint64_t callable_key(PyObject *callable)
     }
     if (PyFunction_Check(callable)) {
         return (uintptr_t)((PyFunctionObject *)callable)->func_code;
+    }
+    if (pf_is_itemgetter(callable) || pf_is_attrgetter(callable)) {
+        return (uintptr_t)Py_TYPE(callable) + getter_key(callable);
     }
     return (uintptr_t)Py_TYPE(callable) + (PyCFunction_CheckExact(callable) ? (uintptr_t)callable : 0);
 }

@@ -141,6 +141,34 @@ static bool same_items(PyObject *value, const pf_watch *watch)
     return true;
 }
 
+/* Words of getters that get the same: nothing but the value of a str or int is ever looked at. */
+static bool same_word(PyObject *a, PyObject *b, int level)
+{
+    enum { LEVELS = 2 }; /* the tuple of all, and names with dots in them */
+    if (a == b || Py_TYPE(a) != Py_TYPE(b)) {
+        return a == b;
+    }
+    if (PyUnicode_CheckExact(a)) {
+        return pf_text_is_plain(a) && pf_text_is_plain(b) && PyUnicode_GET_LENGTH(a) == PyUnicode_GET_LENGTH(b) && PyUnicode_Compare(a, b) == 0;
+    }
+    if (PyLong_CheckExact(a)) {
+        int64_t v, w;
+        return pf_long_as_i64(a, &v) && pf_long_as_i64(b, &w) && v == w;
+    }
+    bool same = PyTuple_CheckExact(a) && PyTuple_GET_SIZE(a) == PyTuple_GET_SIZE(b) && level < LEVELS;
+    for (Py_ssize_t i = 0; same && i < PyTuple_GET_SIZE(a); i++) {
+        same = same_word(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i), level + 1);
+    }
+    return same;
+}
+
+static bool same_getter(PyObject *value, const pf_watch *watch)
+{
+    Py_ssize_t n;
+    PyObject *words = Py_TYPE(value) == watch->container ? pf_getter_words(value, &n) : NULL;
+    return words != NULL && n == watch->size && same_word(words, watch->expected, 0);
+}
+
 static bool holds(const pf_watch *watch, PyObject *value, pf_scalar *params)
 {
     switch ((pf_watch_expect)watch->expect) {
@@ -158,6 +186,8 @@ static bool holds(const pf_watch *watch, PyObject *value, pf_scalar *params)
     case PF_EXPECT_PARTIAL:
         return pf_is_partial(value) && tuple_size(pf_partial_args(value)) == watch->size &&
                same_keywords(pf_partial_keywords(value), watch->expected);
+    case PF_EXPECT_GETTER:
+        return same_getter(value, watch);
     case PF_EXPECT_EQUAL: {
         pf_scalar now, then;
         return pf_scalar_of(value, &now) == PF_K_I64 && pf_scalar_of(watch->expected, &then) == PF_K_I64 && now.u.i == then.u.i;

@@ -36,6 +36,7 @@ typedef enum pf_watch_expect {
     PF_EXPECT_CODE,   /* a plain function with this code object, as many defaults and no other shape */
     PF_EXPECT_GENEXPR, /* a generator with this code object */
     PF_EXPECT_PARTIAL, /* an exact functools.partial with as many arguments and the same keywords */
+    PF_EXPECT_GETTER,  /* an itemgetter or attrgetter that gets the same */
     PF_EXPECT_EQUAL,   /* an exact int of this value, which the plan has used */
     PF_EXPECT_SCALAR  /* an exact scalar of this kind: parameter `param` */
 } pf_watch_expect;
@@ -55,10 +56,10 @@ typedef struct pf_watch {
     int32_t index;
     int32_t param;      /* SCALAR: number of the parameter, or -1 */
     int32_t handle_param; /* >= 0: parameter that carries the object itself */
-    int32_t size;       /* CODE: number of positional defaults; PARTIAL: number of arguments */
+    int32_t size;       /* CODE: number of positional defaults; PARTIAL: number of arguments; GETTER: of what it gets */
     PyObject *name;     /* owned */
-    PyObject *expected; /* owned: object, type, code object, tuple of items or of keyword names */
-    PyTypeObject *container; /* ITEMS: list or tuple */
+    PyObject *expected; /* owned: object, type, code object, tuple of items or of keyword names, a getter's words */
+    PyTypeObject *container; /* ITEMS: list or tuple. GETTER: its type; both kept by others */
     pf_watched_table *table; /* owned; NULL: nothing is looked up in it. Comes on top of what is expected */
 } pf_watch;
 
