@@ -153,6 +153,18 @@ static void try_ints(pair *p)
     }
 }
 
+static void try_mul_add(pair *p)
+{
+    const arena *a = p->a;
+    for (int form = 0; form < 8; form++) {
+        for (int side = 0; side < 2; side++) {
+            p->k[side]->mul_add[form >> 2][form >> 1 & 1][form & 1]((double *)(void *)result(p, side), a->floats[0],
+                                                                    a->floats[1], a->floats[0], N);
+        }
+        compare(p, 8 * N);
+    }
+}
+
 static void try_choices(pair *p)
 {
     arena *a = p->a;
@@ -240,6 +252,7 @@ bool pf_kernels_agree(const pf_kernels *one, const pf_kernels *other)
     fill_inputs(p.a);
     try_ops(&p);
     try_ints(&p);
+    try_mul_add(&p);
     try_choices(&p);
     try_moves(&p);
     try_forms(&p);

@@ -400,6 +400,28 @@ static void mod_test_iota(uint8_t *d, int64_t start, int64_t step, const pf_mod_
     }
 }
 
+/* ---- two ops in one pass ---- */
+
+/* -ffp-contract=off: the product is rounded, as by an op of its own. */
+#define MUL_ADD(name, B, op, C)                                                                                        \
+    static void name(double *restrict d, const double *a, const double *b, const double *c, int n)                     \
+    {                                                                                                                  \
+        const double b0 = *b, c0 = *c;                                                                                 \
+        (void)b0, (void)c0;                                                                                            \
+        for (int i = 0; i < n; i++) {                                                                                  \
+            d[i] = a[i] * B op C;                                                                                      \
+        }                                                                                                              \
+    }
+MUL_ADD(mul_add_vv, b[i], +, c[i])
+MUL_ADD(mul_sub_vv, b[i], -, c[i])
+MUL_ADD(mul_add_vs, b[i], +, c0)
+MUL_ADD(mul_sub_vs, b[i], -, c0)
+MUL_ADD(mul_add_sv, b0, +, c[i])
+MUL_ADD(mul_sub_sv, b0, -, c[i])
+MUL_ADD(mul_add_ss, b0, +, c0)
+MUL_ADD(mul_sub_ss, b0, -, c0)
+#undef MUL_ADD
+
 /* ---- choosing, copying, kinds ---- */
 
 #if !defined(__AVX2__)
@@ -619,6 +641,8 @@ const pf_kernels PF_ISA_FN(pf_kernels) = {
     .mod_test_pow2 = mod_test_pow2,
     .mod_test_small = mod_test_small,
     .mod_test_iota = mod_test_iota,
+    .mul_add = {{{mul_add_vv, mul_sub_vv}, {mul_add_vs, mul_sub_vs}},
+                {{mul_add_sv, mul_sub_sv}, {mul_add_ss, mul_sub_ss}}},
     .select = {{select8_vv, select8_vs, select8_sv, select8_ss}, {select1_vv, select1_vs, select1_sv, select1_ss}},
     .blend = {{select8_into, select8_into_s}, {select1_into, select1_into_s}},
     .fill = fill,

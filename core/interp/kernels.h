@@ -40,6 +40,8 @@ typedef struct pf_kernels {
     void (*mod_test_pow2)(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n);
     void (*mod_test_small)(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n); /* |a| < 2**50, m < 2**31 */
     void (*mod_test_iota)(uint8_t *d, int64_t start, int64_t step, const pf_mod_test *test, int n);
+    /* d = a * b + c or a * b - c, each op rounded: [b scalar][c scalar][minus] */
+    void (*mul_add[2][2][2])(double *d, const double *a, const double *b, const double *c, int n);
     /* d = c ? a : b */
     void (*select[PF_LANE_COUNT][PF_F_COUNT])(void *d, const uint8_t *c, const void *a, const void *b, int n);
     /* d = m ? a : d, a being a vector or one lane */

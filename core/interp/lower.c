@@ -273,9 +273,36 @@ static bool fuse_mod_test(lowering *l, const pf_inst *inst, pf_ref ref)
     return true;
 }
 
+/* The same for a product of floats that is only added to, or subtracted from: one pass over the lanes instead of two.
+ */
+static bool fuse_mul_add(lowering *l, const pf_inst *inst, pf_ref ref)
+{
+    pf_program *p = l->program;
+    if ((inst->op != PF_OP_add && inst->op != PF_OP_sub) || inst->kinds != PF_K_F64 || p->nsteps == 0 ||
+        l->status != PF_OK) {
+        return false;
+    }
+    pf_step *mul = &p->steps[p->nsteps - 1];
+    const bool right = mul->d == use(l, inst->b).value; /* x + a * b */
+    const pf_ref product = right ? inst->b : inst->a;
+    if (mul->code != PF_STEP_OP || mul->op != PF_OP_mul || mul->kd != PF_K_F64 || p->values[mul->d].scalar ||
+        mul->form == PF_F_SV || mul->d != use(l, product).value || l->uses[product] != 1 ||
+        (right && inst->op == PF_OP_sub)) {
+        return false;
+    }
+    const operand c = use(l, right ? inst->a : inst->b);
+    mul->code = PF_STEP_MUL_ADD;
+    mul->negate = inst->op == PF_OP_sub;
+    mul->c = c.value;
+    mul->count = is_scalar(l, c);
+    mul->d = add_value(l, PF_VALUE_COMPUTED, PF_K_F64, false, ref);
+    define(l, ref, (operand){mul->d, PF_K_F64});
+    return true;
+}
+
 static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
 {
-    if (fuse_mod_test(l, inst, ref)) {
+    if (fuse_mod_test(l, inst, ref) || fuse_mul_add(l, inst, ref)) {
         return;
     }
     const pf_op_info *info = &pf_ops[inst->op];

@@ -18,7 +18,7 @@ static const char *const step_names[PF_STEP_COUNT] = {
     [PF_STEP_FILL] = "fill",     [PF_STEP_BLEND] = "blend",     [PF_STEP_BRANCH] = "branch",
     [PF_STEP_MERGE] = "merge",   [PF_STEP_COMPACT] = "compact", [PF_STEP_STOP] = "stop",
     [PF_STEP_BAIL] = "bail",     [PF_STEP_EXIT] = "exit",       [PF_STEP_WIDE] = "wide",
-    [PF_STEP_FIT] = "fit",       [PF_STEP_RANK] = "rank",
+    [PF_STEP_FIT] = "fit",       [PF_STEP_RANK] = "rank",       [PF_STEP_MUL_ADD] = "mul_add",
 };
 
 __attribute__((format(printf, 2, 3))) static void put(text *t, const char *format, ...)
@@ -70,11 +70,12 @@ static void put_step(text *t, const pf_program *p, uint32_t i)
         s->code == PF_STEP_OP || s->code == PF_STEP_INT || s->code == PF_STEP_STR || s->code == PF_STEP_WIDE;
     put(t, "%3" PRIu32 "  ", i);
     put_value(t, p, "", s->d);
-    put(t, "%s%s", s->d != 0 ? " = " : "", op ? pf_ops[s->op].name : step_names[s->code]);
+    const bool minus = s->code == PF_STEP_MUL_ADD && s->negate;
+    put(t, "%s%s", s->d != 0 ? " = " : "", op ? pf_ops[s->op].name : minus ? "mul_sub" : step_names[s->code]);
     if (s->code == PF_STEP_WIDE) {
         put(t, "%s", s->low != PF_LOW_NO ? ".low" : p->values[s->d].wide ? ".wide" : ".fits");
     }
-    put_value(t, p, s->negate ? " not " : " ", s->c);
+    put_value(t, p, s->negate && !minus ? " not " : " ", s->c);
     put_value(t, p, " ", s->a);
     put_value(t, p, " ", s->b);
     put_value(t, p, " in ", s->mask);

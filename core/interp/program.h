@@ -34,6 +34,7 @@ typedef enum pf_step_code {
     PF_STEP_WIDE,    /* the same on ints that may be wider than 64 bits */
     PF_STEP_FIT,     /* lanes of a that do not fit 64 bits bail, as op (negate: nor 64 bits without sign) */
     PF_STEP_MOD_IS,  /* d = a % b == c (negate: !=), b and c scalars; a zero b bails as op */
+    PF_STEP_MUL_ADD, /* d = a * b + c (negate: - c), floats, both rounded; c a vector or (count 1) a scalar */
     PF_STEP_STR,     /* d = comparison or truth of strings */
     PF_STEP_IN,      /* d = a is in the set that b's handle is */
     PF_STEP_SELECT,  /* d = c ? a : b */

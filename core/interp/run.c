@@ -557,6 +557,9 @@ static void run_step(run *r, const pf_step *s)
     case PF_STEP_MOD_IS:
         pf_step_mod_is(r, s);
         break;
+    case PF_STEP_MUL_ADD:
+        pf_step_mul_add(r, s);
+        break;
     case PF_STEP_STR:
         run_str(r, s);
         break;

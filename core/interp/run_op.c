@@ -224,3 +224,13 @@ void pf_step_mod_is(run *r, const pf_step *s)
         r->k->mod_test(d->data, lanes(r, s->a), &test, n);
     }
 }
+
+void pf_step_mul_add(run *r, const pf_step *s)
+{
+    pf_state *d = &r->st[s->d];
+    d->seen = PF_K_F64;
+    d->iota = false;
+    d->range = PF_INTERVAL_ALL;
+    r->k->mul_add[s->form == PF_F_VS][s->count][s->negate](d->data, lanes(r, s->a), lanes(r, s->b), lanes(r, s->c),
+                                                           r->m->n);
+}

@@ -384,6 +384,58 @@ static void test_remainders(void **state)
     }
 }
 
+/* ---- a product and what is added to it: one step ---- */
+
+static void check_product(bench *b, const operand_from from[3], pf_op op, bool right, pf_cpu_isa_level isa)
+{
+    pf_fn *fn = pf_ir_new();
+    assert_non_null(fn);
+    const int wildness = (int)pick(4);
+    uint16_t place = pf_ir_add_place(fn, "f", "f.py", 1, 1);
+    pf_ref x[3];
+    for (int k = 0; k < 3; k++) {
+        x[k] = make_operand(fn, b, from[k], PF_K_F64, wildness);
+    }
+    pf_ref product = pf_ir_op2(fn, PF_OP_mul, x[0], x[1], place);
+    pf_ref out[2] = {pf_ir_op2(fn, op, right ? x[2] : product, right ? product : x[2], place), x[0]};
+    pf_ir_yield(fn, 2, out);
+    finish(fn);
+    pf_program *program;
+    pf_frame *frame;
+    char text[4096];
+    assert_int_equal(pf_interp_compile_for(fn, PF_OUTPUTS_I64, pf_kernels_for(isa), &program), PF_OK);
+    assert_int_equal(pf_frame_new(program, &frame), PF_OK);
+    pf_interp_print(program, text, sizeof text);
+    const bool vector = from[0] == COLUMN || from[1] == COLUMN;
+    assert_int_equal(strstr(text, op == PF_OP_add ? "mul_add" : "mul_sub") != NULL,
+                     vector && !(right && op == PF_OP_sub));
+    for (int round = 0; round < 6; round++) {
+        b->n = round == 0 ? PF_LANES : 1 + (int32_t)pick(PF_LANES);
+        b->row0 = 0;
+        b->want_rows = b->hide_bounds = false;
+        random_rows(b, fn, wildness);
+        run_and_compare(b, fn, program, frame);
+    }
+    pf_frame_free(frame);
+    pf_interp_free(program);
+    pf_ir_free(fn);
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    static bench b;
+    for (int isa = 0; isa <= (int)pf_cpu_isa(); isa++) {
+        for (int variant = 0; variant < 27 * 4; variant++) {
+            const operand_from from[3] = {variant % 3, variant / 3 % 3, variant / 9 % 3};
+            if (from[0] != CONSTANT || from[1] != CONSTANT) { /* else it is folded */
+                check_product(&b, from, variant / 27 % 2 ? PF_OP_sub : PF_OP_add, variant / 54 != 0,
+                              (pf_cpu_isa_level)isa);
+            }
+        }
+    }
+}
+
 /* ---- random programs ---- */
 
 /* A program under construction: values known in the present block, by IR ref. */
@@ -691,6 +743,9 @@ static void test_builds_agree_and_a_wrong_one_does_not(void **state)
     wrong.mul32[PF_F_VV] = base->add[PF_F_VV];
     assert_false(pf_kernels_agree(&wrong, base));
     wrong = *base;
+    wrong.mul_add[0][1][1] = base->mul_add[0][1][0];
+    assert_false(pf_kernels_agree(&wrong, base));
+    wrong = *base;
     wrong.bits = bits_of_all;
     assert_false(pf_kernels_agree(&wrong, base));
     wrong = *base;
@@ -704,11 +759,9 @@ static void test_builds_agree_and_a_wrong_one_does_not(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ops),
-        cmocka_unit_test(test_remainders),
-        cmocka_unit_test(test_programs),
-        cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_builds_agree_and_a_wrong_one_does_not),
+        cmocka_unit_test(test_ops),       cmocka_unit_test(test_remainders),
+        cmocka_unit_test(test_products),  cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_builds_agree_and_a_wrong_one_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
