@@ -51,9 +51,10 @@ static pf_av step_function(pf_builder *b, int node, PyObject *func)
 
 static void work_leaf(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
 {
-    (void)index;
+    (void)node;
     (void)base;
-    int leaf = node->kind == PF_NODE_CHAIN ? b->request->chain->nodes[node->children[0]].leaf : node->leaf;
+    int leaf = 0;
+    (void)pf_chain_segments(b->request->chain, index, &leaf);
     st->value = pf_b_item(b, pf_b_leaf_path(b, leaf));
     pf_b_keep(b, st, out);
 }

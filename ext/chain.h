@@ -4,7 +4,8 @@
  * code runs, no audit event is raised. What it cannot read makes the whole chain fall back, with a reason.
  *
  * A chain has one driving row counter: every leaf advances one item per source row (zip and map with several iterables
- * pull their leaves in step), or as many as an islice over it takes for one that it gives. itertools.chain over leaves strings segments one after another.
+ * pull their leaves in step), or as many as an islice over it takes for one that it gives. itertools.chain over leaves, and over other
+ * such chains, strings segments one after another.
  * Struct offsets are self-tested once at import (pf_chain_selftest); a type that fails reads as `untested-type`. */
 #ifndef PF_CHAIN_H
 #define PF_CHAIN_H
@@ -22,7 +23,7 @@ typedef enum pf_node_kind {
     PF_NODE_ENUMERATE,
     PF_NODE_ISLICE,
     PF_NODE_TAKEWHILE,
-    PF_NODE_CHAIN,     /* children are leaves: segments */
+    PF_NODE_CHAIN,     /* children are leaves, segments, or other chains of such, which may have none left */
     PF_NODE_STARMAP
 } pf_node_kind;
 
@@ -57,11 +58,12 @@ typedef struct pf_node {
     pf_node_kind kind;
     PyObject *object;        /* the iterator object; borrowed. A segment not begun: the iterable */
     PyObject *func;          /* borrowed; map, filter, takewhile, starmap; GENEXPR: the generator's code object; CHAIN: the iterator
-                              * that gives the iterables, or NULL when it has ended */
+                              * that gives the iterables, or NULL when it has ended, as only a nested one may have */
     int nchildren, children[PF_MAX_CHILDREN]; /* indices of nodes; a child always has a larger index than its parent */
     int leaf;                /* PF_NODE_LEAF: index into leaves, else -1 */
     bool started;            /* GENEXPR: suspended at a yield. CHAIN: its first child has been begun */
     bool strict;             /* ZIP */
+    bool nested;             /* CHAIN: a segment of another */
     int64_t count;           /* ENUMERATE: next index. ISLICE: items taken so far (cnt). CHAIN: where func, its source, stands */
     int64_t next, stop, islice_step; /* ISLICE; stop -1: none */
     bool view;               /* ISLICE over a leaf, or over another such: rows are counted in the items it gives (pf_leaf_view) */
@@ -81,6 +83,9 @@ typedef struct pf_chain {
 /* 1: read; 0: falls back, see reason; -1: Python error set. iterator is any object whose type is an iterator;
  * containers are turned into iterators by the caller first. Needs the GIL. */
 int pf_chain_read(PyObject *iterator, pf_chain *out);
+
+/* The segments of a chain, nested ones' included: how many. They are leaves that follow one another, from *first on. */
+int pf_chain_segments(const pf_chain *chain, int node, int *first);
 
 /* A first glance, for small calls, down to the first leaf: it looks at a few words and decides nothing else. Containers are
  * understood too. Needs the GIL. */
@@ -106,6 +111,8 @@ int pf_genexpr_lasti(PyObject *generator);
 
 /* Sets a real leaf iterator so that it has given `taken` items more than when it was read (0 <= taken <= length). */
 int pf_leaf_seek(const pf_leaf *leaf, int64_t taken); /* 0; -1 without an exception: out of range, or no iterator yet */
+/* Sets it as it stands once a pull has found nothing more. */
+void pf_leaf_end(const pf_leaf *leaf);
 /* The leaf whose items are those that an islice over `leaf` gives. */
 pf_leaf pf_leaf_view(const pf_leaf *leaf, const pf_node *islice);
 /* How many items it has given since it was read, as it stands now; -1: it was latched at its end meanwhile. */

@@ -62,7 +62,7 @@ struct pf_feed {
     PyObject *root;   /* owned */
     PyObject *born[PF_MAX_LEAVES]; /* owned: iterators of segments that CPython had not made yet */
     int64_t taken[PF_MAX_LEAVES];  /* while suspended or revealed: where each leaf was left */
-    feed_source sources[PF_MAX_LEAVES]; /* and each itertools.chain, by its first leaf */
+    feed_source sources[PF_MAX_NODES]; /* and each itertools.chain */
     pf_feed *next_free;
     pf_chain chain;   /* a copy; only its used part is filled */
 };

@@ -84,11 +84,21 @@ int64_t feed_row_of(const pf_chain *chain, int n, int64_t k) {
 
 /* ---- items ---- */
 
-/* The segment of a chain that item k is in, and k within it; the number of segments when there is none. */
+/* How many items a leaf, or a chain of such, has left. */
+static int64_t length_of(const pf_chain *chain, int n) {
+    int first = 0, segments = pf_chain_segments(chain, n, &first);
+    int64_t length = 0;
+    for (int leaf = first; leaf < first + segments; leaf++) {
+        length += chain->leaves[leaf].length;
+    }
+    return length;
+}
+
+/* The child of a chain that item k is in, and k within it; the number of children when there is none. */
 static int segment_of(const pf_chain *chain, const pf_node *node, int64_t *k) {
     int i = 0;
     for (; i < node->nchildren; i++) {
-        int64_t length = leaf_of(chain, node->children[i])->length;
+        int64_t length = length_of(chain, node->children[i]);
         if (*k < length) {
             break;
         }
@@ -136,7 +146,7 @@ PyObject *feed_item(const pf_chain *chain, int n, int64_t k) {
         return feed_item(chain, node->children[0], node->next - node->count + k * node->islice_step);
     case PF_NODE_CHAIN: {
         int segment = segment_of(chain, node, &k);
-        return segment < node->nchildren ? pf_leaf_item(leaf_of(chain, node->children[segment]), k) : NULL;
+        return segment < node->nchildren ? feed_item(chain, node->children[segment], k) : NULL;
     }
     default:
         return pf_leaf_item(leaf_of(chain, n), k);
@@ -172,12 +182,32 @@ static void settle_islice(pf_chain *chain, const pf_node *node, int64_t k) {
     feed_settle(chain, node->children[0], input);
 }
 
-/* Segments that are behind have been pulled to their end and are latched. */
-static void finish_segment(const pf_leaf *leaf) {
-    if (pf_leaf_seek(leaf, leaf->length) == 0) {
-        PyObject *more = Py_TYPE(leaf->iterator)->tp_iternext(leaf->iterator);
-        Py_XDECREF(more);
+static void put(PyObject **field, PyObject *now) {
+    PyObject *was = *field;
+    *field = Py_XNewRef(now);
+    Py_XDECREF(was);
+}
+
+/* Segments that are behind have been pulled to their end: leaves are latched, and chains have let go of their source. */
+static void finish_segment(pf_chain *chain, int n) {
+    const pf_node *node = &chain->nodes[n];
+    for (int i = 0; i < node->nchildren; i++) {
+        finish_segment(chain, node->children[i]);
     }
+    if (node->kind == PF_NODE_CHAIN) {
+        pf_chain_iter *c = (pf_chain_iter *)node->object;
+        put(&c->active, NULL);
+        if (node->func != NULL) {
+            put(&((pf_seq_iter *)node->func)->seq, NULL);
+        }
+        put(&c->source, NULL);
+    } else {
+        pf_leaf_end(leaf_of(chain, n));
+    }
+}
+
+static PyObject *iterator_of(const pf_chain *chain, int n) {
+    return chain->nodes[n].leaf >= 0 ? leaf_of(chain, n)->iterator : chain->nodes[n].object;
 }
 
 static void settle_chain(pf_chain *chain, const pf_node *node, int64_t k) {
@@ -186,23 +216,19 @@ static void settle_chain(pf_chain *chain, const pf_node *node, int64_t k) {
     int at = k > 0 ? segment_of(chain, node, &within) : -1; /* the one that gave the last item */
     if (at == node->nchildren) {
         at--;
-        within = leaf_of(chain, node->children[at])->length - 1;
+        within = length_of(chain, node->children[at]) - 1;
     }
     for (int i = 0; i < node->nchildren; i++) {
-        const pf_leaf *leaf = leaf_of(chain, node->children[i]);
         if (i < at) {
-            finish_segment(leaf);
+            finish_segment(chain, node->children[i]);
         } else {
-            (void)pf_leaf_seek(leaf, i == at ? within + 1 : 0);
+            feed_settle(chain, node->children[i], i == at ? within + 1 : 0);
         }
     }
-    PyObject *active = NULL;
-    if (at >= 0 || node->started) {
-        active = Py_NewRef(leaf_of(chain, node->children[at > 0 ? at : 0])->iterator);
+    if (node->func == NULL) { /* it had ended before */
+        return;
     }
-    PyObject *old = c->active;
-    c->active = active;
-    Py_XDECREF(old);
+    put(&c->active, at >= 0 || node->started ? iterator_of(chain, node->children[at > 0 ? at : 0]) : NULL);
     if (c->source == NULL) {
         c->source = Py_NewRef(node->func);
     }
@@ -219,7 +245,7 @@ void feed_note_sources(pf_feed *feed) {
     for (int n = 0; n < feed->chain.nnodes; n++) {
         const pf_node *node = &feed->chain.nodes[n];
         if (node->kind == PF_NODE_CHAIN) {
-            feed->sources[feed->chain.nodes[node->children[0]].leaf] = source_of(node);
+            feed->sources[n] = source_of(node);
         }
     }
 }
@@ -227,7 +253,7 @@ void feed_note_sources(pf_feed *feed) {
 /* The iterables that are still to come are numbered on from node->count, where the source stood; a tuple stays what it is. */
 static bool segments_hold(const pf_chain *chain, const pf_node *node) {
     const pf_seq_iter *source = (const pf_seq_iter *)node->func;
-    if (source->seq == NULL || !PyList_CheckExact(source->seq)) {
+    if (source == NULL || source->seq == NULL || !PyList_CheckExact(source->seq)) { /* it has ended, or cannot change */
         return true;
     }
     const Py_ssize_t first = (Py_ssize_t)node->count - (node->started ? 1 : 0), size = Py_SIZE(source->seq);
@@ -242,7 +268,7 @@ bool feed_sources_hold(const pf_feed *feed) {
     for (int n = 0; n < feed->chain.nnodes; n++) {
         const pf_node *node = &feed->chain.nodes[n];
         if (node->kind == PF_NODE_CHAIN) {
-            const feed_source then = feed->sources[feed->chain.nodes[node->children[0]].leaf], now = source_of(node);
+            const feed_source then = feed->sources[n], now = source_of(node);
             if (then.active != now.active || then.index != now.index || !segments_hold(&feed->chain, node)) {
                 return false;
             }

@@ -94,17 +94,16 @@ void pf_gather_init(pf_gather *gather, const pf_pyplan *plan, const pf_chain *ch
         gather->leaves[i].next_segment = -1;
     }
     for (int i = 0; i < chain->nnodes; i++) {
-        const pf_node *node = &chain->nodes[i];
+        bool outermost = chain->nodes[i].kind == PF_NODE_CHAIN && !chain->nodes[i].nested;
+        int first = 0, n = outermost ? pf_chain_segments(chain, i, &first) : 0;
         int64_t begin = 0;
-        for (int c = 0; node->kind == PF_NODE_CHAIN && c < node->nchildren; c++) {
-            int leaf = chain->nodes[node->children[c]].leaf;
+        for (int leaf = first; leaf < first + n; leaf++) {
             gather->leaves[leaf].begin = begin;
-            gather->leaves[leaf].next_segment =
-                c + 1 < node->nchildren ? chain->nodes[node->children[c + 1]].leaf : -1;
+            gather->leaves[leaf].next_segment = leaf + 1 < first + n ? leaf + 1 : -1;
             begin += chain->leaves[leaf].length;
             segment[leaf] = true;
         }
-        if (node->kind == PF_NODE_CHAIN && begin < common) {
+        if (outermost && begin < common) {
             common = begin;
         }
     }

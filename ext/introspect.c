@@ -170,7 +170,11 @@ static int read_segment(reader *r, int parent, PyObject *iterable) {
     pf_type_id id = pf_type_of(iterable);
     if (id != PF_T_COUNT) {
         int node = read_child(r, parent, iterable);
-        return node < 0 || r->out->nodes[node].kind == PF_NODE_LEAF ? node : refuse(r, PF_REASON_UNKNOWN_SOURCE, iterable);
+        if (node < 0 || r->out->nodes[node].kind == PF_NODE_LEAF) {
+            return node;
+        }
+        r->out->nodes[node].nested = true;
+        return id == PF_T_CHAIN ? node : refuse(r, PF_REASON_SEGMENT, iterable);
     }
     pf_leaf *leaf;
     int slot = r->out->nodes[parent].nchildren;
@@ -194,7 +198,7 @@ static int read_chain(reader *r, PyObject *object) {
         return -1;
     }
     if (c->source == NULL) {
-        return refuse(r, PF_REASON_EXHAUSTED, object);
+        return node;
     }
     r->out->nodes[node].func = c->source;
     r->out->nodes[node].started = c->active != NULL;
@@ -217,7 +221,22 @@ static int read_chain(reader *r, PyObject *object) {
             return -1;
         }
     }
-    return r->out->nodes[node].nchildren > 0 ? node : refuse(r, PF_REASON_EXHAUSTED, object);
+    return node;
+}
+
+int pf_chain_segments(const pf_chain *chain, int node, int *first) {
+    const pf_node *n = &chain->nodes[node];
+    if (n->kind == PF_NODE_LEAF) {
+        *first = n->leaf;
+        return 1;
+    }
+    int segments = 0;
+    for (int i = n->nchildren - 1; i >= 0; i--) { /* the leaves of an earlier child have smaller numbers */
+        int at, more = pf_chain_segments(chain, n->children[i], &at);
+        *first = more > 0 ? at : *first;
+        segments += more;
+    }
+    return segments;
 }
 
 /* Why an object is none of ours. */
@@ -291,11 +310,20 @@ static bool is_watched(PyObject *item, PyTypeObject *type) {
            (type->tp_weaklistoffset != 0 && *(PyObject **)((char *)item + type->tp_weaklistoffset) != NULL);
 }
 
-/* CPython frees a list that only its iterator holds when the iterator ends, while the generator still has its last item;
- * we free it after the call. That can be seen where items have finalizers or weak references. */
-static bool frees_watched(const pf_leaf *leaf) {
-    PyObject *container = leaf->container;
-    if (container == NULL || Py_REFCNT(container) > 1 || (!PyList_Check(container) && !PyTuple_Check(container))) {
+/* How many references a chain itself may hold to a container: a segment that has been begun is with its iterator and with the source. */
+static Py_ssize_t references(const pf_chain *chain, PyObject *container) {
+    Py_ssize_t n = 0;
+    for (int i = 0; i < chain->nnodes; i++) {
+        const pf_node *node = &chain->nodes[i];
+        const pf_node *begun = node->kind == PF_NODE_CHAIN && node->started ? &chain->nodes[node->children[0]] : NULL;
+        n += node->leaf >= 0 && chain->leaves[node->leaf].container == container;
+        n += begun != NULL && begun->leaf >= 0 && chain->leaves[begun->leaf].container == container;
+    }
+    return n;
+}
+
+static bool holds_watched(PyObject *container) {
+    if (!PyList_Check(container) && !PyTuple_Check(container)) {
         return false;
     }
     PyTypeObject *quiet = NULL; /* a type that cannot be watched in any way */
@@ -313,6 +341,50 @@ static bool frees_watched(const pf_leaf *leaf) {
     return false;
 }
 
+/* CPython frees a list that only its iterator holds when the iterator ends, while the generator still has its last item;
+ * we free it after the call. That can be seen where items have finalizers or weak references. */
+static bool frees_watched(const pf_chain *chain, const pf_leaf *leaf) {
+    PyObject *container = leaf->container;
+    return container != NULL && Py_REFCNT(container) <= references(chain, container) && holds_watched(container);
+}
+
+/* The same of what a nested chain has taken before: it lets go of all that when it ends, and rows follow. */
+static PyObject *taken_and_watched(const pf_node *node) {
+    PyObject *seq = node->func != NULL ? ((const pf_seq_iter *)node->func)->seq : NULL;
+    for (int64_t i = 0; seq != NULL && i < node->count && i < Py_SIZE(seq); i++) {
+        PyObject *item = PySequence_Fast_GET_ITEM(seq, i);
+        if ((Py_REFCNT(item) == 1 && is_watched(item, Py_TYPE(item))) || (Py_REFCNT(item) <= 2 && holds_watched(item))) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+/* What can be told of a chain only when all of it has been read. */
+static int look_over(reader *r) {
+    const pf_chain *chain = r->out;
+    for (int i = 0; i < chain->nleaves; i++) {
+        if (frees_watched(chain, &chain->leaves[i])) {
+            return refuse(r, PF_REASON_SOLE_OWNER, chain->leaves[i].container);
+        }
+    }
+    for (int n = 0; n < chain->nnodes; n++) {
+        const pf_node *node = &chain->nodes[n];
+        int first;
+        if (node->kind != PF_NODE_CHAIN) {
+            continue;
+        }
+        if (!node->nested && pf_chain_segments(chain, n, &first) == 0) {
+            return refuse(r, PF_REASON_EXHAUSTED, node->object);
+        }
+        PyObject *watched = node->nested ? taken_and_watched(node) : NULL;
+        if (watched != NULL) {
+            return refuse(r, PF_REASON_SOLE_OWNER, watched);
+        }
+    }
+    return 0;
+}
+
 int pf_chain_read(PyObject *iterator, pf_chain *out) {
     reader r;
     r.out = out;
@@ -326,14 +398,5 @@ int pf_chain_read(PyObject *iterator, pf_chain *out) {
         out->where = iterator;
         return 0;
     }
-    if (read_node(&r, iterator) != 0) {
-        return 0;
-    }
-    for (int i = 0; i < out->nleaves; i++) {
-        if (frees_watched(&out->leaves[i])) {
-            refuse(&r, PF_REASON_SOLE_OWNER, out->leaves[i].container);
-            return 0;
-        }
-    }
-    return 1;
+    return read_node(&r, iterator) == 0 && look_over(&r) == 0;
 }

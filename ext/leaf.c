@@ -248,6 +248,22 @@ int pf_leaf_seek(const pf_leaf *leaf, int64_t taken) {
     }
 }
 
+void pf_leaf_end(const pf_leaf *leaf) {
+    if (pf_leaf_seek(leaf, leaf->length) != 0 || iterated(leaf) == PF_LEAF_RANGE) {
+        return;
+    }
+    switch (iterated(leaf)) { /* its container may have grown since, so it is not pulled */
+    case PF_LEAF_ARRAY:
+        Py_CLEAR(((pf_array_iter *)leaf->iterator)->array);
+        return;
+    case PF_LEAF_MEMORYVIEW:
+        Py_CLEAR(((pf_memory_iter *)leaf->iterator)->view);
+        return;
+    default:
+        Py_CLEAR(((pf_seq_iter *)leaf->iterator)->seq);
+    }
+}
+
 pf_leaf pf_leaf_view(const pf_leaf *leaf, const pf_node *islice) {
     pf_leaf view = *leaf;
     int64_t skipped = islice->next - islice->count, left = leaf->length - skipped;

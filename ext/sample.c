@@ -127,27 +127,25 @@ static void sample_leaf(const pf_leaf *leaf, const pf_path_step *path, int npath
     }
 }
 
-/* The leaves that share row numbers with this one: itself, or the segments of its itertools.chain. */
-static const pf_node *segments_of(const pf_chain *chain, int leaf)
+/* The leaves that share row numbers with this one: itself, or the segments of its itertools.chain. How many, from *first on. */
+static int segments_of(const pf_chain *chain, int leaf, int *first)
 {
     for (int i = 0; i < chain->nnodes; i++) {
-        const pf_node *node = &chain->nodes[i];
-        for (int c = 0; node->kind == PF_NODE_CHAIN && c < node->nchildren; c++) {
-            if (chain->nodes[node->children[c]].leaf == leaf) {
-                return node;
-            }
+        int n = chain->nodes[i].kind == PF_NODE_CHAIN && !chain->nodes[i].nested ? pf_chain_segments(chain, i, first) : 0;
+        if (n > 0 && leaf >= *first && leaf < *first + n) {
+            return n;
         }
     }
-    return NULL;
+    *first = leaf;
+    return 1;
 }
 
 void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most, pf_sample *out)
 {
     memset(out, 0, sizeof *out);
     out->size = -1;
-    const pf_node *segments = segments_of(chain, leaf);
-    for (int c = 0; c < (segments != NULL ? segments->nchildren : 1); c++) {
-        int each = segments != NULL ? chain->nodes[segments->children[c]].leaf : leaf;
+    int first, n = segments_of(chain, leaf, &first);
+    for (int each = first; each < first + n; each++) {
         sample_leaf(&chain->leaves[each], path, npath, most, out);
     }
     if (out->kinds == 0) {
@@ -157,15 +155,11 @@ void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, i
 
 pf_objects pf_leaf_objects(const pf_chain *chain, const pf_leaf *leaf)
 {
-    const pf_node *segments = segments_of(chain, (int)(leaf - chain->leaves));
-    if (segments == NULL) {
-        return is_object_leaf(leaf) ? PF_OBJECTS_ALL : PF_OBJECTS_NONE;
+    int first, n = segments_of(chain, (int)(leaf - chain->leaves), &first), with = 0;
+    for (int each = first; each < first + n; each++) {
+        with += is_object_leaf(&chain->leaves[each]);
     }
-    int with = 0;
-    for (int c = 0; c < segments->nchildren; c++) {
-        with += is_object_leaf(&chain->leaves[chain->nodes[segments->children[c]].leaf]);
-    }
-    return with == 0 ? PF_OBJECTS_NONE : with == segments->nchildren ? PF_OBJECTS_ALL : PF_OBJECTS_SOME;
+    return with == 0 ? PF_OBJECTS_NONE : with == n ? PF_OBJECTS_ALL : PF_OBJECTS_SOME;
 }
 
 /* ---- types ---- */

@@ -461,13 +461,35 @@ class Generator(Expressions):
                 other = self.place(Chain(text, typ, sequence=True))
             else:
                 other = self.place(self.list_source(ch.elem)) if isinstance(ch.elem, str) and self.chance(75) else self.source()
-            if self.chance(20):
-                return Chain(f"chain.from_iterable([{ch.text}, {other.text}])", ch.elem, ch.finite and other.finite, iterator=True)
-            return Chain(f"chain({ch.text}, {other.text})", ch.elem if ch.elem == other.elem else "n", ch.finite and other.finite, iterator=True)
+            return self.strung(ch, other)
         if 88 <= roll < 97 and not isinstance(ch.elem, str) and ch.elem[0] == "t":
             out = self.result_type()
             return Chain(f"starmap({self.function_of(list(ch.elem[1]), out)}, {ch.text})", out, ch.finite, iterator=True)
         return self.genexpr(ch)
+
+    def strung(self, ch: Chain, other: Chain) -> Chain:
+        """itertools.chain over two sources, or over chains of such, which may have been begun."""
+        rnd = self.rnd
+        parts = [ch.text, other.text]
+        finite = ch.finite and other.finite
+        elem = ch.elem if ch.elem == other.elem else "n"
+        if finite and self.chance(40):
+            third = self.place(self.list_source(ch.elem if isinstance(ch.elem, str) else "i"))
+            elem = elem if third.elem == elem else "n"
+            inner = self.made_chain([other.text, third.text] if self.chance(70) else [third.text])
+            if self.chance(40):
+                name = self.fresh("c")
+                self.body += [f"{name} = {inner}", f"WATCH({name})", *[f"next({name}, None)"] * rnd.choice((0, 0, 1, 2, 4))]
+                inner = name
+            parts = rnd.choice(([ch.text, inner], [inner, ch.text], [inner, "chain()", ch.text], [self.made_chain([inner]), ch.text, "[]"]))
+        return Chain(self.made_chain(parts), elem, finite, iterator=True)
+
+    def made_chain(self, parts: list) -> str:
+        roll = self.rnd.randint(0, 9)
+        if roll < 7:
+            return f"chain({', '.join(parts)})"
+        source = f"[{', '.join(parts)}]"
+        return f"chain.from_iterable({source if roll < 9 else f'iter({source})'})"
 
     def bound(self, ch: Chain) -> Chain:
         rnd = self.rnd

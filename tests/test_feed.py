@@ -137,6 +137,33 @@ def from_iterable():
     return map(triple, c), [a, source, c]
 
 
+def chain_of_chains():
+    a, b, d = iter([1, 2, 3]), iter((4, 5, 6)), iter([10])
+    inner = itertools.chain(a, [7, 8])
+    last = itertools.chain([], d)
+    c = itertools.chain(inner, b, [], last)
+    return c, [a, b, d, inner, last, c]
+
+
+def begun_chain_of_chains():
+    a, b, ended = iter([1, 2, 3]), iter((4, 5, 6)), itertools.chain([1])
+    list(ended)
+    inner = itertools.chain(itertools.chain([0], a), [7, 8], ended, [])
+    next(inner)
+    next(inner)
+    source = iter([inner, itertools.chain.from_iterable(iter([b, [9]])), itertools.chain()])
+    c = itertools.chain.from_iterable(source)
+    next(c)
+    return map(triple, c), [a, b, inner, ended, source, c]
+
+
+def chain_of_unbegun_chains():
+    source = iter([[4], (5, 6)])
+    inner = itertools.chain(itertools.chain(itertools.chain()), itertools.chain.from_iterable(source), [7])
+    c = itertools.chain([1, 2], inner, [8])
+    return (x for x in c), [source, inner, c]
+
+
 def nested():
     it = xs()
     inner = (x * 2 for x in it if x % 3)
@@ -229,6 +256,9 @@ CASES += [
     Case("chain_iterators", two_iterators, range(8), 8),
     Case("chain_begun", begun_chain, range(7), 7),
     Case("chain_from_iterable", from_iterable, range(7), 7),
+    Case("chain_of_chains", chain_of_chains, range(9), 9),
+    Case("chain_of_chains_begun", begun_chain_of_chains, range(7), 7),
+    Case("chain_of_chains_unbegun", chain_of_unbegun_chains, range(7), 7),
     Case("nested", nested, [r for r, x in enumerate(XS) if x % 3], 20),
 ]
 

@@ -133,10 +133,20 @@ def test_chain_segments():
     assert read(itertools.chain(XS, range(2**63 - 301, 2**63 - 1, 3))) == "range-too-large"  # nor here, where all would fit
     assert read(iter(range(0, 2**63 - 1, 2**62))) == "range-too-large"
     assert read(itertools.chain(XS, {1: 2})) == "unknown-source"
-    assert read(itertools.chain(XS, map(abs, XS))) == "unknown-source"
+    assert read(itertools.chain(XS, map(abs, XS))) == "segment"
+    assert read(itertools.chain(XS, itertools.islice(XS, 2))) == "segment"
     assert read(itertools.chain.from_iterable(x for x in [XS])) == "unknown-source"
     assert read(itertools.chain(*[XS] * 9)) == "chain-too-large"
     assert read(itertools.chain()) == "exhausted"
+    ended = itertools.chain([1])
+    assert list(ended) == [1]
+    assert read(itertools.chain(itertools.chain(itertools.chain()), ended)) == "exhausted"
+    assert read(itertools.chain(XS, ended))["children"][1]["children"] == []
+    c = itertools.chain(itertools.chain(a, [1]), after(3, itertools.chain([1, 2], XS)), (3,))
+    assert kinds(read(c)) == ("chain", ("chain", "list", "list"), ("chain", "list"), "tuple")
+    assert read(itertools.chain(XS, itertools.chain(XS, {1: 2}))) == "unknown-source"
+    assert read(itertools.chain(c, c)) == "shared-iterator"
+    assert read(itertools.chain(itertools.chain(a), a)) == "shared-iterator"
 
 
 def make_genexpr(k):

@@ -1,0 +1,193 @@
+"""itertools.chain over several sources, and over chains of such: answers, and where every iterator stands afterwards."""
+
+from __future__ import annotations
+
+import random
+import signal
+import weakref
+from array import array
+from itertools import chain, islice, takewhile
+
+import pytest
+from differential.check import exact, needs_engine, rest, same
+
+import purefold as pf
+
+# itertools objects may still be reduced up to 3.13, with a warning from 3.12
+pytestmark = pytest.mark.filterwarnings("ignore:Pickle, copy, and deepcopy support:DeprecationWarning")
+
+
+def state(it):
+    """An iterator as deep as it can be seen."""
+    if isinstance(it, (list, tuple)):
+        return [state(x) for x in it]
+    return (type(it).__name__, [state(x) for x in it.__reduce__()[1:]]) if hasattr(it, "__next__") else it
+
+
+class Shape:
+    """A random tree of chains over small segments, some of them begun, ended or empty, and all iterators in it."""
+
+    def __init__(self, rnd, items):
+        self.rnd, self.items, self.iterators = rnd, iter(items), []
+        self.whole = self.tree(2)
+
+    def keep(self, it, most=2):
+        for _ in range(self.rnd.choice((0, 0, 0, 1, most))):
+            next(it, None)
+        self.iterators.append(it)
+        return it
+
+    def leaf(self):
+        values = list(islice(self.items, self.rnd.choice((0, 1, 1, 2, 3, 9))))
+        make = self.rnd.choice((list, tuple, iter, iter, lambda v: iter(tuple(v)), reversed, lambda v: range(len(v)), lambda v: bytes(len(v)), lambda v: array("d", [1.5] * len(v))))
+        made = make(values)
+        return self.keep(made) if hasattr(made, "__next__") else iter(made) if isinstance(made, array) else made
+
+    def tree(self, depth):
+        parts = [self.tree(depth - 1) if depth and self.rnd.random() < 0.45 else self.leaf() for _ in range(self.rnd.randint(0, 3) if depth < 2 else 3)]
+        kind = self.rnd.randint(0, 3)
+        if kind == 0:
+            source = iter(parts)
+            self.iterators.append(source)
+            return self.keep(chain.from_iterable(source), 5)
+        return self.keep(chain.from_iterable(parts) if kind == 1 else chain(*parts), 5)
+
+
+ITEMS = {
+    "ints": lambda rnd: [rnd.randint(-9, 9) for _ in range(60)],
+    "odd ones": lambda rnd: [rnd.choice((1, 2, 3, 2**70, None, 2.5, True, "a")) for _ in range(60)],
+}
+WAYS = {
+    "list": lambda p, c: p.list(c),
+    "sum": lambda p, c: p.sum(x * 2 for x in c if x),
+    "odd": lambda p, c: p.list((i, x) for i, x in enumerate(c) if x is not None),
+    "any": lambda p, c: p.any(x == 3 for x in c),
+    "next": lambda p, c: (p.next((x for x in c if x == 2), "none"), p.next((x for x in c if x == 3), "none")),
+    "error": lambda p, c: p.list(10 // (x - 3) for x in c),
+    "taken": lambda p, c: p.list(takewhile(lambda x: x != 3, c)),
+    "islice": lambda p, c: p.list(islice((x for x in c if x), 2, 9)),
+    "zip": lambda p, c: p.list(zip(c, range(7))),
+    "zip first": lambda p, c: p.list((a, b) for a, b in zip(range(7), c)),
+    "map": lambda p, c: p.list(map(lambda x, y: (x, y), (x for x in c), [1, 2, 3, 4])),
+    "fold": lambda p, c: p.fold(lambda a, b: a * 3 - b, (x for x in c if x), 1),
+    "max": lambda p, c: p.max(c, key=lambda x: -x, default="none"),
+}
+
+
+@pytest.mark.parametrize("items", ITEMS)
+@pytest.mark.parametrize("way", WAYS)
+def test_trees_of_chains(way, items):
+    natively = 0
+    for seed in range(60):
+
+        def work(p, seed=seed):
+            rnd = random.Random(seed)
+            shape = Shape(rnd, ITEMS[items](rnd))
+            try:
+                answer = WAYS[way](p, shape.whole)
+            except (TypeError, ZeroDivisionError, StopIteration) as error:
+                answer = repr(error)
+            return answer, [state(it) for it in shape.iterators], rest(*shape.iterators)
+
+        natively += same(work)["calls_native"]
+    assert natively > 20
+
+
+@exact(native=True)
+def test_nested_chains_stand_where_they_should(p):
+    a, b = iter([1, 2, 3, 4]), iter(range(10, 14))
+    inner = chain(a, chain((), [7]), b)
+    answer = p.next(x for x in chain([0], inner, [99]) if x == 7)
+    return answer, rest(a, b, inner)
+
+
+@needs_engine
+def test_items_that_are_watched():
+    """What a nested chain lets go of when it ends, it lets go of before the next segment begins."""
+
+    class A:
+        pass
+
+    log = []
+
+    def items(n):
+        made = [A() for _ in range(n)]
+        for a in made:
+            weakref.finalize(a, log.append, "gone")
+        return made
+
+    def work(p):
+        log.clear()
+        out = []
+        begun = chain(items(2), [1])
+        next(begun), next(begun)
+        for c in (chain(chain(items(2), [1]), [2]), chain(begun, [2]), chain(chain(items(1) * 2), [3])):
+            answer = p.list((type(x).__name__, x.__class__ is int and len(log)) for x in c)
+            out.append((answer, list(log)))
+        return out
+
+    same(work)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@needs_engine
+def test_the_list_of_segments_changes_meanwhile(nested):
+    size = 6_000_000
+    first, done = [1] * size, []
+    segments = [first, [2] * 1000, [3]]
+
+    def change(*_):
+        if not done:
+            done.append(True)
+            segments[1] = [5] * 10
+            segments.append([7])
+
+    made = chain.from_iterable(segments)
+    made = chain(made, [11]) if nested else made
+    old = signal.signal(signal.SIGALRM, change)
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+    try:
+        answer = pf.sum(x for x in made if x < 100)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert done and answer == size + 50 + 3 + 7 + (11 if nested else 0)
+
+
+@needs_engine
+def test_a_handler_pulls_a_chain_whose_turn_has_not_come():
+    first, taken = [1] * 6_000_000, []
+    inner = chain([2] * 1000, [3])
+
+    def take(*_):
+        if not taken:
+            taken.append(next(inner))
+
+    old = signal.signal(signal.SIGALRM, take)
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+    try:
+        answer = pf.sum(x for x in chain(first, inner, [4]) if x < 100)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert taken == [2] and answer == len(first) + 999 * 2 + 3 + 4
+
+
+@needs_engine
+def test_a_segment_grows_when_it_is_over():
+    first, second, done = [1] * 10, [1] * 6_000_000, []
+    it = iter(first)
+
+    def grow(*_):
+        if not done:
+            done.append(True)
+            first.extend((100, 200))
+
+    old = signal.signal(signal.SIGALRM, grow)
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+    try:
+        answer = pf.sum(x for x in chain(it, second, [2]) if x < 1000)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert done and answer == 6_000_012 and list(it) == []
