@@ -69,6 +69,18 @@ static void work_genexpr(pf_builder *b, pf_state *st, const pf_node *node, int i
     }
 }
 
+static void work_flatten(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
+{
+    (void)node;
+    (void)index;
+    (void)base;
+    pf_av iterable = st->value, item;
+    if (pf_b_get_iter(b, &iterable, &st->value) && pf_b_expand(b, st, &st->value, 0, &item)) {
+        st->value = item;
+        pf_b_keep(b, st, out);
+    }
+}
+
 static void work_remember(pf_builder *b, pf_state *st, const pf_node *node, int index, int base, pf_state **out)
 {
     (void)node;
@@ -302,6 +314,12 @@ pf_state *pf_b_flow(pf_builder *b, int index, pf_state *list)
             return pf_b_flow(b, node->children[0], list);
         }
         return pf_b_each(b, flow_counted(b, node, index, list), work_islice, index, base);
+    case PF_NODE_FLATTEN:
+        if (b->request->consumer == PF_CONSUME_FOLD) { /* whose blocks are cut at every so-manieth of its own items */
+            pf_b_refuse(b, PF_REASON_CONSUMER);
+            return NULL;
+        }
+        return pf_b_each(b, pf_b_flow(b, node->children[0], list), work_flatten, index, base);
     case PF_NODE_STARMAP:
         list = pf_b_each(b, pf_b_flow(b, node->children[0], list), work_spread, index, base);
         list = pf_b_each(b, list, work_call, index, base);

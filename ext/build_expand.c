@@ -1,4 +1,5 @@
-/* Nested `for`s: a generator expression's inner loop makes a new stage of the plan.
+/* Nested `for`s: a generator expression's inner loop makes a new stage of the plan, and so does a chain that takes its iterables from
+ * its input, which is the loop `for x in iterable` without a frame.
  *
  * The stage being built ends where the inner loop begins: it yields what the loop runs over, and every value that is still
  * needed behind. The next stage begins with those as columns from its parent, and one item of the loop. A row of the
@@ -273,10 +274,9 @@ static void import_paths(handing_over *h)
     }
 }
 
-bool pf_b_expand(pf_builder *b, pf_state *st, int pc)
+bool pf_b_expand(pf_builder *b, pf_state *st, pf_av *top, int pc, pf_av *item)
 {
-    pf_frame_state *f = st->frame;
-    pf_av iterator = f->stack[f->depth - 1];
+    const pf_av iterator = *top;
     if (!alone(b)) {
         pf_b_refuse(b, PF_REASON_TOO_MANY_WAYS);
     }
@@ -292,7 +292,7 @@ bool pf_b_expand(pf_builder *b, pf_state *st, int pc)
     for (int i = 0; i < iterator.n; i++) { /* what the loop runs over comes first, even where it is a constant */
         h->refs[h->n++] = iterator.items[i].ref;
     }
-    f->stack[f->depth - 1].n = 0; /* the loop's own operands end here */
+    top->n = 0; /* the loop's own operands end here */
     each_value(h, st, pc, collect);
     export_paths(h);
     h->to = pf_b_dead(b) ? NULL : next_function(b);
@@ -312,7 +312,8 @@ bool pf_b_expand(pf_builder *b, pf_state *st, int pc)
     b->fn = h->to;
     b->null_handle = PF_NOREF;
     b->ends++;
-    pf_av item = inner_item(b, &iterator);
-    f->stack[f->depth++] = item;
+    *item = inner_item(b, &iterator);
+    st->block = 0; /* the new stage's entry, which is being filled */
+    st->open = true;
     return !pf_b_dead(b);
 }

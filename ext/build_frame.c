@@ -284,10 +284,10 @@ static outcome inner_loop(pf_builder *b, pf_activation *act, pf_state *st, const
     if (in->target != act->for_index || f->parent != NULL) { /* the decoder has threaded the loop's exit to where it leads */
         return refuse(b, PF_REASON_LOOP);
     }
-    if (pf_b_expand(b, st, pc)) {
+    pf_av item;
+    if (pf_b_expand(b, st, top(f, 1), pc, &item)) {
         act->for_index = pc;
-        st->block = 0; /* the new stage's entry, which is being filled */
-        st->open = true;
+        put(f, item);
         return GO_ON;
     }
     return DONE;

@@ -226,8 +226,9 @@ int pf_b_add_path(pf_builder *b, const pf_path *path);          /* deduplicated,
 
 /* ---- build_expand.c ---- */
 bool pf_b_get_iter(pf_builder *b, const pf_av *value, pf_av *out);
-/* The iterator on top of the stack begins a new stage; its item is pushed. False: refused. */
-bool pf_b_expand(pf_builder *b, pf_state *st, int pc);
+/* An iterator, which stands in a slot of st (on top of the stack, or as its value), begins a new stage that st goes on in. *item is
+ * one of its items. False: refused. */
+bool pf_b_expand(pf_builder *b, pf_state *st, pf_av *iterator, int pc, pf_av *item);
 
 /* ---- build_op.c: false as pf_b_mono ---- */
 /* An exact int from 2**63 to 2**64 - 1. */

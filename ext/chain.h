@@ -24,7 +24,8 @@ typedef enum pf_node_kind {
     PF_NODE_ISLICE,
     PF_NODE_TAKEWHILE,
     PF_NODE_CHAIN,     /* children are leaves, segments, or other chains of such, which may have none left */
-    PF_NODE_STARMAP
+    PF_NODE_STARMAP,
+    PF_NODE_FLATTEN    /* a chain that has begun no segment and is no CHAIN: its child gives the iterables, each of them a row */
 } pf_node_kind;
 
 typedef enum pf_leaf_kind {
@@ -86,6 +87,10 @@ int pf_chain_read(PyObject *iterator, pf_chain *out);
 
 /* The segments of a chain, nested ones' included: how many. They are leaves that follow one another, from *first on. */
 int pf_chain_segments(const pf_chain *chain, int node, int *first);
+/* Is there a step that makes a row for each iterable of an itertools.chain, no matter how many items it has? */
+bool pf_chain_flattens(const pf_chain *chain);
+/* Do some such chain's first few iterables have `least` items or more between them? They are few rows, but enough. */
+bool pf_chain_flattens_many(const pf_chain *chain, int64_t least);
 
 /* A first glance, for small calls, down to the first leaf: it looks at a few words and decides nothing else. Containers are
  * understood too. Needs the GIL. */

@@ -6,7 +6,7 @@
 #include "reasons.h"
 
 static const char *const node_names[] = {"leaf",   "genexpr",   "map",   "filter", "zip", "enumerate",
-                                         "islice", "takewhile", "chain", "starmap"};
+                                         "islice", "takewhile", "chain", "starmap", "flatten"};
 static const char *const leaf_names[] = {"range",     "list",  "list_rev", "tuple",     "seq_rev",
                                          "array",     "bytes", "bytearray", "memoryview"};
 

@@ -609,6 +609,9 @@ static bool too_small(pf_exec *ex, const pf_settings *settings, bool planned, Py
         *few = multiplier(&ex->chain);
     }
     int64_t least = *few != NULL ? 1 : settings->min_rows > 0 ? settings->min_rows : SMALL_ROWS;
+    if (ex->rows > 0 && ex->rows < least && pf_chain_flattens_many(&ex->chain, least)) {
+        least = 1;
+    }
     if (ex->rows < least) {
         refuse(&ex->report->refusal, PF_REASON_SMALL);
     }
@@ -694,7 +697,7 @@ int pf_exec_by_row(const pf_call *call)
     int status = -1;
     if (ex != NULL) {
         int read = pf_chain_read(iterator, &ex->chain);
-        if (read == 0) {
+        if (read == 0 || pf_chain_flattens(&ex->chain)) {
             status = pull_numbered(iterator, call->sink);
         } else if (read > 0) {
             pf_feed_ops ops = {next_row, ex};

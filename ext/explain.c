@@ -143,7 +143,7 @@ static PyObject *step_list(const pf_chain *chain, bool native)
         [PF_NODE_LEAF] = "leaf",           [PF_NODE_GENEXPR] = "genexpr", [PF_NODE_MAP] = "map",
         [PF_NODE_FILTER] = "filter",       [PF_NODE_ZIP] = "zip",         [PF_NODE_ENUMERATE] = "enumerate",
         [PF_NODE_ISLICE] = "islice",       [PF_NODE_TAKEWHILE] = "takewhile", [PF_NODE_CHAIN] = "chain",
-        [PF_NODE_STARMAP] = "starmap",
+        [PF_NODE_STARMAP] = "starmap",     [PF_NODE_FLATTEN] = "chain",
     };
     PyObject *list = PyList_New(0);
     for (int i = chain->nnodes - 1; list != NULL && i >= 0; i--) { /* source first */

@@ -128,6 +128,8 @@ static int swap_holder(const pf_feed *feed, const feed_slot *slot, PyObject *was
     case PF_NODE_TAKEWHILE:
     case PF_NODE_STARMAP:
         return swap_field(&((pf_func_iter *)parent->object)->it, was, now);
+    case PF_NODE_FLATTEN:
+        return swap_field(&((pf_chain_iter *)parent->object)->source, was, now);
     default:
         return 0;
     }
@@ -465,7 +467,7 @@ static bool skips(const pf_node *node) {
 /* Does the node give one item per row, from the first row on? */
 static bool aligned(const pf_chain *chain, int n, bool may_skip) {
     const pf_node *node = &chain->nodes[n];
-    if (node->kind == PF_NODE_FILTER || (!may_skip && skips(node))) {
+    if (node->kind == PF_NODE_FILTER || node->kind == PF_NODE_FLATTEN || (!may_skip && skips(node))) {
         return false;
     }
     for (int i = 0; i < node->nchildren; i++) {
@@ -488,7 +490,7 @@ int pf_feed_refuses(const pf_chain *chain) {
 
 static bool may_drop(const pf_chain *chain, int n) {
     const pf_node *node = &chain->nodes[n];
-    bool drops = node->kind == PF_NODE_FILTER || node->kind == PF_NODE_GENEXPR || skips(node);
+    bool drops = node->kind == PF_NODE_FILTER || node->kind == PF_NODE_GENEXPR || node->kind == PF_NODE_FLATTEN || skips(node);
     for (int i = 0; i < node->nchildren && node->kind != PF_NODE_CHAIN; i++) {
         drops = drops || may_drop(chain, node->children[i]);
     }

@@ -174,7 +174,7 @@ static int read_segment(reader *r, int parent, PyObject *iterable) {
             return node;
         }
         r->out->nodes[node].nested = true;
-        return id == PF_T_CHAIN ? node : refuse(r, PF_REASON_SEGMENT, iterable);
+        return r->out->nodes[node].kind == PF_NODE_CHAIN ? node : refuse(r, PF_REASON_SEGMENT, iterable);
     }
     pf_leaf *leaf;
     int slot = r->out->nodes[parent].nchildren;
@@ -191,13 +191,10 @@ static int read_segment(reader *r, int parent, PyObject *iterable) {
     return reason == 0 ? node : refuse(r, reason, iterable);
 }
 
-static int read_chain(reader *r, PyObject *object) {
+static int read_segments(reader *r, PyObject *object) {
     const pf_chain_iter *c = (const pf_chain_iter *)object;
     int node = add_node(r, PF_NODE_CHAIN, object);
-    if (node < 0) {
-        return -1;
-    }
-    if (c->source == NULL) {
+    if (node < 0 || c->source == NULL) {
         return node;
     }
     r->out->nodes[node].func = c->source;
@@ -224,6 +221,27 @@ static int read_chain(reader *r, PyObject *object) {
     return node;
 }
 
+/* One chain of segments, or where it has too many, or they come of other steps, a row for each. */
+static int read_chain(reader *r, PyObject *object) {
+    const pf_chain_iter *c = (const pf_chain_iter *)object;
+    const int nnodes = r->out->nnodes, nleaves = r->out->nleaves, nseen = r->nseen;
+    pf_type_id id = c->source != NULL ? pf_type_of(c->source) : PF_T_TUPLE_ITER;
+    if (id == PF_T_TUPLE_ITER || id == PF_T_LIST_ITER) {
+        int node = read_segments(r, object);
+        if (node >= 0 || r->out->reason != PF_REASON_CHAIN_TOO_LARGE) {
+            return node;
+        }
+    }
+    if (c->active != NULL) { /* its rest comes before all rows */
+        return refuse(r, PF_REASON_STEP_STATE, object);
+    }
+    r->out->nnodes = nnodes;
+    r->out->nleaves = nleaves;
+    r->nseen = nseen;
+    r->out->reason = PF_REASON_NONE;
+    return read_over(r, PF_NODE_FLATTEN, object, NULL, c->source);
+}
+
 int pf_chain_segments(const pf_chain *chain, int node, int *first) {
     const pf_node *n = &chain->nodes[node];
     if (n->kind == PF_NODE_LEAF) {
@@ -237,6 +255,32 @@ int pf_chain_segments(const pf_chain *chain, int node, int *first) {
         segments += more;
     }
     return segments;
+}
+
+bool pf_chain_flattens(const pf_chain *chain) {
+    bool any = false;
+    for (int n = 0; n < chain->nnodes; n++) {
+        any = any || chain->nodes[n].kind == PF_NODE_FLATTEN;
+    }
+    return any;
+}
+
+bool pf_chain_flattens_many(const pf_chain *chain, int64_t least) {
+    for (int n = 0; n < chain->nnodes; n++) {
+        const pf_node *node = &chain->nodes[n];
+        int leaf = node->kind == PF_NODE_FLATTEN ? chain->nodes[node->children[0]].leaf : -1;
+        int64_t items = 0;
+        for (int64_t row = 0; leaf >= 0 && items < least && row < chain->leaves[leaf].length; row++) {
+            PyObject *iterable = pf_leaf_item(&chain->leaves[leaf], row);
+            items += iterable != NULL && (PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable)) ? Py_SIZE(iterable) : 0;
+            Py_XDECREF(iterable);
+            PyErr_Clear();
+        }
+        if (items >= least && leaf >= 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Why an object is none of ours. */
@@ -360,6 +404,22 @@ static PyObject *taken_and_watched(const pf_node *node) {
     return NULL;
 }
 
+/* And of what only the source of a flattened chain keeps. */
+static bool frees_watched_segments(const pf_chain *chain, const pf_node *node) {
+    int leaf = chain->nodes[node->children[0]].leaf;
+    PyObject *container = leaf >= 0 ? chain->leaves[leaf].container : NULL;
+    if (container == NULL || Py_REFCNT(container) > 1 || (!PyList_Check(container) && !PyTuple_Check(container))) {
+        return false;
+    }
+    PyObject **items = PySequence_Fast_ITEMS(container);
+    for (Py_ssize_t i = 0; i < Py_SIZE(container); i++) {
+        if (items[i] != NULL && Py_REFCNT(items[i]) == 1 && holds_watched(items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What can be told of a chain only when all of it has been read. */
 static int look_over(reader *r) {
     const pf_chain *chain = r->out;
@@ -371,6 +431,9 @@ static int look_over(reader *r) {
     for (int n = 0; n < chain->nnodes; n++) {
         const pf_node *node = &chain->nodes[n];
         int first;
+        if (node->kind == PF_NODE_FLATTEN && frees_watched_segments(chain, node)) {
+            return refuse(r, PF_REASON_SOLE_OWNER, node->object);
+        }
         if (node->kind != PF_NODE_CHAIN) {
             continue;
         }

@@ -172,7 +172,7 @@ class Generator(Expressions):
             src = self.foreign_source()
         elif roll < 96:
             src = Chain(rnd.choice(("count(3)", "repeat(4)", "cycle([1, 2, 0])", "count(-2, 3)")), "i", finite=False, iterator=True)
-        elif roll < 97 or self.chance(40):
+        elif roll < 97 or self.chance(60):
             inner = ", ".join(self.column("i", rnd.randint(0, 4)) for _ in range(rnd.randint(0, 5)))
             src = Chain(f"[{inner}]", ("l", "i"), sequence=True)
         else:
@@ -424,6 +424,10 @@ class Generator(Expressions):
         roll = rnd.randint(0, 99)
         if not ch.finite:
             return self.bound(ch)
+        flat = self.flattened(ch) if not isinstance(ch.elem, str) or self.chance(4) else None
+        if flat is not None:
+            self.drops = True
+            return flat
         if self.drops and 62 <= roll < 70 and self.chance(88):  # a zip mostly comes before what drops rows
             roll -= 62
         if roll < 38:
@@ -467,6 +471,16 @@ class Generator(Expressions):
             return Chain(f"starmap({self.function_of(list(ch.elem[1]), out)}, {ch.text})", out, ch.finite, iterator=True)
         return self.genexpr(ch)
 
+    def flattened(self, ch: Chain) -> Chain | None:
+        """itertools.chain over more iterables than anybody counts."""
+        if isinstance(ch.elem, str):
+            return Chain(f"chain.from_iterable(range(x & 3) for x in {ch.text})", "i", True, iterator=True) if ch.elem == "i" else None
+        if ch.elem[0] == "l" and self.chance(60):
+            return Chain(f"chain.from_iterable({ch.text})" if self.chance(60) else f"chain(*{ch.text})", ch.elem[1], True, iterator=True)
+        if ch.elem[0] == "t" and self.chance(6):
+            return Chain(f"chain.from_iterable({ch.text})", "n", True, iterator=True)
+        return None
+
     def strung(self, ch: Chain, other: Chain) -> Chain:
         """itertools.chain over two sources, or over chains of such, which may have been begun."""
         rnd = self.rnd
@@ -481,6 +495,8 @@ class Generator(Expressions):
                 name = self.fresh("c")
                 self.body += [f"{name} = {inner}", f"WATCH({name})", *[f"next({name}, None)"] * rnd.choice((0, 0, 1, 2, 4))]
                 inner = name
+            if not (ch.iterator or other.iterator or third.iterator) and self.chance(20):
+                return Chain(f"chain(*[{ch.text}, {other.text}, {third.text}] * {rnd.choice((3, 5, 20))})", elem, True, iterator=True)
             parts = rnd.choice(([ch.text, inner], [inner, ch.text], [inner, "chain()", ch.text], [self.made_chain([inner]), ch.text, "[]"]))
         return Chain(self.made_chain(parts), elem, finite, iterator=True)
 

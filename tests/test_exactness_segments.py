@@ -179,15 +179,100 @@ def test_a_segment_grows_when_it_is_over():
     it = iter(first)
 
     def grow(*_):
-        if not done:
+        if not done and it.__length_hint__() == 0:
             done.append(True)
             first.extend((100, 200))
 
     old = signal.signal(signal.SIGALRM, grow)
-    signal.setitimer(signal.ITIMER_REAL, 0.002)
+    signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
     try:
         answer = pf.sum(x for x in chain(it, second, [2]) if x < 1000)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
     assert done and answer == 6_000_012 and list(it) == []
+
+
+# ---- more segments than are worth a column each: every iterable is a row
+
+SOURCES = {
+    "arguments": lambda rnd, made: (chain(*made), []),
+    "list": lambda rnd, made: (chain.from_iterable(made), []),
+    "iterator": lambda rnd, made: (lambda it: (chain.from_iterable(it), [it]))(iter(made)),
+    "begun": lambda rnd, made: (lambda it: (next(it), (chain.from_iterable(it), [it]))[1])(iter(made)),
+    "filtered": lambda rnd, made: (lambda it: (lambda g: (chain.from_iterable(g), [it, g]))(x for x in it if x is not made[3]))(iter(made)),
+    "filter": lambda rnd, made: (lambda it: (lambda g: (chain.from_iterable(g), [it, g]))(filter(None, it)))(iter(made)),
+    "chained": lambda rnd, made: (lambda it: (lambda c: (chain.from_iterable(c), [it, c]))(chain(it, made[:2])))(iter(made)),
+    "ranges": lambda rnd, made: (lambda it: (lambda m: (chain.from_iterable(m), [it, m]))(map(range, it)))(iter([rnd.randint(-2, 9) for _ in range(20)])),
+    "odd": lambda rnd, made: (lambda it: (chain.from_iterable(it), [it]))(iter([*made, {1: 2, 3: 4}, (7,), "ab", [3, 2], 5, [1]])),
+    "tuples": lambda rnd, made: (chain.from_iterable([tuple(m) for m in made]), []),
+}
+
+
+def frame(it):
+    return (it.gi_frame is not None and it.gi_frame.f_lasti, it.gi_running) if hasattr(it, "gi_frame") else state(it) if type(it) is not map else None
+
+
+@pytest.mark.parametrize("items", ITEMS)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_many_segments(source, way, items):
+    for seed in range(12):
+
+        def work(p, seed=seed):
+            rnd = random.Random(seed)
+            values = iter(ITEMS[items](rnd))
+            made = [list(islice(values, rnd.choice((0, 0, 1, 2, 5, 9)))) for _ in range(rnd.choice((9, 12, 30)))]
+            whole, iterators = SOURCES[source](rnd, made)
+            for _ in range(rnd.choice((0, 0, 0, 1))):
+                next(whole, None)
+            try:
+                answer = WAYS[way](p, whole)
+            except (TypeError, ZeroDivisionError, StopIteration) as error:
+                answer = repr(error)
+            where = [frame(it) for it in (whole, *iterators) if source not in ("filtered", "filter", "ranges") or it is not whole]
+            return answer, where, rest(whole, *iterators)
+
+        same(work)
+
+
+@exact(native=True)
+def test_the_rest_of_a_segment_is_still_there(p):
+    rows = [[1, 2, 3], [4, 5, 6]] * 10
+    it = iter(rows)
+    c = chain.from_iterable(it)
+    return p.next(x for x in c if x == 5), rest(c, it)
+
+
+@exact(native=True)
+def test_few_long_segments(p):
+    lists = [list(range(i, i + 5000)) for i in range(9)]
+    c = chain(*lists)
+    found = p.any(x == 5003 for x in c)
+    return found, p.sum(c), rest(c)
+
+
+@needs_engine
+def test_few_short_segments_are_left_alone():
+    before = pf.stats()["calls_native"]
+    assert pf.sum(chain(*[[1]] * 9)) == 9
+    assert pf.stats()["calls_native"] == before
+
+
+@needs_engine
+def test_many_segments_whose_items_are_watched():
+    class A:
+        pass
+
+    log = []
+
+    def work(p):
+        log.clear()
+        lists = [[A(), 1] for _ in range(20)]
+        for xs in lists:
+            weakref.finalize(xs[0], log.append, "gone")
+        c = chain(*lists)
+        del lists, xs
+        return p.list(type(x).__name__ for x in c), list(log)
+
+    same(work)

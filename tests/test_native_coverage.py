@@ -344,7 +344,13 @@ list(starmap(lambda a, b: a - b, pairs))
 list(starmap(operator.sub, pairs))
 list(chain(ints, range(5)))
 sum(chain(ints, floats))
+<<<<<<< HEAD
 sum(x * 2 for x in chain(shorts, ints, doubles))
+=======
+sum(chain.from_iterable([[1, 2], [3]] * 30))
+list(x for x in chain(*[ints] * 20) if x > 5)
+list(enumerate(chain.from_iterable(map(range, range(40)))))
+>>>>>>> b375c56 (introspect, build: a chain of many iterables makes a row of each)
 list(x + 1 for x in chain(chain(ints, range(5)), chain.from_iterable([ints, [1]]), [2]))
 list(x * y for x in range(10) for y in range(x))
 sum(x * y for x in ints if x > 0 for y in range(3) if y != x)
