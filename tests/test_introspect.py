@@ -135,7 +135,7 @@ def test_chain_segments():
     assert read(itertools.chain(XS, {1: 2})) == "unknown-source"
     assert read(itertools.chain(XS, map(abs, XS))) == "segment"
     assert read(itertools.chain(XS, itertools.islice(XS, 2))) == "segment"
-    assert kinds(read(itertools.chain.from_iterable(x for x in [XS]))) == ("flatten", ("genexpr", "list"))
+    assert kinds(read(itertools.chain.from_iterable(x for x in [XS]))) == ("flatten", ("genexpr", "tuple"))
     assert kinds(read(itertools.chain(*[XS] * 9))) == ("flatten", "tuple")
     assert kinds(read(itertools.chain(*[XS] * 8))) == ("chain", *["list"] * 8)
     assert read(after(1, itertools.chain(*[XS] * 10))) == "step-state"
