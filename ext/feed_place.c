@@ -198,7 +198,7 @@ static void finish_segment(pf_chain *chain, int n) {
         pf_chain_iter *c = (pf_chain_iter *)node->object;
         put(&c->active, NULL);
         if (node->func != NULL) {
-            put(&((pf_seq_iter *)node->func)->seq, NULL);
+            pf_seq_iter_end(node->func);
         }
         put(&c->source, NULL);
     } else {

@@ -182,6 +182,8 @@ bool pf_gen_known(void);
 
 /* Reads a leaf iterator of type id. 0, or a reason. */
 int pf_leaf_read(PyObject *iterator, pf_type_id id, pf_leaf *out);
+/* Latches a pf_seq_iter at its end. */
+void pf_seq_iter_end(PyObject *iterator);
 /* Reads an exact builtin container as the leaf that iter() would make of it; iterator stays NULL. 0, or a reason. */
 int pf_leaf_read_container(PyObject *container, pf_leaf *out);
 

@@ -248,6 +248,14 @@ int pf_leaf_seek(const pf_leaf *leaf, int64_t taken) {
     }
 }
 
+void pf_seq_iter_end(PyObject *iterator) {
+    pf_seq_iter *it = (pf_seq_iter *)iterator;
+    if (Py_IS_TYPE(iterator, &PyListIter_Type)) {
+        it->index = -1; /* from 3.13 on that is how a list_iterator knows that it has ended */
+    }
+    Py_CLEAR(it->seq);
+}
+
 void pf_leaf_end(const pf_leaf *leaf) {
     if (pf_leaf_seek(leaf, leaf->length) != 0 || iterated(leaf) == PF_LEAF_RANGE) {
         return;
@@ -260,7 +268,7 @@ void pf_leaf_end(const pf_leaf *leaf) {
         Py_CLEAR(((pf_memory_iter *)leaf->iterator)->view);
         return;
     default:
-        Py_CLEAR(((pf_seq_iter *)leaf->iterator)->seq);
+        pf_seq_iter_end(leaf->iterator);
     }
 }
 
