@@ -211,8 +211,7 @@ static int read_segments(reader *r, PyObject *object) {
     }
     const pf_seq_iter *source = (const pf_seq_iter *)c->source;
     r->out->nodes[node].count = source->index;
-    Py_ssize_t size = source->seq != NULL ? Py_SIZE(source->seq) : 0;
-    for (Py_ssize_t i = source->index; i < size; i++) {
+    for (Py_ssize_t i = source->index; source->seq != NULL && i < Py_SIZE(source->seq); i++) { /* at its end the index may be -1 */
         PyObject *iterable = id == PF_T_LIST_ITER ? PyList_GET_ITEM(source->seq, i) : PyTuple_GET_ITEM(source->seq, i);
         if (read_segment(r, node, iterable) < 0) {
             return -1;

@@ -101,6 +101,17 @@ def test_nested_chains_stand_where_they_should(p):
     return answer, rest(a, b, inner)
 
 
+@exact()
+def test_a_source_of_segments_that_has_ended(p):
+    source = iter([[1, 2], [3]])
+    whole = chain.from_iterable(source)
+    rest(source), next(whole, None)
+    ended = iter([])
+    assert list(ended) == []
+    begun = chain.from_iterable(it := iter([[5, 6, 7], [8]]))
+    return next(begun), list(it), p.list(whole), p.list(chain.from_iterable(ended)), p.list(x for x in begun), rest(begun, it)
+
+
 @needs_engine
 def test_items_that_are_watched():
     """What a nested chain lets go of when it ends, it lets go of before the next segment begins."""
