@@ -123,3 +123,24 @@ def test_none_among_ints_after_objects_among_ints(p):
             [1] * 30 + [None] + [1] * 40,
         )
     ]
+
+
+NOTHING = {
+    "the least": lambda p, nones: p.min(enumerate(nones()), key=lambda row: row[1], default=0),
+    "the least of all": lambda p, nones: p.min(nones(), default=0),
+    "compared": lambda p, nones: p.list(x < 3 for x in nones()),
+    "equal": lambda p, nones: p.list(x == "a" for x in nones()),
+    "more": lambda p, nones: p.list(x + 1 for x in nones()),
+    "members": lambda p, nones: p.list(x in {"a", 1} for x in nones()),
+    "pairs": lambda p, nones: p.max((x, 1) for x in nones()),
+    "folded": lambda p, nones: p.reduce(lambda a, b: a + b, nones(), 0),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+@pytest.mark.parametrize("others", [(1.5, 2), ("a", "b"), ("a", 1, 2.5, True), (True, False), (True, 2)])
+@pytest.mark.parametrize("first", [None, 7])
+def test_rows_that_are_known_to_be_none_where_they_might_be_others(name, others, first):
+    """No row is left for what comes of the others: once it was a crash."""
+    rows = [first, *[None, *others] * 9]
+    same(lambda p: NOTHING[name](p, lambda: ((x if x is not None else None) for x in rows if x is None)))

@@ -393,13 +393,20 @@ static void bail_step(lowering *l, const pf_inst *inst)
     step->place = inst->place;
 }
 
+/* A kind of those, not bool unless it is alone, whose lanes are others. */
+static pf_kinds one_of(pf_kinds kinds)
+{
+    const unsigned words = kinds & ~(unsigned)PF_K_BOOL;
+    return (pf_kinds)(words != 0 ? words & -words : kinds);
+}
+
 static void lower_narrow(lowering *l, const pf_inst *inst, pf_ref ref)
 {
     operand a = use_fitting(l, inst->a);
     const pf_kinds kind = inst->kinds;
     if ((a.kinds & kind) == 0) {
         bail_step(l, inst);
-        define(l, ref, add_constant(l, 0, kind));
+        define(l, ref, add_constant(l, 0, one_of(kind))); /* no lane is left that could tell: a scalar has no kinds */
         return;
     }
     if ((a.kinds & ~kind) != 0) {
