@@ -447,17 +447,18 @@ def test_a_segment_grows_while_it_is_read(kind):
 
 @pytest.mark.parametrize("edit", [lambda segments: segments.pop(), lambda segments: segments.__setitem__(1, [1001] * 10)])
 def test_the_list_of_segments_changes(edit):
-    segments = [range(12_000_000), [1] * 10]
-    done = []
+    first = iter(range(8_000_000))  # long enough that the signal comes before its end
+    segments = [first, [1] * 10]
+    left = []
 
     def once():
-        if not done:
-            done.append(True)
+        if not left:
+            left.append(first.__length_hint__())
             edit(segments)
 
     with every(0.002, once):
-        ones = pf.sum(x == 1 for x in itertools.chain.from_iterable(segments))
-    assert done
+        ones = pf.sum(math.sqrt(math.sqrt(math.sqrt(x))) == 1 for x in itertools.chain.from_iterable(segments))
+    assert left[0] > 0
     assert ones == 1
 
 
