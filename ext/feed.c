@@ -230,11 +230,26 @@ static PyObject *forward(PyObject *real) {
     return Py_TYPE(real)->tp_iternext(real);
 }
 
+/* The chain that flattens, and is being pulled: a handler may have pulled it too while the feed was suspended, and begun a segment,
+ * whose rest is next. As CPython runs no handler there, the chain would begin another over it. True: *item is the answer. */
+static bool pulled_meanwhile(const pf_feed *feed, const feed_slot *slot, PyObject **item) {
+    const pf_node *parent = slot->parent >= 0 ? &feed->chain.nodes[slot->parent] : NULL;
+    if (parent == NULL || parent->kind != PF_NODE_FLATTEN) {
+        return false;
+    }
+    pf_chain_iter *c = (pf_chain_iter *)parent->object;
+    *item = c->active;
+    c->active = NULL;
+    return *item != NULL || c->source == NULL;
+}
+
 /* Transparent: the real iterator answers. With its item the real iterators go back to their holders; with its end the feeder
  * has to be found in this slot's. */
 static PyObject *forward_slot(pf_feed *feed, const feed_slot *slot) {
-    PyObject *real = real_of(feed, slot);
-    PyObject *item = forward(real);
+    PyObject *real = real_of(feed, slot), *item;
+    if (!pulled_meanwhile(feed, slot, &item)) {
+        item = forward(real);
+    }
     if (item != NULL && !feed->restored) {
         put_real(feed);
         feed->restored = true;

@@ -220,6 +220,36 @@ static int read_segments(reader *r, PyObject *object) {
     return node;
 }
 
+static bool computes(const pf_chain *chain, int n) {
+    const pf_node *node = &chain->nodes[n];
+    bool any = node->kind != PF_NODE_LEAF && node->kind != PF_NODE_ZIP && node->kind != PF_NODE_ENUMERATE &&
+               node->kind != PF_NODE_ISLICE && node->kind != PF_NODE_CHAIN;
+    for (int i = 0; i < node->nchildren; i++) {
+        any = any || computes(chain, node->children[i]);
+    }
+    return any;
+}
+
+static bool runs_python(const pf_chain *chain, int n) {
+    const pf_node *node = &chain->nodes[n];
+    bool any = node->kind == PF_NODE_GENEXPR || (node->func != NULL && PyFunction_Check(node->func));
+    for (int i = 0; i < node->nchildren; i++) {
+        any = any || runs_python(chain, node->children[i]);
+    }
+    return any;
+}
+
+/* A chain forgets the segment that a signal handler has begun while it was being given another. In CPython that takes a handler inside
+ * of a Python frame below it; with us handlers run in the feeder, which makes up for it if it is right below (feed.c). */
+static int read_flatten(reader *r, PyObject *object, PyObject *source) {
+    int node = read_over(r, PF_NODE_FLATTEN, object, NULL, source);
+    int child = node >= 0 ? r->out->nodes[node].children[0] : -1;
+    if (child >= 0 && computes(r->out, child) && !runs_python(r->out, child)) {
+        return refuse(r, PF_REASON_SEGMENT, object);
+    }
+    return node;
+}
+
 /* One chain of segments, or where it has too many, or they come of other steps, a row for each. */
 static int read_chain(reader *r, PyObject *object) {
     const pf_chain_iter *c = (const pf_chain_iter *)object;
@@ -238,7 +268,7 @@ static int read_chain(reader *r, PyObject *object) {
     r->out->nleaves = nleaves;
     r->nseen = nseen;
     r->out->reason = PF_REASON_NONE;
-    return read_over(r, PF_NODE_FLATTEN, object, NULL, c->source);
+    return read_flatten(r, object, c->source);
 }
 
 int pf_chain_segments(const pf_chain *chain, int node, int *first) {

@@ -214,7 +214,7 @@ SOURCES = {
     "filtered": lambda rnd, made: (lambda it: (lambda g: (chain.from_iterable(g), [it, g]))(x for x in it if x is not made[3]))(iter(made)),
     "filter": lambda rnd, made: (lambda it: (lambda g: (chain.from_iterable(g), [it, g]))(filter(None, it)))(iter(made)),
     "chained": lambda rnd, made: (lambda it: (lambda c: (chain.from_iterable(c), [it, c]))(chain(it, made[:2])))(iter(made)),
-    "ranges": lambda rnd, made: (lambda it: (lambda m: (chain.from_iterable(m), [it, m]))(map(range, it)))(iter([rnd.randint(-2, 9) for _ in range(20)])),
+    "ranges": lambda rnd, made: (lambda it: (lambda m: (chain.from_iterable(m), [it, m]))(map(lambda n: range(n), it)))(iter([rnd.randint(-2, 9) for _ in range(20)])),
     "odd": lambda rnd, made: (lambda it: (chain.from_iterable(it), [it]))(iter([*made, {1: 2, 3: 4}, (7,), "ab", [3, 2], 5, [1]])),
     "tuples": lambda rnd, made: (chain.from_iterable([tuple(m) for m in made]), []),
 }
@@ -245,6 +245,32 @@ def test_many_segments(source, way, items):
             return answer, where, rest(whole, *iterators)
 
         same(work)
+
+
+@pytest.mark.parametrize("pulled", ["chain", "map", "source"])
+@needs_engine
+def test_handlers_pull_what_flattens(pulled):
+    rows = [list(range(i, i + 1000)) for i in range(3000)]
+    source = iter(rows)
+    c = chain.from_iterable(source)
+    m = map(lambda x: x * 3 % 1000, c)
+    taken, them = [], {"chain": c, "map": m, "source": source}
+
+    def take(*_):
+        taken.append(next(them[pulled]))
+
+    old = signal.signal(signal.SIGALRM, take)
+    signal.setitimer(signal.ITIMER_REAL, 0.003)
+    try:
+        got = pf.list(m)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert len(taken) == 1
+    whole = [x * 3 % 1000 for row in rows for x in row]
+    gone = [x * 3 % 1000 for x in taken[0]] if pulled == "source" else [taken[0] * 3 % 1000 if pulled == "chain" else taken[0]]
+    at = next((i for i, (a, b) in enumerate(zip(whole, got)) if a != b), len(got))
+    assert len(got) == len(whole) - len(gone) and got[:at] + gone + got[at:] == whole and list(c) == []
 
 
 @exact(native=True)

@@ -142,6 +142,9 @@ def test_chain_segments():
     assert read(after(1, itertools.chain.from_iterable(x for x in [XS]))) == "step-state"
     assert read(itertools.chain([1], itertools.chain(*[XS] * 9))) == "segment"
     assert read(itertools.chain.from_iterable({1: 2})) == "unknown-source"
+    assert read(itertools.chain.from_iterable(map(range, XS))) == "segment"  # a handler could not come in between
+    assert kinds(read(itertools.chain.from_iterable(map(lambda n: range(n), XS)))) == ("flatten", ("map", "list"))
+    assert kinds(read(itertools.chain.from_iterable(zip(XS, XS)))) == ("flatten", ("zip", "list", "list"))
     assert read(itertools.chain()) == "exhausted"
     ended = itertools.chain([1])
     assert list(ended) == [1]

@@ -349,7 +349,7 @@ sum(x * 2 for x in chain(shorts, ints, doubles))
 =======
 sum(chain.from_iterable([[1, 2], [3]] * 30))
 list(x for x in chain(*[ints] * 20) if x > 5)
-list(enumerate(chain.from_iterable(map(range, range(40)))))
+list(enumerate(chain.from_iterable(map(lambda n: range(n), range(40)))))
 >>>>>>> b375c56 (introspect, build: a chain of many iterables makes a row of each)
 list(x + 1 for x in chain(chain(ints, range(5)), chain.from_iterable([ints, [1]]), [2]))
 list(x * y for x in range(10) for y in range(x))
