@@ -78,7 +78,7 @@ class Watcher:
 
     def __init__(self, lax: bool, constants: set[int] = frozenset()) -> None:
         self.lax = lax
-        self.constants = constants  # ids of objects that functions hold as constants: a plan may hold them too
+        self.constants = constants  # ids of objects that functions hold or names mean: a plan may hold them too
         self.seen: list[tuple[str, Any]] = []
         self.log: list = []
         self.watched: list = []
@@ -91,6 +91,7 @@ class Watcher:
     # ---- hooks
 
     def mark(self) -> None:
+        self.constants |= {id(value) for name, value in self.space.items() if not name.startswith("xs")}
         for name, value in list(self.space.items()):
             if name.startswith("xs"):
                 self.mark_one(name, value)
