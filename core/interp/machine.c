@@ -20,9 +20,14 @@ void pf_machine_begin(pf_machine *m, int32_t n)
     }
 }
 
-uint64_t *pf_machine_bits(pf_machine *m)
+uint64_t *pf_machine_record(const pf_machine *m, int32_t compaction)
 {
-    return m->compact_bits + (size_t)m->ncompacts * WORDS;
+    return m->compact_bits + (size_t)compaction * WORDS;
+}
+
+uint64_t *pf_machine_bits(const pf_machine *m)
+{
+    return pf_machine_record(m, m->ncompacts);
 }
 
 void pf_machine_compacted(pf_machine *m, int32_t count)
@@ -44,7 +49,7 @@ const uint16_t *pf_machine_rows(pf_machine *m)
         m->rows_at = 0;
     }
     for (; m->rows_at < m->ncompacts; m->rows_at++) {
-        const uint64_t *bits = m->compact_bits + (size_t)m->rows_at * WORDS;
+        const uint64_t *bits = pf_machine_record(m, m->rows_at);
         const int32_t words = (m->compact_n[m->rows_at] + 63) / 64;
         uint32_t k = 0;
         for (int32_t w = 0; w < words && k < PF_LANES; w++) {

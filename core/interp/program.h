@@ -158,6 +158,7 @@ typedef struct pf_state {
     int32_t count;       /* masks: lanes in it; when it is all of them the bytes may be unwritten */
     pf_kinds seen;       /* kinds of the lanes; 0: no edge has written it yet */
     bool iota;           /* the lanes are start + i * step, data is not filled yet */
+    int32_t packed;      /* iota: 1 + the number of the compaction that left only some of those lanes; 0: none did */
     uint8_t width;       /* pf_width. What is no PF_WIDTH_I64 has PF_INTERVAL_ALL for its range */
     int64_t *high;       /* PF_WIDTH_I128: the high halves, `data` holds the low ones */
 } pf_state;
@@ -181,7 +182,8 @@ typedef struct pf_machine {
 /* ---- machine.c ---- */
 
 void pf_machine_begin(pf_machine *m, int32_t n);
-uint64_t *pf_machine_bits(pf_machine *m); /* where the next compaction records who stays */
+uint64_t *pf_machine_record(const pf_machine *m, int32_t compaction); /* who stayed, a bit for each lane before it */
+uint64_t *pf_machine_bits(const pf_machine *m);                       /* the next one's */
 void pf_machine_compacted(pf_machine *m, int32_t count);
 const uint16_t *pf_machine_rows(pf_machine *m);                          /* rows of the present lanes */
 void pf_machine_fail(pf_machine *m, int32_t lane, const pf_failed *how); /* the row is filled in */

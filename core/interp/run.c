@@ -313,6 +313,7 @@ static void run_rank(run *r, const pf_step *s)
     d->start = *count;
     d->step = 1;
     d->iota = mask == NULL;
+    d->packed = 0;
     if (mask == NULL) {
         *count += mask_count(r, s->mask);
     } else {
@@ -392,9 +393,8 @@ static void compact(run *r, int32_t count, const pf_item *items, uint32_t nitems
         void *home = m->registers + value->slot;
         if (value->lane == PF_LANE_BYTE) {
             r->k->compress1(home, s->data, bits, m->n);
-        } else if (s->iota && s->step == (int32_t)s->step) {
-            r->k->compress_iota(home, s->start, s->step, bits, m->n);
-            s->iota = false;
+        } else if (s->iota && s->packed == 0 && pf_can_pack(s->step)) {
+            s->packed = m->ncompacts + 1; /* still a sequence: what is computed from it may be one too */
         } else {
             r->k->compress8(home, lanes(r, items[i].value), bits, m->n);
         }
@@ -501,7 +501,7 @@ static void begin(run *r)
                 r->ahead = c->ahead;
                 r->ahead_end = c->ahead_end;
             }
-            *s = (pf_state){c->data, c->kind, range, c->start, c->step, 0, c->seen, c->iota, PF_WIDTH_I64, NULL};
+            *s = (pf_state){c->data, c->kind, range, c->start, c->step, 0, c->seen, c->iota, 0, PF_WIDTH_I64, NULL};
             break;
         }
         case PF_VALUE_ROW:
@@ -510,6 +510,7 @@ static void begin(run *r)
             s->start = f->row0;
             s->step = 1;
             s->iota = true;
+            s->packed = 0;
             break;
         case PF_VALUE_PARAM: {
             const pf_scalar *param = &f->params[value->index];

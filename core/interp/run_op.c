@@ -158,6 +158,17 @@ pf_kernel pf_step_int_kernel(const run *r, const pf_step *s, pf_interval a, pf_i
     }
 }
 
+void pf_step_fill_sequence(const run *r, pf_state *s)
+{
+    if (s->packed == 0) {
+        r->k->iota(s->data, s->start, s->step, r->m->n);
+    } else {
+        const int32_t record = s->packed - 1;
+        r->k->compress_iota(s->data, s->start, s->step, pf_machine_record(r->m, record), r->m->compact_n[record]);
+    }
+    s->iota = false;
+}
+
 bool pf_step_sequence(run *r, const pf_step *s, pf_interval out)
 {
     const pf_state *a = &r->st[s->a];
@@ -167,11 +178,17 @@ bool pf_step_sequence(run *r, const pf_step *s, pf_interval out)
     if (!a->iota || s->form != PF_F_VS || (s->op != PF_OP_add && s->op != PF_OP_sub && !times)) {
         return false;
     }
-    d->start = times ? a->start * b : s->op == PF_OP_add ? a->start + b : a->start - b;
-    if (__builtin_mul_overflow(a->step, times ? b : 1, &d->step)) { /* one lane only: its step means nothing */
-        d->step = 0;
+    int64_t step;
+    if (__builtin_mul_overflow(a->step, times ? b : 1, &step)) { /* one lane only: its step means nothing */
+        step = 0;
     }
+    if (a->packed != 0 && !pf_can_pack(step)) {
+        return false;
+    }
+    d->start = times ? a->start * b : s->op == PF_OP_add ? a->start + b : a->start - b;
+    d->step = step;
     d->iota = true;
+    d->packed = a->packed;
     d->seen = PF_K_I64;
     d->range = out;
     return true;
@@ -213,7 +230,7 @@ void pf_step_mod_is(run *r, const pf_step *s)
         pf_step_fail_all(r, s);
     } else if (test.m > 0 && (test.c < 0 || test.c >= test.m)) {
         memset(d->data, test.flip, (size_t)n);
-    } else if (test.m > 0 && a->iota) {
+    } else if (test.m > 0 && a->iota && a->packed == 0) {
         r->k->mod_test_iota(d->data, a->start, a->step, &test, n);
     } else if (test.m > 0 && (test.m & (test.m - 1)) == 0) {
         r->k->mod_test_pow2(d->data, lanes(r, s->a), &test, n);

@@ -32,15 +32,22 @@ static inline bool is_live(const run *r, const uint8_t *mask, int32_t lane)
     return (mask == NULL || mask[lane] != 0) && r->m->alive[lane] != 0;
 }
 
+void pf_step_fill_sequence(const run *r, pf_state *s); /* run_op.c */
+
 /* The lanes of a value given as a sequence are wanted after all. */
 static inline void *lanes(const run *r, pf_val v)
 {
     pf_state *s = &r->st[v];
     if (s->iota) {
-        r->k->iota(s->data, s->start, s->step, r->m->n);
-        s->iota = false;
+        pf_step_fill_sequence(r, s);
     }
     return s->data;
+}
+
+/* Kernels that pick lanes out of a sequence multiply by 32 bits. */
+static inline bool pf_can_pack(int64_t step)
+{
+    return step == (int32_t)step;
 }
 
 /* ---- run.c ---- */
