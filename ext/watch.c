@@ -152,7 +152,7 @@ static bool same_word(PyObject *a, PyObject *b, int level)
         return pf_text_is_plain(a) && pf_text_is_plain(b) && PyUnicode_GET_LENGTH(a) == PyUnicode_GET_LENGTH(b) && PyUnicode_Compare(a, b) == 0;
     }
     if (PyLong_CheckExact(a)) {
-        int64_t v, w;
+        int64_t v = 0, w = 0;
         return pf_long_as_i64(a, &v) && pf_long_as_i64(b, &w) && v == w;
     }
     bool same = PyTuple_CheckExact(a) && PyTuple_GET_SIZE(a) == PyTuple_GET_SIZE(b) && level < LEVELS;
