@@ -203,9 +203,8 @@ static void fill_bools(const char *from, Py_ssize_t stride, int32_t n, bool byte
 static void look_ahead(const pf_gather_leaf *g, int64_t row, int32_t n, pf_vec *vec)
 {
     const int64_t left = g->leaf.length - row - n, next = left < n ? left : n;
-    const char *from = g->data + (row + n) * g->stride, *end = from + next * g->stride;
-    vec->ahead = next * g->stride > PF_COPY_FAR ? from + PF_COPY_FAR : end;
-    vec->ahead_end = end;
+    vec->ahead = g->data + (row + n) * g->stride;
+    vec->ahead_end = vec->ahead + next * g->stride;
 }
 
 static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_kinds declared, pf_vec *vec, int32_t lane, uint8_t *kinds)

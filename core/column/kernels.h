@@ -6,11 +6,8 @@
 
 #include <stdint.h>
 
-enum { PF_COPY_FAR = 3072 };
-
 typedef struct pf_column_kernel_table {
-    /* n values of 8 bytes as they lie, from memory that is read once and likely far away; PF_COPY_FAR bytes behind them
-     * are asked for too. The ints' answer with the bits used (bounds.h). */
+    /* n values of 8 bytes as they lie. The ints' answer with the bits used (bounds.h). */
     uint64_t (*copy_i64)(const char *from, int32_t n, uint64_t *to);
     void (*copy_f64)(const char *from, int32_t n, uint64_t *to);
     uint64_t (*used_bits)(const uint64_t *v, int32_t n);

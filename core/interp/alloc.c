@@ -65,6 +65,8 @@ static void find_lives(pf_program *p)
         }
         touch(p, s->b, at, has_kinds(s->kb) && s->code == PF_STEP_SELECT);
         touch(p, s->c, at, false);
+        touch(p, s->where, at, false);
+        touch(p, s->other, at, false);
         touch(p, s->mask, at, false);
         write(p, s->d, at);
         for (uint32_t k = 0; s->code == PF_STEP_EXIT && k < s->count; k++) {
@@ -172,6 +174,9 @@ static pf_status place_all(allocation *a)
     for (uint32_t i = 0; i < p->nsteps; i++) {
         pf_step *s = &p->steps[i];
         const int32_t at = (int32_t)i;
+        if (s->where != 0) { /* in place: it bails no lane, and what it leaves alone is there already */
+            release(a, s->other, at);
+        }
         place_written(a, s->d);
         if (s->code == PF_STEP_BRANCH) {
             place_written(a, s->a);
@@ -183,6 +188,8 @@ static pf_status place_all(allocation *a)
             release(a, s->a, at);
             release(a, s->b, at);
             release(a, s->c, at);
+            release(a, s->where, at);
+            release(a, s->other, at);
             release(a, s->mask, at);
             release(a, s->d, at);
         }

@@ -2,7 +2,8 @@
  *
  * Passes: survey.c looks at the blocks (which of them are cuts, which only end the row, who dominates whom); modes.c
  * finds the ints that may go beyond 64 bits;
- * here every block's instructions become steps; alloc.c gives values their places. */
+ * here every block's instructions become steps, some of which fuse.c joins as they come; alloc.c gives values their
+ * places. */
 #include "lower.h"
 
 #include <string.h>
@@ -40,7 +41,7 @@ static pf_step *add_step(lowering *l, pf_step_code code)
     return step;
 }
 
-static pf_val add_value(lowering *l, pf_value_origin origin, pf_kinds kinds, bool scalar, uint32_t index)
+pf_val lower_add_value(lowering *l, pf_value_origin origin, pf_kinds kinds, bool scalar, uint32_t index)
 {
     pf_program *p = l->program;
     if (p->nvalues > UINT16_MAX - 1) {
@@ -67,30 +68,20 @@ static void add_item(lowering *l, operand o)
     }
 }
 
-static operand add_constant(lowering *l, int64_t payload, pf_kinds kind)
+operand lower_add_constant(lowering *l, int64_t payload, pf_kinds kind)
 {
     pf_program *p = l->program;
     if (!reserve(l, (void **)&p->constants, p->nconstants, sizeof *p->constants)) {
         return (operand){0, kind};
     }
     p->constants[p->nconstants] = payload;
-    return (operand){add_value(l, PF_VALUE_CONST, kind, true, p->nconstants++), kind};
+    return (operand){lower_add_value(l, PF_VALUE_CONST, kind, true, p->nconstants++), kind};
 }
 
 /* ---- operands ---- */
 
-static const pf_value *value(const lowering *l, operand o)
-{
-    return &l->program->values[o.value];
-}
-
-static bool is_scalar(const lowering *l, operand o)
-{
-    return value(l, o)->scalar;
-}
-
 /* The operand a ref stands for, with what the branches on the way to this block have told about its kinds. */
-static operand use(const lowering *l, pf_ref ref)
+operand lower_use(const lowering *l, pf_ref ref)
 {
     operand o = l->of[ref];
     for (uint32_t b = l->block; !pf_kinds_single(o.kinds);) {
@@ -109,7 +100,7 @@ static operand use(const lowering *l, pf_ref ref)
 /* Lanes of more than 64 bits bail, as the op that made them; without_sign: not those below 2**64. */
 static void fit_into(lowering *l, operand o, bool without_sign)
 {
-    const pf_value *v = value(l, o);
+    const pf_value *v = lower_value(l, o);
     if (l->status != PF_OK || !v->wide) {
         return;
     }
@@ -131,12 +122,12 @@ static void fit(lowering *l, operand o)
 /* An operand of those who cannot take more than 64 bits. */
 static operand use_fitting(lowering *l, pf_ref ref)
 {
-    operand o = use(l, ref);
+    operand o = lower_use(l, ref);
     fit(l, o);
     return o;
 }
 
-static void define(lowering *l, pf_ref ref, operand o)
+void lower_define(lowering *l, pf_ref ref, operand o)
 {
     l->of[ref] = o;
 }
@@ -147,16 +138,16 @@ static void rename_ref(lowering *l, pf_ref ref, pf_ref source, operand o)
     if (l->uses[source] > 1) {
         l->shared[o.value] = true;
     }
-    define(l, ref, o);
+    lower_define(l, ref, o);
 }
 
 /* A bool's byte lanes as 8-byte lanes, for where it meets other kinds. */
 static operand widened(lowering *l, operand o, pf_kinds target)
 {
-    if (value(l, o)->lane == PF_LANE_WORD || target == PF_K_BOOL) {
+    if (lower_value(l, o)->lane == PF_LANE_WORD || target == PF_K_BOOL) {
         return o;
     }
-    pf_val d = add_value(l, PF_VALUE_COMPUTED, o.kinds, is_scalar(l, o), 0);
+    pf_val d = lower_add_value(l, PF_VALUE_COMPUTED, o.kinds, lower_is_scalar(l, o), 0);
     if (l->status == PF_OK) {
         l->program->values[d].lane = PF_LANE_WORD;
     }
@@ -176,26 +167,26 @@ static operand outside(lowering *l, const pf_inst *inst)
     switch (inst->op) {
     case PF_OP_const:
         if (inst->kinds == PF_K_STR) {
-            return (operand){add_value(l, PF_VALUE_STRING, PF_K_STR, true, inst->imm.k), PF_K_STR};
+            return (operand){lower_add_value(l, PF_VALUE_STRING, PF_K_STR, true, inst->imm.k), PF_K_STR};
         }
         if (inst->kinds != PF_K_NONE) {
             memcpy(&payload, &inst->imm, sizeof payload);
         }
-        return add_constant(l, payload, inst->kinds);
+        return lower_add_constant(l, payload, inst->kinds);
     case PF_OP_param:
         if (!pf_kinds_single(fn->params[inst->imm.k])) {
             l->status = PF_UNSUPPORTED;
         }
-        return (operand){add_value(l, PF_VALUE_PARAM, inst->kinds, true, inst->imm.k), inst->kinds};
+        return (operand){lower_add_value(l, PF_VALUE_PARAM, inst->kinds, true, inst->imm.k), inst->kinds};
     case PF_OP_row:
         if (l->row == 0) {
-            l->row = add_value(l, PF_VALUE_ROW, PF_K_I64, false, 0);
+            l->row = lower_add_value(l, PF_VALUE_ROW, PF_K_I64, false, 0);
         }
         return (operand){l->row, PF_K_I64};
     default: { /* column: its check stands where the instruction stands, its lanes are there from the start */
         pf_val *v = &l->column[inst->imm.k];
         if (*v == 0) {
-            *v = add_value(l, PF_VALUE_COLUMN, fn->columns[inst->imm.k].kinds, false, inst->imm.k);
+            *v = lower_add_value(l, PF_VALUE_COLUMN, fn->columns[inst->imm.k].kinds, false, inst->imm.k);
         }
         pf_step *step = add_step(l, PF_STEP_COLUMN);
         step->op = PF_OP_column;
@@ -212,13 +203,13 @@ static operand outside(lowering *l, const pf_inst *inst)
 /* A step whose result is bool, i64 or f64; scalar when its operands are. */
 static pf_step *result_step(lowering *l, const pf_inst *inst, pf_ref ref, pf_step_code code, bool scalar)
 {
-    pf_val d = add_value(l, PF_VALUE_COMPUTED, inst->kinds, scalar, ref);
+    pf_val d = lower_add_value(l, PF_VALUE_COMPUTED, inst->kinds, scalar, ref);
     pf_step *step = add_step(l, code);
     step->op = inst->op;
     step->place = inst->place;
     step->d = d;
     step->kd = inst->kinds;
-    define(l, ref, (operand){d, inst->kinds});
+    lower_define(l, ref, (operand){d, inst->kinds});
     return step;
 }
 
@@ -248,58 +239,6 @@ static bool has_interval(uint8_t op)
     }
 }
 
-/* Turns `x % m` followed by `== c`, `!= c` or truth, where nobody else wants the remainder, into one step. */
-static bool fuse_mod_test(lowering *l, const pf_inst *inst, pf_ref ref)
-{
-    const bool truth = inst->op == PF_OP_truth;
-    pf_program *p = l->program;
-    if ((inst->op != PF_OP_eq && inst->op != PF_OP_ne && !truth) || p->nsteps == 0 || l->status != PF_OK) {
-        return false;
-    }
-    pf_step *mod = &p->steps[p->nsteps - 1];
-    const operand a = use(l, inst->a);
-    if (mod->d != a.value || (mod->code != PF_STEP_INT && mod->code != PF_STEP_WIDE) || mod->op != PF_OP_mod ||
-        mod->form != PF_F_VS || p->values[mod->b].wide || l->uses[inst->a] != 1 ||
-        (!truth && (!is_scalar(l, use(l, inst->b)) || value(l, use(l, inst->b))->wide))) {
-        return false;
-    }
-    const operand c = truth ? add_constant(l, 0, PF_K_I64) : use(l, inst->b);
-    mod->code = PF_STEP_MOD_IS;
-    mod->negate = inst->op != PF_OP_eq;
-    mod->c = c.value;
-    mod->kd = PF_K_BOOL;
-    mod->d = add_value(l, PF_VALUE_COMPUTED, PF_K_BOOL, false, ref);
-    define(l, ref, (operand){mod->d, PF_K_BOOL});
-    return true;
-}
-
-/* The same for a product of floats that is only added to, or subtracted from: one pass over the lanes instead of two.
- */
-static bool fuse_mul_add(lowering *l, const pf_inst *inst, pf_ref ref)
-{
-    pf_program *p = l->program;
-    if ((inst->op != PF_OP_add && inst->op != PF_OP_sub) || inst->kinds != PF_K_F64 || p->nsteps == 0 ||
-        l->status != PF_OK) {
-        return false;
-    }
-    pf_step *mul = &p->steps[p->nsteps - 1];
-    const bool right = mul->d == use(l, inst->b).value; /* x + a * b */
-    const pf_ref product = right ? inst->b : inst->a;
-    if (mul->code != PF_STEP_OP || mul->op != PF_OP_mul || mul->kd != PF_K_F64 || p->values[mul->d].scalar ||
-        mul->form == PF_F_SV || mul->d != use(l, product).value || l->uses[product] != 1 ||
-        (right && inst->op == PF_OP_sub)) {
-        return false;
-    }
-    const operand c = use(l, right ? inst->a : inst->b);
-    mul->code = PF_STEP_MUL_ADD;
-    mul->negate = inst->op == PF_OP_sub;
-    mul->c = c.value;
-    mul->count = is_scalar(l, c);
-    mul->d = add_value(l, PF_VALUE_COMPUTED, PF_K_F64, false, ref);
-    define(l, ref, (operand){mul->d, PF_K_F64});
-    return true;
-}
-
 static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
 {
     if (fuse_mod_test(l, inst, ref) || fuse_mul_add(l, inst, ref)) {
@@ -308,23 +247,23 @@ static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
     const pf_op_info *info = &pf_ops[inst->op];
     const pf_kinds kind = l->fn->insts[inst->a].kinds;
     const bool any_width = kind == PF_K_I64 && takes_wide(inst->op);
-    operand a = any_width ? use(l, inst->a) : use_fitting(l, inst->a), b = a;
+    operand a = any_width ? lower_use(l, inst->a) : use_fitting(l, inst->a), b = a;
     if (info->arity > 1) {
-        b = any_width ? use(l, inst->b) : use_fitting(l, inst->b);
+        b = any_width ? lower_use(l, inst->b) : use_fitting(l, inst->b);
     }
-    if ((info->laws & PF_LAW_COMM) != 0 && is_scalar(l, a) && !is_scalar(l, b)) {
+    if ((info->laws & PF_LAW_COMM) != 0 && lower_is_scalar(l, a) && !lower_is_scalar(l, b)) {
         operand t = a;
         a = b;
         b = t;
     }
-    const bool scalar = is_scalar(l, a) && is_scalar(l, b);
+    const bool scalar = lower_is_scalar(l, a) && lower_is_scalar(l, b);
     const uint8_t form = scalar || info->arity == 1 ? PF_F_VV
-                         : is_scalar(l, b)          ? PF_F_VS
-                         : is_scalar(l, a)          ? PF_F_SV
+                         : lower_is_scalar(l, b)          ? PF_F_VS
+                         : lower_is_scalar(l, a)          ? PF_F_SV
                                                     : PF_F_VV;
     const int type = kind == PF_K_I64 ? PF_T_I64 : kind == PF_K_F64 ? PF_T_F64 : PF_T_BOOL;
     const bool low = (l->modes[ref] & MODE_LOW) != 0;
-    const bool from_wide = any_width && (value(l, a)->wide || value(l, b)->wide);
+    const bool from_wide = any_width && (lower_value(l, a)->wide || lower_value(l, b)->wide);
     const bool wide = inst->kinds == PF_K_I64 && any_width && (l->modes[ref] & MODE_WIDE) != 0 &&
                       (from_wide || may_overflow(inst->op));
     const pf_step_code code = low || wide || from_wide                     ? PF_STEP_WIDE
@@ -349,10 +288,13 @@ static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
 
 static void lower_select(lowering *l, const pf_inst *inst, pf_ref ref)
 {
-    operand c = use(l, inst->a);
+    operand c = lower_use(l, inst->a);
     operand a = widened(l, use_fitting(l, inst->b), inst->kinds), b = widened(l, use_fitting(l, inst->c), inst->kinds);
-    const bool sa = is_scalar(l, a), sb = is_scalar(l, b);
-    const bool scalar = is_scalar(l, c) && sa && sb && pf_kinds_single(inst->kinds);
+    const bool sa = lower_is_scalar(l, a), sb = lower_is_scalar(l, b);
+    const bool scalar = lower_is_scalar(l, c) && sa && sb && pf_kinds_single(inst->kinds);
+    if (!scalar && fuse_choice(l, inst, ref, a, b, c)) {
+        return;
+    }
     pf_step *step = result_step(l, inst, ref, PF_STEP_SELECT, scalar);
     step->form = scalar ? PF_F_VV : sa && sb ? PF_F_SS : sa ? PF_F_SV : sb ? PF_F_VS : PF_F_VV;
     step->a = a.value;
@@ -364,8 +306,8 @@ static void lower_select(lowering *l, const pf_inst *inst, pf_ref ref)
 
 static void lower_in(lowering *l, const pf_inst *inst, pf_ref ref)
 {
-    const operand a = use_fitting(l, inst->a), b = use(l, inst->b);
-    pf_step *step = result_step(l, inst, ref, PF_STEP_IN, is_scalar(l, a));
+    const operand a = use_fitting(l, inst->a), b = lower_use(l, inst->b);
+    pf_step *step = result_step(l, inst, ref, PF_STEP_IN, lower_is_scalar(l, a));
     step->form = PF_F_VS;
     step->a = a.value;
     step->b = b.value;
@@ -374,10 +316,10 @@ static void lower_in(lowering *l, const pf_inst *inst, pf_ref ref)
 
 static void lower_is_kind(lowering *l, const pf_inst *inst, pf_ref ref)
 {
-    operand a = use(l, inst->a);
+    operand a = lower_use(l, inst->a);
     const pf_kinds asked = (pf_kinds)inst->imm.i;
     if ((a.kinds & ~asked) == 0 || (a.kinds & asked) == 0) {
-        define(l, ref, add_constant(l, (a.kinds & asked) != 0, PF_K_BOOL));
+        lower_define(l, ref, lower_add_constant(l, (a.kinds & asked) != 0, PF_K_BOOL));
         return;
     }
     pf_step *step = result_step(l, inst, ref, PF_STEP_IS_KIND, false);
@@ -406,7 +348,7 @@ static void lower_narrow(lowering *l, const pf_inst *inst, pf_ref ref)
     const pf_kinds kind = inst->kinds;
     if ((a.kinds & kind) == 0) {
         bail_step(l, inst);
-        define(l, ref, add_constant(l, 0, one_of(kind))); /* no lane is left that could tell: a scalar has no kinds */
+        lower_define(l, ref, lower_add_constant(l, 0, one_of(kind))); /* no lane is left that could tell: a scalar has no kinds */
         return;
     }
     if ((a.kinds & ~kind) != 0) {
@@ -417,8 +359,8 @@ static void lower_narrow(lowering *l, const pf_inst *inst, pf_ref ref)
         step->ka = a.kinds;
         step->kb = kind;
     }
-    if (kind == PF_K_BOOL && value(l, a)->lane == PF_LANE_WORD) {
-        pf_step *step = result_step(l, inst, ref, PF_STEP_PACK, is_scalar(l, a));
+    if (kind == PF_K_BOOL && lower_value(l, a)->lane == PF_LANE_WORD) {
+        pf_step *step = result_step(l, inst, ref, PF_STEP_PACK, lower_is_scalar(l, a));
         step->a = a.value;
         step->ka = PF_K_BOOL;
         return;
@@ -431,7 +373,7 @@ static void lower_narrow(lowering *l, const pf_inst *inst, pf_ref ref)
 /* The argument may live where its first source lives when nobody else looks at that source. */
 static bool can_take_over(const lowering *l, operand source, pf_ref ref, pf_kinds kinds)
 {
-    const pf_value *v = value(l, source);
+    const pf_value *v = lower_value(l, source);
     return !v->scalar && !v->wide && (v->origin == PF_VALUE_COMPUTED || v->origin == PF_VALUE_ARG) && l->uses[ref] == 1 &&
            !l->shared[source.value] && v->kinds == source.kinds &&
            v->lane == (kinds == PF_K_BOOL ? PF_LANE_BYTE : PF_LANE_WORD);
@@ -450,13 +392,13 @@ static void bring(lowering *l, operand *arg, pf_kinds kinds, pf_ref ref)
             *arg = (operand){source.value, kinds};
             return;
         }
-        *arg = (operand){add_value(l, PF_VALUE_ARG, kinds, false, 0), kinds};
+        *arg = (operand){lower_add_value(l, PF_VALUE_ARG, kinds, false, 0), kinds};
     }
     pf_step *step = add_step(l, PF_STEP_BLEND);
     step->d = arg->value;
     step->a = source.value;
     step->ka = source.kinds;
-    step->form = is_scalar(l, source) ? PF_F_VS : PF_F_VV;
+    step->form = lower_is_scalar(l, source) ? PF_F_VS : PF_F_VV;
 }
 
 /* The lanes of `mask` go to block `to` (nblocks: the exit), with args. */
@@ -475,8 +417,8 @@ static void lower_edge(lowering *l, uint32_t to, const pf_ref *args, uint32_t na
         if (t->nin > 1) {
             bring(l, arg, kinds, args[i]);
         } else if (leaves) {
-            *arg = use(l, args[i]);
-            const bool wide = wide_output(l, i) && !is_scalar(l, *arg);
+            *arg = lower_use(l, args[i]);
+            const bool wide = wide_output(l, i) && !lower_is_scalar(l, *arg);
             if (!wide || l->program->ints == PF_OUTPUTS_U64) {
                 fit_into(l, *arg, wide);
             }
@@ -488,7 +430,7 @@ static void lower_edge(lowering *l, uint32_t to, const pf_ref *args, uint32_t na
         if (t->nin == 1) {
             t->mask = mask;
         } else {
-            t->mask = t->mask != 0 ? t->mask : add_value(l, PF_VALUE_MASK, 0, false, 0);
+            t->mask = t->mask != 0 ? t->mask : lower_add_value(l, PF_VALUE_MASK, 0, false, 0);
             add_step(l, PF_STEP_MERGE)->d = t->mask;
         }
     }
@@ -520,7 +462,7 @@ static void lower_branch(lowering *l, const pf_inst *inst)
     pf_edge e[2];
     pf_ir_edges(l->fn, inst, e);
     learn_kinds(l, inst, e);
-    const operand c = use(l, inst->a);
+    const operand c = lower_use(l, inst->a);
     const bool ends[2] = {l->blocks[e[0].to].only_ends, l->blocks[e[1].to].only_ends};
     if (ends[0] && ends[1]) {
         return;
@@ -537,7 +479,7 @@ static void lower_branch(lowering *l, const pf_inst *inst)
     }
     pf_val side[2];
     for (int i = 0; i < 2; i++) {
-        side[i] = ends[i] ? 0 : add_value(l, PF_VALUE_MASK, 0, false, 0);
+        side[i] = ends[i] ? 0 : lower_add_value(l, PF_VALUE_MASK, 0, false, 0);
     }
     pf_step *step = add_step(l, PF_STEP_BRANCH);
     step->c = c.value;
@@ -559,10 +501,10 @@ static void lower_inst(lowering *l, pf_ref ref)
     case PF_OP_param:
     case PF_OP_row:
     case PF_OP_column:
-        define(l, ref, outside(l, inst));
+        lower_define(l, ref, outside(l, inst));
         break;
     case PF_OP_large:
-        define(l, ref, add_constant(l, inst->imm.i, PF_K_I64));
+        lower_define(l, ref, lower_add_constant(l, inst->imm.i, PF_K_I64));
         l->program->values[l->of[ref].value].wide = l->status == PF_OK;
         break;
     case PF_OP_arg: /* defined by the edges */
@@ -618,11 +560,11 @@ static uint32_t enter_block(lowering *l, uint32_t b)
         step->negate = s->negate;
         l->program->ncompacts++;
     }
-    if (l->mask == 0) {
-        return UINT32_MAX;
+    if (l->mask != 0) {
+        add_step(l, PF_STEP_ENTER);
     }
-    add_step(l, PF_STEP_ENTER);
-    return l->program->nsteps - 1;
+    l->first_step = l->program->nsteps;
+    return l->mask == 0 ? UINT32_MAX : l->first_step - 1;
 }
 
 static void lower_block(lowering *l, uint32_t b)
@@ -644,10 +586,10 @@ static void lower_exit(lowering *l)
     enter_block(l, fn->nblocks);
     for (uint32_t i = 0; i < fn->noutputs && l->status == PF_OK; i++) {
         operand o = widened(l, l->out[i], fn->outputs[i]);
-        if (is_scalar(l, o)) {
-            pf_val d = add_value(l, PF_VALUE_COMPUTED, o.kinds, false, 0);
+        if (lower_is_scalar(l, o)) {
+            pf_val d = lower_add_value(l, PF_VALUE_COMPUTED, o.kinds, false, 0);
             if (l->status == PF_OK) {
-                l->program->values[d].lane = value(l, o)->lane;
+                l->program->values[d].lane = lower_value(l, o)->lane;
             }
             pf_step *step = add_step(l, PF_STEP_FILL);
             step->d = d;
@@ -688,7 +630,7 @@ static void count_uses(lowering *l)
 
 static void lower_all(lowering *l)
 {
-    add_value(l, PF_VALUE_CONST, 0, true, 0); /* number 0 is no value */
+    lower_add_value(l, PF_VALUE_CONST, 0, true, 0); /* number 0 is no value */
     for (uint32_t b = 0; b < l->fn->nblocks && l->status == PF_OK; b++) {
         if ((b == 0 || l->blocks[b].nin > 0) && !l->blocks[b].only_ends) {
             lower_block(l, b);
@@ -749,6 +691,9 @@ pf_status pf_interp_compile_for(const pf_fn *fn, pf_outputs ints, const pf_kerne
     count_uses(&l);
     find_modes(&l, low_uses);
     lower_all(&l);
+    if (l.status == PF_OK) {
+        plan_strips(l.program);
+    }
     status = l.status == PF_OK ? pf_interp_allocate(l.program) : l.status;
 out:
     pf_mem_free(l.blocks);

@@ -38,9 +38,37 @@ typedef struct lowering {
     pf_val row;
     operand *out;    /* per output: the exit's arguments */
     uint32_t block;  /* being lowered */
+    uint32_t first_step; /* of that block */
     pf_val mask;     /* its mask */
     pf_step nowhere; /* written to when there is no memory */
 } lowering;
+
+static inline const pf_value *lower_value(const lowering *l, operand o)
+{
+    return &l->program->values[o.value];
+}
+
+static inline bool lower_is_scalar(const lowering *l, operand o)
+{
+    return lower_value(l, o)->scalar;
+}
+
+/* ---- lower.c ---- */
+
+pf_val lower_add_value(lowering *l, pf_value_origin origin, pf_kinds kinds, bool scalar, uint32_t index);
+operand lower_add_constant(lowering *l, int64_t payload, pf_kinds kind);
+operand lower_use(const lowering *l, pf_ref ref);
+void lower_define(lowering *l, pf_ref ref, operand o);
+
+/* ---- fuse.c: each returns whether it took the instruction ---- */
+
+bool fuse_mod_test(lowering *l, const pf_inst *inst, pf_ref ref);
+bool fuse_mul_add(lowering *l, const pf_inst *inst, pf_ref ref);
+bool fuse_choice(lowering *l, const pf_inst *select, pf_ref ref, operand a, operand b, operand c);
+/* Which steps run strip by strip (pf_step.strip), once all are there. */
+void plan_strips(pf_program *program);
+
+/* ---- survey.c ---- */
 
 /* PF_UNSUPPORTED where an edge goes back. */
 PF_MUST_CHECK pf_status survey_blocks(lowering *l);

@@ -78,6 +78,8 @@ static void put_step(text *t, const pf_program *p, uint32_t i)
     put_value(t, p, s->negate && !minus ? " not " : " ", s->c);
     put_value(t, p, " ", s->a);
     put_value(t, p, " ", s->b);
+    put_value(t, p, s->unless ? " unless " : " where ", s->where);
+    put_value(t, p, " else ", s->other);
     put_value(t, p, " in ", s->mask);
     if (s->code == PF_STEP_RANK) {
         put(t, " %" PRIu32, s->index);

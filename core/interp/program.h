@@ -34,7 +34,8 @@ typedef enum pf_step_code {
     PF_STEP_WIDE,    /* the same on ints that may be wider than 64 bits */
     PF_STEP_FIT,     /* lanes of a that do not fit 64 bits bail, as op (negate: nor 64 bits without sign) */
     PF_STEP_MOD_IS,  /* d = a % b == c (negate: !=), b and c scalars; a zero b bails as op */
-    PF_STEP_MUL_ADD, /* d = a * b + c (negate: - c), floats, both rounded; c a vector or (count 1) a scalar */
+    PF_STEP_MUL_ADD, /* d = a * b + c (negate: - c), floats, both rounded; c a vector or (count 1) a scalar.
+                      * With `where`: only in its lanes (unless: in the others), else d = other */
     PF_STEP_STR,     /* d = comparison or truth of strings */
     PF_STEP_IN,      /* d = a is in the set that b's handle is */
     PF_STEP_SELECT,  /* d = c ? a : b */
@@ -69,6 +70,10 @@ typedef struct pf_step {
     pf_kinds kd;     /* OP, INT, WIDE: the kind of the result; its value may hold others too, from other edges */
     uint16_t place;
     pf_val d, a, b, c, mask;
+    pf_val where, other; /* MUL_ADD */
+    bool unless;
+    bool waits;     /* runs in the strips of the next step, whose time hides its own */
+    uint8_t strip;  /* lanes at a time, between which memory is asked for; 0: all at once */
     uint32_t index, count;
     pf_kernel kernel;
 } pf_step;
@@ -126,6 +131,7 @@ struct pf_program {
     uint32_t nstrings, nparams;
     uint32_t register_bytes; /* size of the frame's register area, the scalar area included */
     uint32_t ncompacts;
+    uint32_t asks; /* how often a whole vector asks for the next one's memory */
     pf_low_guard guards[PF_MAX_LOW_GUARDS];
     uint32_t nguards;
     pf_outputs ints;

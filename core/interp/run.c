@@ -490,6 +490,7 @@ static void begin(run *r)
         r->low_holds = r->low_holds && param >= 0 && param <= r->p->guards[i].most;
     }
     pf_machine_begin(r->m, f->n);
+    pf_step_plan_asking(r);
     for (uint32_t v = 1; v < r->p->nvalues; v++) {
         const pf_value *value = &r->p->values[v];
         pf_state *s = &r->st[v];
@@ -497,10 +498,6 @@ static void begin(run *r)
         case PF_VALUE_COLUMN: {
             const pf_vec *c = &f->columns[value->index];
             pf_interval range = c->lo <= c->hi ? (pf_interval){c->lo, c->hi} : PF_INTERVAL_ALL;
-            if (c->ahead < c->ahead_end) {
-                r->ahead = c->ahead;
-                r->ahead_end = c->ahead_end;
-            }
             *s = (pf_state){c->data, c->kind, range, c->start, c->step, 0, c->seen, c->iota, 0, PF_WIDTH_I64, NULL};
             break;
         }
@@ -615,8 +612,7 @@ static void run_step(run *r, const pf_step *s)
 
 void pf_interp_run(const pf_program *program, pf_frame *frame)
 {
-    run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states, true, NULL,
-             NULL};
+    run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states, true, 0, 0};
     frame->stop = -1;
     frame->nout = 0;
     for (uint32_t i = 0; i < program->noutputs; i++) {
@@ -628,6 +624,7 @@ void pf_interp_run(const pf_program *program, pf_frame *frame)
         if (s->code == PF_STEP_ENTER) {
             i = r.st[s->mask].count == 0 ? s->index : i;
         } else {
+            pf_ask_ahead(&r);
             run_step(&r, s);
         }
     }

@@ -1,9 +1,10 @@
 /* Steps that are a kernel over all lanes, and which kernel that is.
  *
- * A kernel says whether some lane bails; which one, and whether it is alive, is asked afterwards. Kernels that take
- * long for each lane leave the memory idle meanwhile, so they are run strip by strip, and between strips the memory
- * that the next vector comes from is asked for: a little at a time, since a CPU keeps some twenty such requests and
- * waits where more are made. */
+ * A kernel says whether some lane bails; which one, and whether it is alive, is asked afterwards.
+ *
+ * While a vector is computed the memory is idle, so what the next one will be copied from is asked for meanwhile: evenly
+ * over the steps, and where one takes long for each lane between strips of it, since a CPU keeps some twenty such
+ * requests and waits where more are made. */
 #include <string.h>
 
 #include "running.h"
@@ -60,27 +61,69 @@ static void fail_lanes(run *r, const pf_step *s, pf_kernel kernel)
 
 /* ---- strips ---- */
 
-enum { STRIP = 64, LINE = 64, LINES = 6 }; /* lanes; bytes; asked for between two strips */
+enum { MOST_LINES = 12 }; /* at once */
 
-static bool takes_long(uint8_t op)
+/* How many lines to ask for at once, so that all are asked for by the end. */
+void pf_step_plan_asking(run *r)
 {
-    return op == PF_OP_sqrt || op == PF_OP_div || op == PF_OP_fdiv || op == PF_OP_mod;
+    int64_t bytes = 0;
+    for (uint32_t i = 0; i < r->p->ncolumns; i++) {
+        bytes += r->f->columns[i].ahead_end - r->f->columns[i].ahead;
+    }
+    const int64_t lines = bytes / (PF_LINE * (int64_t)r->p->asks) + 1;
+    r->asking = bytes > 0 ? 0 : r->p->ncolumns;
+    r->per_ask = lines < MOST_LINES ? (int32_t)lines : MOST_LINES;
 }
 
-static void ask_ahead(run *r)
+static void mul_add_part(const run *r, const pf_step *s, int32_t from, int32_t n)
 {
-    for (int k = 0; k < LINES && r->ahead < r->ahead_end; k++, r->ahead += LINE) {
-        __builtin_prefetch(r->ahead);
+    const double *a = r->st[s->a].data, *b = r->st[s->b].data, *c = r->st[s->c].data;
+    double *d = r->st[s->d].data;
+    const bool one_b = s->form == PF_F_VS, one_c = s->count != 0;
+    b += one_b ? 0 : from;
+    c += one_c ? 0 : from;
+    if (s->where == 0) {
+        r->k->mul_add[one_b][one_c][s->negate](d + from, a + from, b, c, n);
+        return;
     }
+    const bool one_other = r->p->values[s->other].scalar;
+    const pf_choice choice = {
+        .where = (const uint8_t *)r->st[s->where].data + from,
+        .other = (const double *)r->st[s->other].data + (one_other ? 0 : from),
+        .flip = s->unless,
+    };
+    r->k->choose_mul_add[one_b][one_c][s->negate][one_other](d + from, &choice, a + from, b, c, n);
+}
+
+/* A light step, which bails no lane. */
+static void run_light(const run *r, const pf_step *s, int32_t from, int32_t n)
+{
+    if (s->code == PF_STEP_MUL_ADD) {
+        mul_add_part(r, s, from, n);
+    } else {
+        const operands o = operands_of(r, s);
+        (void)run_part(&o, s->kernel, from, n);
+    }
+}
+
+static bool has_waiting(const run *r, const pf_step *s)
+{
+    return s != r->p->steps && s[-1].waits;
 }
 
 static bool run_strips(run *r, const pf_step *s, pf_kernel kernel)
 {
     const operands o = operands_of(r, s);
+    const pf_step *waiting = has_waiting(r, s) ? s - 1 : NULL;
     unsigned bails = 0;
-    for (int32_t i = 0; i < r->m->n; i += STRIP) {
-        ask_ahead(r);
-        bails |= run_part(&o, kernel, i, r->m->n - i < STRIP ? r->m->n - i : STRIP);
+    for (int32_t i = 0; i < r->m->n; i += s->strip) {
+        const int32_t n = r->m->n - i < s->strip ? r->m->n - i : s->strip;
+        pf_ask_ahead(r);
+        if (waiting != NULL) {
+            run_light(r, waiting, i, n);
+            pf_ask_ahead(r);
+        }
+        bails |= run_part(&o, kernel, i, n);
     }
     return bails != 0;
 }
@@ -96,7 +139,10 @@ void pf_step_op(run *r, const pf_step *s, pf_kernel kernel)
     d->seen = s->kd;
     d->iota = false;
     d->range = s->op == PF_OP_toint ? (pf_interval){0, 1} : PF_INTERVAL_ALL;
-    const bool in_strips = takes_long(s->op) && !scalar && r->ahead < r->ahead_end;
+    const bool in_strips = s->strip != 0 && (has_waiting(r, s) || r->asking < r->p->ncolumns);
+    if (s->waits) {
+        return;
+    }
     if (in_strips ? run_strips(r, s, kernel) : kernel(d->data, a, b, mask, scalar ? 1 : r->m->n) != 0) {
         fail_lanes(r, s, kernel);
     }
@@ -209,12 +255,11 @@ void pf_step_int(run *r, const pf_step *s)
     r->st[s->d].range = out;
 }
 
-static void mod_test_strips(run *r, uint8_t *d, const int64_t *a, const pf_mod_test *test)
+static void mod_test_strips(run *r, uint8_t *d, const int64_t *a, const pf_mod_test *test, int32_t strip)
 {
-    enum { ROWS = 2 * STRIP }; /* each call works out an inverse */
-    for (int32_t i = 0; i < r->m->n; i += ROWS) {
-        ask_ahead(r);
-        r->k->mod_test_small(d + i, a + i, test, r->m->n - i < ROWS ? r->m->n - i : ROWS);
+    for (int32_t i = 0; i < r->m->n; i += strip) {
+        pf_ask_ahead(r);
+        r->k->mod_test_small(d + i, a + i, test, r->m->n - i < strip ? r->m->n - i : strip);
     }
 }
 
@@ -236,7 +281,7 @@ void pf_step_mod_is(run *r, const pf_step *s)
         r->k->mod_test_pow2(d->data, lanes(r, s->a), &test, n);
     } else if (test.m > 0 && test.m < INT64_C(1) << 31 &&
                pf_interval_within(a->range, -(INT64_C(1) << 49), INT64_C(1) << 49)) {
-        mod_test_strips(r, d->data, lanes(r, s->a), &test);
+        mod_test_strips(r, d->data, lanes(r, s->a), &test, s->strip);
     } else {
         r->k->mod_test(d->data, lanes(r, s->a), &test, n);
     }
@@ -248,6 +293,7 @@ void pf_step_mul_add(run *r, const pf_step *s)
     d->seen = PF_K_F64;
     d->iota = false;
     d->range = PF_INTERVAL_ALL;
-    r->k->mul_add[s->form == PF_F_VS][s->count][s->negate](d->data, lanes(r, s->a), lanes(r, s->b), lanes(r, s->c),
-                                                           r->m->n);
+    if (!s->waits) {
+        mul_add_part(r, s, 0, r->m->n);
+    }
 }

@@ -12,7 +12,8 @@ typedef struct run {
     pf_machine *m;
     pf_state *st;  /* m->states */
     bool low_holds; /* the program's guards do */
-    const char *ahead, *ahead_end; /* pf_vec: what is left to ask for */
+    uint32_t asking;  /* the column whose `ahead` (pf_vec) is asked for */
+    int32_t per_ask;  /* lines asked for at once */
 } run;
 
 /* ---- masks and lanes ---- */
@@ -50,6 +51,24 @@ static inline bool pf_can_pack(int64_t step)
     return step == (int32_t)step;
 }
 
+/* ---- the next vector's memory ---- */
+
+enum { PF_LINE = 64 };
+
+static inline void pf_ask_ahead(run *r)
+{
+    for (int32_t k = 0; k < r->per_ask && r->asking < r->p->ncolumns;) {
+        pf_vec *c = &r->f->columns[r->asking];
+        if (c->ahead < c->ahead_end) {
+            __builtin_prefetch(c->ahead);
+            c->ahead += PF_LINE;
+            k++;
+        } else {
+            r->asking++;
+        }
+    }
+}
+
 /* ---- run.c ---- */
 
 void pf_step_fail(run *r, const pf_step *s, int32_t lane); /* a live one */
@@ -57,6 +76,7 @@ void pf_step_fail_all(run *r, const pf_step *s);           /* the live ones of t
 
 /* ---- run_op.c ---- */
 
+void pf_step_plan_asking(run *r);
 void pf_step_op(run *r, const pf_step *s, pf_kernel kernel);
 /* The kernel for i64 operands in these intervals, and the interval of what comes out. */
 pf_kernel pf_step_int_kernel(const run *r, const pf_step *s, pf_interval a, pf_interval b, pf_interval *out);

@@ -1,4 +1,4 @@
-/* 256-bit building blocks of kernels.c, for AVX2 and above. Vectors are aligned; scalars fill a 64-byte room. */
+/* Building blocks of kernels.c, of 256 bits or (where it says so) the widest there are, for AVX2 and above. Vectors are aligned; scalars fill a 64-byte room. */
 #ifndef PF_INTERP_SIMD_H
 #define PF_INTERP_SIMD_H
 
@@ -51,6 +51,94 @@ static inline __m256i choose32(const uint8_t *c, int i, __m256i a, __m256i b)
 {
     return _mm256_blendv_epi8(b, a, _mm256_slli_epi16(load32(c, i), 7));
 }
+
+/* The widest vectors of 8-byte lanes. */
+#if defined(__AVX512F__)
+enum { FLOATS = 8 };
+typedef __m512d floats;
+typedef __m512i words;
+
+static inline words load_words(const void *p, int i)
+{
+    return _mm512_loadu_si512((const int64_t *)p + i);
+}
+
+static inline words same_words(const void *p, int i)
+{
+    (void)i;
+    return _mm512_set1_epi64(*(const int64_t *)p);
+}
+
+static inline void store_words(void *p, int i, words x)
+{
+    _mm512_storeu_si512((int64_t *)p + i, x);
+}
+
+static inline __mmask8 low_bits_of(const uint8_t *c)
+{
+    return _mm_test_epi8_mask(_mm_loadl_epi64((const __m128i *)c), _mm_set1_epi8(1));
+}
+
+static inline words choose_words(const uint8_t *c, int i, words a, words b)
+{
+    return _mm512_mask_blend_epi64(low_bits_of(c + i), b, a);
+}
+
+static inline floats load_floats(const double *p, int i)
+{
+    return _mm512_loadu_pd(p + i);
+}
+
+static inline floats same_floats(const double *p, int i)
+{
+    (void)i;
+    return _mm512_set1_pd(*p);
+}
+
+static inline void store_floats(double *p, int i, floats x)
+{
+    _mm512_storeu_pd(p + i, x);
+}
+
+/* c ? a : b, or the opposite where flip is 1. */
+static inline floats choose_floats(const uint8_t *c, unsigned flip, floats a, floats b)
+{
+    return _mm512_mask_blend_pd(low_bits_of(c) ^ (__mmask8)(0 - flip), b, a);
+}
+#else
+enum { FLOATS = 4 };
+typedef __m256d floats;
+typedef __m256i words;
+#define load_words load4
+#define same_words same4
+#define store_words store4
+#define choose_words choose4
+
+static inline floats load_floats(const double *p, int i)
+{
+    return _mm256_loadu_pd(p + i);
+}
+
+static inline floats same_floats(const double *p, int i)
+{
+    (void)i;
+    return _mm256_set1_pd(*p);
+}
+
+static inline void store_floats(double *p, int i, floats x)
+{
+    _mm256_storeu_pd(p + i, x);
+}
+
+static inline floats choose_floats(const uint8_t *c, unsigned flip, floats a, floats b)
+{
+    int32_t four;
+    __builtin_memcpy(&four, c, sizeof four);
+    four ^= (int32_t)(flip * 0x01010101u);
+    const __m256i top = _mm256_slli_epi64(_mm256_cvtepi8_epi64(_mm_cvtsi32_si128(four)), 63);
+    return _mm256_blendv_pd(b, a, _mm256_castsi256_pd(top));
+}
+#endif
 
 /* Comparisons: all ones where true. */
 static inline __m256i equal_i64(__m256i a, __m256i b)

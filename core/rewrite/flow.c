@@ -7,7 +7,7 @@
 #include "rewrite_internal.h"
 
 enum {
-    MAX_ARM = 6,    /* instructions in a block that is computed by all rows */
+    MAX_ARM = 8,    /* instructions in a block that is computed by all rows */
     MAX_SPENT = 16, /* instructions that one branch may make all rows compute */
     MAX_SELECTS = 4
 };

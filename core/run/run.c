@@ -44,6 +44,23 @@ typedef struct window {
 
 /* ---- a run's life ---- */
 
+/* From n to `more` elements, the new ones zeroed, in lines of their own. Slots and crews hold no pointer to themselves. */
+static bool grow(void *array, size_t n, size_t more, size_t size)
+{
+    void *old, *grown = pf_mem_aligned(more * size);
+    if (grown == NULL) {
+        return false;
+    }
+    memcpy(&old, array, sizeof(old));
+    if (n > 0) {
+        memcpy(grown, old, n * size);
+    }
+    memset((char *)grown + n * size, 0, (more - n) * size);
+    memcpy(array, &grown, sizeof(grown));
+    pf_mem_free(old);
+    return true;
+}
+
 void run_destroy(pf_run *run)
 {
     for (int i = 0; run->crews != NULL && i < run->ncrews; i++) {
@@ -87,10 +104,9 @@ static pf_status run_build(const pf_plan *plan, pf_run **out)
     run->params = pf_mem_alloc((run->nparams + 1) * sizeof(*run->params));
     run->strings = pf_mem_alloc((run->nstrings + 1) * sizeof(*run->strings));
     run->out = pf_mem_alloc((run->noutputs + 1) * sizeof(*run->out));
-    run->slots = pf_mem_calloc(1, sizeof(*run->slots));
-    run->crews = pf_mem_calloc(1, sizeof(*run->crews));
     run->nslots = run->ncrews = 1;
-    if (run->params == NULL || run->strings == NULL || run->out == NULL || run->slots == NULL || run->crews == NULL ||
+    if (run->params == NULL || run->strings == NULL || run->out == NULL ||
+        !grow(&run->slots, 0, 1, sizeof(*run->slots)) || !grow(&run->crews, 0, 1, sizeof(*run->crews)) ||
         slot_init(&run->slots[0], run) != PF_OK) {
         run_destroy(run);
         return PF_NOMEM;
@@ -294,25 +310,20 @@ static bool enlarge(pf_run *run)
 {
     int64_t nslots = (int64_t)run->threads * SLOTS_PER_THREAD;
     if (run->nslots < nslots) {
-        slot *slots = pf_mem_realloc(run->slots, (size_t)nslots * sizeof(*slots));
-        if (slots == NULL) {
+        if (!grow(&run->slots, (size_t)run->nslots, (size_t)nslots, sizeof(*run->slots))) {
             return false;
         }
-        run->slots = slots;
         while (run->nslots < nslots) {
-            if (slot_init(&slots[run->nslots], run) != PF_OK) {
+            if (slot_init(&run->slots[run->nslots], run) != PF_OK) {
                 return false;
             }
             run->nslots++;
         }
     }
     if (run->ncrews < run->threads) {
-        crew *crews = pf_mem_realloc(run->crews, (size_t)run->threads * sizeof(*crews));
-        if (crews == NULL) {
+        if (!grow(&run->crews, (size_t)run->ncrews, (size_t)run->threads, sizeof(*run->crews))) {
             return false;
         }
-        memset(crews + run->ncrews, 0, (size_t)(run->threads - run->ncrews) * sizeof(*crews));
-        run->crews = crews;
         run->ncrews = run->threads;
         /* relaxed: no worker is inside, and no slot is paused */
         atomic_store_explicit(&run->free_crews, all_crews(run), memory_order_relaxed);

@@ -31,6 +31,9 @@ enum {
     MAX_BEST = 8          /* outputs of MIN, MAX: pf_piece.best */
 };
 
+/* Slots and crews lie side by side and are written by different threads at every vector: no two share a cache line. */
+enum { OWN_LINES = 64 };
+
 typedef struct crew crew;
 
 /* ---- slots: slot.c ---- */
@@ -71,7 +74,7 @@ typedef struct column {
 enum { SLOT_BUSY, SLOT_DONE, SLOT_PAUSED };
 
 typedef struct slot {
-    _Atomic int state;        /* SLOT_*; release by who computed it, acquire by the caller */
+    _Alignas(OWN_LINES) _Atomic int state; /* SLOT_*; release by who computed it, acquire by the caller */
     int64_t row_begin, row_end;
     int64_t row;              /* next row to compute */
     int64_t spent_ns;
@@ -128,7 +131,7 @@ void slot_return(slot *s, const pf_run *run, const mark *to);
 typedef struct expansion expansion; /* expand.c */
 
 struct crew {
-    pf_frame *frames[PF_MAX_STAGES];
+    _Alignas(OWN_LINES) pf_frame *frames[PF_MAX_STAGES];
     uint8_t **kind_memory[PF_MAX_STAGES];
     expansion *expansion; /* more than one stage */
     mark start;           /* of the vector at hand */

@@ -1,0 +1,146 @@
+/* Steps that are joined: what would be two passes over the lanes becomes one. A pass over 1,024 lanes that does little for
+ * each costs what its loads and stores cost. */
+#include <string.h>
+
+#include "lower.h"
+
+/* The step before, if it computes `ref`, which nobody else wants, into lanes. */
+static pf_step *only_for_next(const lowering *l, pf_ref ref)
+{
+    pf_program *p = l->program;
+    if (l->status != PF_OK || p->nsteps == l->first_step || l->uses[ref] != 1) {
+        return NULL;
+    }
+    pf_step *step = &p->steps[p->nsteps - 1];
+    return step->d != 0 && step->d == lower_use(l, ref).value && !p->values[step->d].scalar ? step : NULL;
+}
+
+static void give_result(lowering *l, pf_step *step, pf_kinds kind, pf_ref ref)
+{
+    step->kd = kind;
+    step->d = lower_add_value(l, PF_VALUE_COMPUTED, kind, false, ref);
+    lower_define(l, ref, (operand){step->d, kind});
+}
+
+/* `x % m`, then `== c`, `!= c` or truth. */
+bool fuse_mod_test(lowering *l, const pf_inst *inst, pf_ref ref)
+{
+    const bool truth = inst->op == PF_OP_truth;
+    if (inst->op != PF_OP_eq && inst->op != PF_OP_ne && !truth) {
+        return false;
+    }
+    pf_step *mod = only_for_next(l, inst->a);
+    if (mod == NULL || (mod->code != PF_STEP_INT && mod->code != PF_STEP_WIDE) || mod->op != PF_OP_mod ||
+        mod->form != PF_F_VS || l->program->values[mod->b].wide) {
+        return false;
+    }
+    const operand c = truth ? lower_add_constant(l, 0, PF_K_I64) : lower_use(l, inst->b);
+    if (!lower_is_scalar(l, c) || lower_value(l, c)->wide) {
+        return false;
+    }
+    mod->code = PF_STEP_MOD_IS;
+    mod->negate = inst->op != PF_OP_eq;
+    mod->c = c.value;
+    give_result(l, mod, PF_K_BOOL, ref);
+    return true;
+}
+
+/* A product of floats, then + or - something. */
+bool fuse_mul_add(lowering *l, const pf_inst *inst, pf_ref ref)
+{
+    if ((inst->op != PF_OP_add && inst->op != PF_OP_sub) || inst->kinds != PF_K_F64) {
+        return false;
+    }
+    pf_step *mul = only_for_next(l, inst->a);
+    const bool right = mul == NULL && inst->op == PF_OP_add; /* x + a * b */
+    if (right) {
+        mul = only_for_next(l, inst->b);
+    }
+    if (mul == NULL || mul->code != PF_STEP_OP || mul->op != PF_OP_mul || mul->form == PF_F_SV) {
+        return false;
+    }
+    const operand c = lower_use(l, right ? inst->a : inst->b);
+    mul->code = PF_STEP_MUL_ADD;
+    mul->negate = inst->op == PF_OP_sub;
+    mul->c = c.value;
+    mul->count = lower_is_scalar(l, c);
+    give_result(l, mul, PF_K_F64, ref);
+    return true;
+}
+
+/* The step of this block that computes `o` for nobody but `ref`'s user and can wait, as such a step bails no lane. */
+static pf_step *product_for(const lowering *l, pf_ref ref, operand o)
+{
+    pf_program *p = l->program;
+    if (l->uses[ref] != 1 || l->shared[o.value]) {
+        return NULL;
+    }
+    for (uint32_t i = p->nsteps; i > l->first_step; i--) {
+        pf_step *step = &p->steps[i - 1];
+        if (step->d == o.value) {
+            return step->code == PF_STEP_MUL_ADD && step->where == 0 ? step : NULL;
+        }
+    }
+    return NULL;
+}
+
+/* `a * b + c if where else other`: the product waits for its condition. */
+bool fuse_choice(lowering *l, const pf_inst *select, pf_ref ref, operand a, operand b, operand c)
+{
+    pf_program *p = l->program;
+    if (l->status != PF_OK || select->kinds != PF_K_F64 || lower_is_scalar(l, c)) {
+        return false;
+    }
+    pf_step *product = product_for(l, select->b, a);
+    const bool unless = product == NULL;
+    if (unless) {
+        product = product_for(l, select->c, b);
+    }
+    if (product == NULL) {
+        return false;
+    }
+    pf_step *last = &p->steps[p->nsteps - 1];
+    const pf_step moved = *product;
+    memmove(product, product + 1, (size_t)(last - product) * sizeof *last);
+    *last = moved;
+    last->where = c.value;
+    last->unless = unless;
+    last->other = (unless ? a : b).value;
+    give_result(l, last, PF_K_F64, ref);
+    return true;
+}
+
+/* ---- strips ---- */
+
+enum { STRIP = 64, MOD_STRIP = 128 }; /* lanes; a mod test works out an inverse for each strip */
+
+static bool takes_long(uint8_t op)
+{
+    return op == PF_OP_sqrt || op == PF_OP_div || op == PF_OP_fdiv || op == PF_OP_mod;
+}
+
+/* Cheap for each lane, and bails none. */
+static bool is_light(const pf_program *p, const pf_step *s)
+{
+    const bool op = s->code == PF_STEP_OP && s->kd == PF_K_F64 &&
+                    (s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul);
+    return (op || (s->code == PF_STEP_MUL_ADD && s->where == 0)) && !p->values[s->d].scalar;
+}
+
+void plan_strips(pf_program *p)
+{
+    p->asks = 1; /* a program may have no step at all */
+    for (uint32_t i = 0; i < p->nsteps; i++) {
+        pf_step *s = &p->steps[i], *before = i == 0 ? NULL : s - 1;
+        if (s->code == PF_STEP_MOD_IS) {
+            s->strip = MOD_STRIP;
+        } else if ((s->code == PF_STEP_OP || s->code == PF_STEP_INT) && takes_long(s->op) && !p->values[s->d].scalar) {
+            s->strip = STRIP;
+        }
+        if (s->strip == STRIP && s->code == PF_STEP_OP && before != NULL && is_light(p, before) && s->a == before->d) {
+            before->waits = true;
+        }
+        const bool hides = i > 0 && before->waits; /* asked for twice in each strip */
+        p->asks += s->strip == 0 ? 1 : (hides ? 2 : 1) * (PF_LANES / s->strip);
+    }
+}
