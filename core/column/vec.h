@@ -7,7 +7,8 @@
  *
  * A column of i64 may be given as an arithmetic sequence: with `iota` set, lane i is start + i * step (none of which
  * overflows), and `data` points at memory that whoever needs the lanes fills. So gathering a range costs nothing.
- * Whoever fills `data` himself leaves or sets `iota` false. Outputs of a program are never sequences.
+ * Whoever fills `data` himself leaves or sets `iota` false. An output of a program is a sequence only where it is
+ * summed (PF_OUTPUTS_SUM): the lanes of one whose bits are set in `kept`, if that is not NULL.
  *
  * Whoever copies lanes out of memory may say in `ahead` where the next vector's will come from: it is asked for
  * (prefetched, never read) while this one is computed. */
@@ -35,6 +36,8 @@ typedef struct pf_vec {
     int64_t start, step;
     const char *ahead, *ahead_end; /* equal: nothing to ask for */
     const int64_t *high; /* PF_WIDTH_I128 */
+    const uint64_t *kept; /* iota: a bit for each of the sequence's first kept_n lanes */
+    int32_t kept_n;
     uint8_t width;       /* pf_width */
 } pf_vec;
 

@@ -1,5 +1,5 @@
-/* Steps that are joined: what would be two passes over the lanes becomes one. A pass over 1,024 lanes that does little for
- * each costs what its loads and stores cost. */
+/* Steps that are joined: what would be two passes over the lanes becomes one. A pass over 1,024 lanes that does little
+ * for each costs what its loads and stores cost. */
 #include <string.h>
 
 #include "lower.h"
@@ -122,8 +122,8 @@ static bool takes_long(uint8_t op)
 /* Cheap for each lane, and bails none. */
 static bool is_light(const pf_program *p, const pf_step *s)
 {
-    const bool op = s->code == PF_STEP_OP && s->kd == PF_K_F64 &&
-                    (s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul);
+    const bool op =
+        s->code == PF_STEP_OP && s->kd == PF_K_F64 && (s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul);
     return (op || (s->code == PF_STEP_MUL_ADD && s->where == 0)) && !p->values[s->d].scalar;
 }
 

@@ -50,8 +50,8 @@ typedef struct pf_kernels {
     /* d = a * b + c or a * b - c, each op rounded: [b scalar][c scalar][minus] */
     void (*mul_add[2][2][2])(double *d, const double *a, const double *b, const double *c, int n);
     /* The same in the lanes of a choice: [b scalar][c scalar][minus][other scalar] */
-    void (*choose_mul_add[2][2][2][2])(double *d, const pf_choice *choice, const double *a, const double *b, const double *c,
-                                       int n);
+    void (*choose_mul_add[2][2][2][2])(double *d, const pf_choice *choice, const double *a, const double *b,
+                                       const double *c, int n);
     /* d = c ? a : b */
     void (*select[PF_LANE_COUNT][PF_F_COUNT])(void *d, const uint8_t *c, const void *a, const void *b, int n);
     /* d = m ? a : d, a being a vector or one lane */

@@ -258,8 +258,8 @@ static void lower_op(lowering *l, const pf_inst *inst, pf_ref ref)
     }
     const bool scalar = lower_is_scalar(l, a) && lower_is_scalar(l, b);
     const uint8_t form = scalar || info->arity == 1 ? PF_F_VV
-                         : lower_is_scalar(l, b)          ? PF_F_VS
-                         : lower_is_scalar(l, a)          ? PF_F_SV
+                         : lower_is_scalar(l, b)    ? PF_F_VS
+                         : lower_is_scalar(l, a)    ? PF_F_SV
                                                     : PF_F_VV;
     const int type = kind == PF_K_I64 ? PF_T_I64 : kind == PF_K_F64 ? PF_T_F64 : PF_T_BOOL;
     const bool low = (l->modes[ref] & MODE_LOW) != 0;
@@ -348,7 +348,9 @@ static void lower_narrow(lowering *l, const pf_inst *inst, pf_ref ref)
     const pf_kinds kind = inst->kinds;
     if ((a.kinds & kind) == 0) {
         bail_step(l, inst);
-        lower_define(l, ref, lower_add_constant(l, 0, one_of(kind))); /* no lane is left that could tell: a scalar has no kinds */
+        lower_define(
+            l, ref,
+            lower_add_constant(l, 0, one_of(kind))); /* no lane is left that could tell: a scalar has no kinds */
         return;
     }
     if ((a.kinds & ~kind) != 0) {

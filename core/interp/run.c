@@ -448,12 +448,40 @@ static void run_stop(run *r, const pf_step *s)
     }
 }
 
+/* Not where rows are wanted, failed or stop the stream: then stretches of the lanes are looked at. */
+static bool can_leave_as_sequence(const run *r, const pf_state *o, pf_kinds seen)
+{
+    enum { SAFE_BITS = 52 };
+    const int64_t safe = INT64_C(1) << SAFE_BITS;
+    return r->p->ints == PF_OUTPUTS_SUM && o->iota && seen == PF_K_I64 && o->range.lo > -safe && o->range.hi < safe &&
+           !r->f->want_rows && r->m->rows_at < 0 && r->f->stop < 0;
+}
+
+static void leave_as_sequence(const run *r, const pf_state *o, pf_vec *out)
+{
+    const int32_t record = o->packed - 1;
+    *out = (pf_vec){
+        .seen = PF_K_I64,
+        .iota = true,
+        .start = o->start,
+        .step = o->step,
+        .lo = o->range.lo,
+        .hi = o->range.hi,
+        .kept = o->packed == 0 ? NULL : pf_machine_record(r->m, record),
+        .kept_n = o->packed == 0 ? 0 : r->m->compact_n[record],
+    };
+}
+
 static void run_exit(run *r, const pf_step *s)
 {
     const pf_item *items = r->p->items + s->index;
     for (uint32_t i = 0; i < s->count; i++) {
         const pf_state *o = &r->st[items[i].value];
         const pf_kinds seen = o->seen & items[i].kinds;
+        if (i == 0 && can_leave_as_sequence(r, o, seen)) {
+            leave_as_sequence(r, o, &r->f->outputs[i]);
+            continue;
+        }
         r->f->outputs[i] = (pf_vec){
             .data = lanes(r, items[i].value),
             .kind = several(seen) ? o->kind : NULL,

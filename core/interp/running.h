@@ -12,8 +12,8 @@ typedef struct run {
     pf_machine *m;
     pf_state *st;  /* m->states */
     bool low_holds; /* the program's guards do */
-    uint32_t asking;  /* the column whose `ahead` (pf_vec) is asked for */
-    int32_t per_ask;  /* lines asked for at once */
+    uint32_t asking; /* the column whose `ahead` (pf_vec) is asked for */
+    int32_t per_ask; /* lines asked for at once */
 } run;
 
 /* ---- masks and lanes ---- */

@@ -1,4 +1,5 @@
-/* Building blocks of kernels.c, of 256 bits or (where it says so) the widest there are, for AVX2 and above. Vectors are aligned; scalars fill a 64-byte room. */
+/* Building blocks of kernels.c, of 256 bits or (where it says so) the widest there are, for AVX2 and above. Vectors are
+ * aligned; scalars fill a 64-byte room. */
 #ifndef PF_INTERP_SIMD_H
 #define PF_INTERP_SIMD_H
 

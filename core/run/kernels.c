@@ -153,6 +153,22 @@ static __int128 sum_wide(const int64_t *x, int32_t n)
     return sum;
 }
 
+/* A place is its word's first and the six bits of its number within the word: summed bit by bit of those. */
+static uint64_t sum_places(const uint64_t *bits, int32_t n)
+{
+    static const uint64_t has_bit[6] = {0xaaaaaaaaaaaaaaaa, 0xcccccccccccccccc, 0xf0f0f0f0f0f0f0f0,
+                                        0xff00ff00ff00ff00, 0xffff0000ffff0000, 0xffffffff00000000};
+    uint64_t sum = 0;
+    for (int32_t i = 0; i < n; i += 64) {
+        const uint64_t word = bits[i / 64];
+        sum += (uint64_t)i * (uint64_t)__builtin_popcountll(word);
+        for (int k = 0; k < 6; k++) {
+            sum += (uint64_t)__builtin_popcountll(word & has_bit[k]) << k;
+        }
+    }
+    return sum;
+}
+
 static int64_t sum_bytes(const uint8_t *x, int32_t n)
 {
     int64_t sum = 0;
@@ -217,6 +233,7 @@ const pf_run_kernel_table PF_ISA_FN(pf_run_kernel_table) = {
     .block = block,
     .sum_narrow = sum_narrow,
     .sum_wide = sum_wide,
+    .sum_places = sum_places,
     .sum_bytes = sum_bytes,
     .least_i64 = least_i64,
     .most_i64 = most_i64,

@@ -18,6 +18,8 @@ typedef struct pf_run_kernel_table {
     void (*block)(const double *x, double *copy, int guess, bool want_c, pf_fblock *out);
     int64_t (*sum_narrow)(const int64_t *x, int32_t n);  /* the caller knows that nothing overflows */
     __int128 (*sum_wide)(const int64_t *x, int32_t n);   /* n <= 2**31 - 1 */
+    uint64_t (*sum_places)(const uint64_t *bits,
+                           int32_t n); /* of the bits among the first n that are set; those beyond are not */
     int64_t (*sum_bytes)(const uint8_t *x, int32_t n);
     /* Index of the first smallest or largest of n >= 1 values. The f64 ones look past NaN; -1: there is nothing else. */
     int32_t (*least_i64)(const int64_t *x, int32_t n);

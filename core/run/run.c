@@ -44,7 +44,8 @@ typedef struct window {
 
 /* ---- a run's life ---- */
 
-/* From n to `more` elements, the new ones zeroed, in lines of their own. Slots and crews hold no pointer to themselves. */
+/* From n to `more` elements, the new ones zeroed, in lines of their own. Slots and crews hold no pointer to themselves.
+ */
 static bool grow(void *array, size_t n, size_t more, size_t size)
 {
     void *old, *grown = pf_mem_aligned(more * size);

@@ -342,6 +342,14 @@ static void append_any(segment *now, const pf_run *run, const int64_t *x, int32_
     }
 }
 
+/* n lanes that are left of a sequence, of which none was ever written. It wraps on the way, and fits in the end. */
+static int64_t sum_sequence(const pf_run *run, const pf_vec *v, int32_t n)
+{
+    const uint64_t places =
+        v->kept == NULL ? (uint64_t)n * (uint64_t)(n - 1) / 2 : run->kernels->sum_places(v->kept, v->kept_n);
+    return (int64_t)((uint64_t)v->start * (uint64_t)n + (uint64_t)v->step * places);
+}
+
 static void append_isum(slot *s, const pf_run *run, const pf_vec *v, int32_t from, int32_t n)
 {
     enum { SAFE_BITS = 52 }; /* 1,024 values of that size cannot overflow 64 bits */
@@ -357,7 +365,7 @@ static void append_isum(slot *s, const pf_run *run, const pf_vec *v, int32_t fro
             now->loose = true;
             note_sums(now, now->isum + n * v->lo, now->isum + n * v->hi);
         }
-        now->isum += run->kernels->sum_narrow((const int64_t *)v->data + from, n);
+        now->isum += v->iota ? sum_sequence(run, v, n) : run->kernels->sum_narrow((const int64_t *)v->data + from, n);
         note_sums(now, now->isum, now->isum);
     } else {
         append_any(now, run, (const int64_t *)v->data + from, n);
