@@ -99,15 +99,31 @@ static inline __attribute__((always_inline)) bool sum_block(const double *x, dou
     return true;
 }
 
+/* Values of both signs mostly show it early. */
+static bool begins_negative(const double *x)
+{
+    int64_t signs = 0;
+    for (int i = 0; i < 4 * LANES; i++) {
+        int64_t bits;
+        memcpy(&bits, x + i, sizeof(bits));
+        signs |= bits;
+    }
+    return signs < 0;
+}
+
 static void block(const double *x, double *copy, int guess, bool want_c, pf_fblock *out)
 {
-    bool one_sign =
-        copy == NULL ? want_c ? sum_block(x, NULL, guess, true, true, out) : sum_block(x, NULL, guess, false, true, out)
-        : want_c     ? sum_block(x, copy, guess, true, true, out)
-                     : sum_block(x, copy, guess, false, true, out);
-    if (!one_sign) {
+#define SUM_BLOCK(one_sign)                                                                                            \
+    (copy == NULL ? want_c ? sum_block(x, NULL, guess, true, one_sign, out)                                            \
+                           : sum_block(x, NULL, guess, false, one_sign, out)                                           \
+     : want_c ? sum_block(x, copy, guess, true, one_sign, out)                                                         \
+              : sum_block(x, copy, guess, false, one_sign, out))
+    if (begins_negative(x)) {
+        (void)SUM_BLOCK(false);
+    } else if (!SUM_BLOCK(true)) {
         sum_block(x, NULL, guess, want_c, false, out);
     }
+#undef SUM_BLOCK
 }
 
 /* ---- integer sums ---- */
