@@ -112,18 +112,43 @@ bool fuse_choice(lowering *l, const pf_inst *select, pf_ref ref, operand a, oper
 
 /* ---- strips ---- */
 
-enum { STRIP = 64, MOD_STRIP = 128 }; /* lanes; a mod test works out an inverse for each strip */
+/* Lanes. Short where each takes long, so that little memory is asked for at once; a mod test works out an inverse for
+ * every strip. */
+enum { LONG_STRIP = 64, MOD_STRIP = 128, LIGHT_STRIP = 512 };
 
 static bool takes_long(uint8_t op)
 {
     return op == PF_OP_sqrt || op == PF_OP_div || op == PF_OP_fdiv || op == PF_OP_mod;
 }
 
+static uint16_t strip_of(const pf_program *p, const pf_step *s)
+{
+    if (s->code == PF_STEP_EXIT) {
+        return PF_LANES; /* the sink takes its time too */
+    }
+    if (s->d == 0 || p->values[s->d].scalar) {
+        return 0;
+    }
+    switch (s->code) {
+    case PF_STEP_MOD_IS:
+        return MOD_STRIP;
+    case PF_STEP_MUL_ADD:
+        return LIGHT_STRIP;
+    case PF_STEP_OP:
+    case PF_STEP_INT:
+        return takes_long(s->op) ? LONG_STRIP : LIGHT_STRIP;
+    case PF_STEP_MERGE:
+        return 0;
+    default:
+        return PF_LANES;
+    }
+}
+
 /* Cheap for each lane, and bails none. */
 static bool is_light(const pf_program *p, const pf_step *s)
 {
-    const bool op =
-        s->code == PF_STEP_OP && s->kd == PF_K_F64 && (s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul);
+    const bool op = s->code == PF_STEP_OP && s->kd == PF_K_F64 &&
+                    (s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul);
     return (op || (s->code == PF_STEP_MUL_ADD && s->where == 0)) && !p->values[s->d].scalar;
 }
 
@@ -132,15 +157,11 @@ void plan_strips(pf_program *p)
     p->asks = 1; /* a program may have no step at all */
     for (uint32_t i = 0; i < p->nsteps; i++) {
         pf_step *s = &p->steps[i], *before = i == 0 ? NULL : s - 1;
-        if (s->code == PF_STEP_MOD_IS) {
-            s->strip = MOD_STRIP;
-        } else if ((s->code == PF_STEP_OP || s->code == PF_STEP_INT) && takes_long(s->op) && !p->values[s->d].scalar) {
-            s->strip = STRIP;
+        s->strip = strip_of(p, s);
+        p->asks += s->strip == 0 ? 0 : PF_LANES / s->strip;
+        if (s->strip == LONG_STRIP && s->code == PF_STEP_OP && i > 0 && is_light(p, before) && s->a == before->d) {
+            before->waits = true; /* whose own strips do not count: memory is asked for before each of its parts */
+            p->asks += PF_LANES / LONG_STRIP - PF_LANES / LIGHT_STRIP;
         }
-        if (s->strip == STRIP && s->code == PF_STEP_OP && before != NULL && is_light(p, before) && s->a == before->d) {
-            before->waits = true;
-        }
-        const bool hides = i > 0 && before->waits; /* asked for twice in each strip */
-        p->asks += s->strip == 0 ? 1 : (hides ? 2 : 1) * (PF_LANES / s->strip);
     }
 }

@@ -72,8 +72,8 @@ typedef struct pf_step {
     pf_val d, a, b, c, mask;
     pf_val where, other; /* MUL_ADD */
     bool unless;
-    bool waits;    /* runs in the strips of the next step, whose time hides its own */
-    uint8_t strip; /* lanes at a time, between which memory is asked for; 0: all at once */
+    bool waits;     /* runs in the strips of the next step, whose time hides its own */
+    uint16_t strip; /* lanes at a time, before each of which memory is asked for; 0: nothing is asked */
     uint32_t index, count;
     pf_kernel kernel;
 } pf_step;

@@ -652,7 +652,9 @@ void pf_interp_run(const pf_program *program, pf_frame *frame)
         if (s->code == PF_STEP_ENTER) {
             i = r.st[s->mask].count == 0 ? s->index : i;
         } else {
-            pf_ask_ahead(&r);
+            if (s->strip == PF_LANES) {
+                pf_ask_ahead(&r);
+            }
             run_step(&r, s);
         }
     }

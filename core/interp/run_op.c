@@ -61,7 +61,7 @@ static void fail_lanes(run *r, const pf_step *s, pf_kernel kernel)
 
 /* ---- strips ---- */
 
-enum { MOST_LINES = 12 }; /* at once */
+enum { MOST_LINES = 24 }; /* at once: a CPU keeps some twenty such requests, and waits where more are made */
 
 /* How many lines to ask for at once, so that all are asked for by the end. */
 void pf_step_plan_asking(run *r)
@@ -293,7 +293,9 @@ void pf_step_mul_add(run *r, const pf_step *s)
     d->seen = PF_K_F64;
     d->iota = false;
     d->range = PF_INTERVAL_ALL;
-    if (!s->waits) {
-        mul_add_part(r, s, 0, r->m->n);
+    const int32_t n = s->waits ? 0 : r->m->n, strip = r->asking < r->p->ncolumns ? s->strip : PF_LANES;
+    for (int32_t i = 0; i < n; i += strip) {
+        pf_ask_ahead(r);
+        mul_add_part(r, s, i, n - i < strip ? n - i : strip);
     }
 }

@@ -57,16 +57,17 @@ enum { PF_LINE = 64 };
 
 static inline void pf_ask_ahead(run *r)
 {
-    for (int32_t k = 0; k < r->per_ask && r->asking < r->p->ncolumns;) {
-        pf_vec *c = &r->f->columns[r->asking];
-        if (c->ahead < c->ahead_end) {
-            __builtin_prefetch(c->ahead);
-            c->ahead += PF_LINE;
-            k++;
-        } else {
-            r->asking++;
-        }
+    if (r->asking == r->p->ncolumns) {
+        return;
     }
+    pf_vec *c = &r->f->columns[r->asking];
+    const char *from = c->ahead, *to = from + r->per_ask * PF_LINE;
+    to = to < c->ahead_end ? to : c->ahead_end;
+    for (; from < to; from += PF_LINE) {
+        __builtin_prefetch(from);
+    }
+    c->ahead = from;
+    r->asking += from >= c->ahead_end;
 }
 
 /* ---- run.c ---- */

@@ -27,7 +27,7 @@ enum {
     FIRST_PROBE_NESTED = 1, /* one row may be a whole inner loop */
     LAST_PROBE = 4096,
     MIN_MORSEL = 1024,
-    MAX_MORSEL = 32 * 1024,
+    MAX_MORSEL = 16 * 1024,
     EAGER_MORSEL = 64,
     MORSEL_NS = 50 * 1000, /* a claim costs nothing against it, and a window ends at most so late */
     WAKE_NS = 50 * 1000,   /* waking a worker costs 5 to 9 us */
