@@ -3,7 +3,10 @@
  * The list grows by doubling and is untracked until it is complete, so that nobody finds it half-made through the collector. */
 #include <string.h>
 
+#include "../core/prim/pages.h"
 #include "sink.h"
+
+enum { FRESH = 128 * 1024 }; /* items: so long a list is memory straight from the system */
 
 static int reserve(PyListObject *list, Py_ssize_t more)
 {
@@ -78,6 +81,9 @@ static int list_piece(pf_sink *base, const pf_piece *piece)
     PyListObject *list = ((pf_list_sink *)base)->list;
     if (reserve(list, (Py_ssize_t)piece->count) < 0) {
         return -1;
+    }
+    if (list->allocated > FRESH) {
+        pf_pages_populate(list->ob_item + Py_SIZE(list), (size_t)piece->count * sizeof(PyObject *));
     }
     for (int64_t i = append_column(list, base->plan, piece); i < piece->count; i++) {
         PyObject *item = NULL;

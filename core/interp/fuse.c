@@ -147,8 +147,8 @@ static uint16_t strip_of(const pf_program *p, const pf_step *s)
 /* Cheap for each lane, and bails none. */
 static bool is_light(const pf_program *p, const pf_step *s)
 {
-    const bool op = s->code == PF_STEP_OP && s->kd == PF_K_F64 &&
-                    (s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul);
+    const bool op =
+        s->code == PF_STEP_OP && s->kd == PF_K_F64 && (s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul);
     return (op || (s->code == PF_STEP_MUL_ADD && s->where == 0)) && !p->values[s->d].scalar;
 }
 

@@ -114,8 +114,8 @@ static bool begins_negative(const double *x)
 static void block(const double *x, double *copy, int guess, bool want_c, pf_fblock *out)
 {
 #define SUM_BLOCK(one_sign)                                                                                            \
-    (copy == NULL ? want_c ? sum_block(x, NULL, guess, true, one_sign, out)                                            \
-                           : sum_block(x, NULL, guess, false, one_sign, out)                                           \
+    (copy == NULL                                                                                                      \
+         ? want_c ? sum_block(x, NULL, guess, true, one_sign, out) : sum_block(x, NULL, guess, false, one_sign, out)   \
      : want_c ? sum_block(x, copy, guess, true, one_sign, out)                                                         \
               : sum_block(x, copy, guess, false, one_sign, out))
     if (begins_negative(x)) {

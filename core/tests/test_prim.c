@@ -2,6 +2,7 @@
 #include "../base/clock.h"
 #include "../base/mem.h"
 #include "../prim/cpus.h"
+#include "../prim/pages.h"
 #include "../prim/thread.h"
 
 #include <setjmp.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -287,6 +289,29 @@ static void test_usable(void **state)
     assert_true(cpus >= 1 && cpus <= sysconf(_SC_NPROCESSORS_CONF));
 }
 
+/* ---- pages ---- */
+
+/* Whatever the block: its bytes stay as they are, and so does what cannot be written. */
+static void test_populate(void **state)
+{
+    (void)state;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = 5 * page;
+    uint8_t *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(block, MAP_FAILED);
+    for (size_t i = 0; i < size; i += 7) {
+        block[i] = (uint8_t)(i % 251);
+    }
+    pf_pages_populate(block + 1, 0);
+    pf_pages_populate(block + 1, page - 2);
+    pf_pages_populate(block + page / 2, 3 * page);
+    assert_int_equal(mprotect(block + page, page, PROT_READ), 0);
+    pf_pages_populate(block, size);
+    for (size_t i = 0; i < size; i++) {
+        assert_int_equal(block[i], i % 7 == 0 ? (uint8_t)(i % 251) : 0);
+    }
+    munmap(block, size);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_wake_wakes_all),
         cmocka_unit_test_setup_teardown(test_quota_v2, make_folder, NULL),
         cmocka_unit_test_setup_teardown(test_quota_v1, NULL, remove_folder),
+        cmocka_unit_test(test_populate),
         cmocka_unit_test(test_usable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
