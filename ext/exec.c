@@ -164,6 +164,12 @@ static pf_status absorb(void *ctx, const pf_piece *piece)
     return status < 0 ? PF_CALLBACK : PF_OK;
 }
 
+static bool takes_blocks(void *ctx, const pf_fblocks *blocks)
+{
+    const pf_exec *ex = ctx;
+    return ex->sink->type->takes_blocks(ex->sink, blocks);
+}
+
 /* The next row by itself: how a consumer that must know each row's number goes on without a plan. */
 static pf_feed_answer single_row(pf_exec *ex, int64_t *row)
 {
@@ -475,6 +481,7 @@ static int make_run(pf_exec *ex, const pf_settings *settings)
 {
     pf_pyplan *plan = ex->plan;
     pf_hooks hooks = {.ctx = ex, .gather = gather, .expand = expand, .absorb = absorb};
+    hooks.takes_blocks = ex->sink->type->takes_blocks != NULL ? takes_blocks : NULL;
     pf_run_config config = {
         .threads = plan->caller_only ? 1 : settings->threads > 0 ? settings->threads : default_threads(),
         .min_rows = settings->min_rows,

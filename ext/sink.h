@@ -23,6 +23,8 @@ typedef struct pf_sink_type {
     int (*object)(pf_sink *sink, PyObject *item);
     /* object may run any code: native results come to it as objects, between windows (later.h). Exact sums go to piece all the same. */
     bool calls;
+    /* PF_SINK_FSUM: pf_hooks.takes_blocks, or NULL. */
+    bool (*takes_blocks)(const pf_sink *sink, const pf_fblocks *blocks);
 } pf_sink_type;
 
 struct pf_sink {

@@ -51,7 +51,7 @@ static int accumulate_piece(pf_sink *base, pf_accum *acc, const pf_piece *piece)
         return PF_SINK_HAND;
     }
     if (plan->core.sink == PF_SINK_FSUM) {
-        pf_run_set_guess(base->run, guess);
+        pf_run_set_guess(base->run, guess, false);
     }
     return 0;
 }

@@ -146,11 +146,18 @@ static int add_floats(pf_sum_sink *sink, const pf_piece *piece)
         return add_lanes(sink, &piece->columns[0], done, n);
     }
     int guess = PF_FSUM_NO_GUESS;
+    const double before = sink->floats.sum;
     pf_fsum_apply(&sink->floats, x + done, n - done, done == 0 ? piece->fblocks : NULL, &guess);
     if (sink->base.run != NULL) {
-        pf_run_set_guess(sink->base.run, guess);
+        pf_run_set_guess(sink->base.run, guess, pf_fsum_is_steady(&sink->floats, before));
     }
     return 0;
+}
+
+static bool takes_blocks(const pf_sink *base, const pf_fblocks *blocks)
+{
+    const pf_sum_sink *sink = (const pf_sum_sink *)base;
+    return sink->phase == PF_SUM_FLOAT && pf_fsum_takes(&sink->floats, blocks);
 }
 
 /* A piece of ints by its sum. CPython leaves the phase for good at the row that takes the sum beyond a C long, even if later ones bring
@@ -214,7 +221,7 @@ static int sum_piece(pf_sink *base, const pf_piece *piece)
     return PF_SINK_REDO;
 }
 
-static const pf_sink_type sum_type = {sum_piece, sum_object};
+static const pf_sink_type sum_type = {.piece = sum_piece, .object = sum_object, .takes_blocks = takes_blocks};
 
 void pf_sum_init(pf_sum_sink *sink, PyObject *start)
 {

@@ -187,6 +187,9 @@ static bool holds(const pf_watch *watch, PyObject *value, pf_scalar *params)
         return pf_is_partial(value) && tuple_size(pf_partial_args(value)) == watch->size &&
                same_keywords(pf_partial_keywords(value), watch->expected);
     case PF_EXPECT_GETTER:
+#ifdef PF_PLANTED_BUG_STALE_GETTER
+        return Py_TYPE(value) == (PyTypeObject *)watch->container;
+#endif
         return same_getter(value, watch);
     case PF_EXPECT_EQUAL: {
         pf_scalar now, then;

@@ -90,7 +90,9 @@ static void mul_add_part(const run *r, const pf_step *s, int32_t from, int32_t n
     const pf_choice choice = {
         .where = (const uint8_t *)r->st[s->where].data + from,
         .other = (const double *)r->st[s->other].data + (one_other ? 0 : from),
+#ifndef PF_PLANTED_BUG_CHOICE_REVERSED
         .flip = s->unless,
+#endif
     };
     r->k->choose_mul_add[one_b][one_c][s->negate][one_other](d + from, &choice, a + from, b, c, n);
 }

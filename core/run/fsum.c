@@ -131,6 +131,25 @@ static bool apply_block(pf_fsum *state, const pf_fblock *block)
     return true;
 }
 
+bool pf_fsum_takes(const pf_fsum *state, const pf_fblocks *blocks)
+{
+    pf_fsum sum = *state;
+    for (int64_t b = 0; b < blocks->nblocks; b++) {
+        if (!apply_block(&sum, &blocks->blocks[b])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool pf_fsum_is_steady(const pf_fsum *state, double before)
+{
+    const double ahead = 32 * fabs(state->sum - before);
+    const pf_fsum up = {.sum = fabs(state->sum) + ahead}, down = {.sum = fabs(state->sum) - ahead};
+    const int guess = pf_fsum_guess(state);
+    return guess != PF_FSUM_NO_GUESS && pf_fsum_guess(&up) == guess && pf_fsum_guess(&down) == guess && down.sum > 0;
+}
+
 /* A block nobody computed for the right binade: worth computing now, unless blocks of this kind keep failing. */
 static bool compute_and_apply(pf_fsum *state, const double *x, int *failures, int64_t number)
 {

@@ -37,6 +37,11 @@ typedef struct pf_fblocks {
 void pf_fblock_compute(const double *x, double *copy, int guess, pf_fsum_flavour flavour, pf_fblock *out);
 /* Adds n values; blocks may be NULL. *guess (may be NULL) gets the binade to guess next. */
 void pf_fsum_apply(pf_fsum *state, const double *x, int64_t n, const pf_fblocks *blocks, int *guess);
+/* Whether all these blocks can be applied one after the other: then pf_fsum_apply with them asks for no value of
+ * theirs. */
+bool pf_fsum_takes(const pf_fsum *state, const pf_fblocks *blocks);
+/* Whether a sum that was `before` a piece ago is likely to stay in its binade for the pieces to come. */
+bool pf_fsum_is_steady(const pf_fsum *state, double before);
 int pf_fsum_guess(const pf_fsum *state); /* PF_FSUM_NO_GUESS when no block can be applied */
 double pf_fsum_result(const pf_fsum *state); /* with the compensation added as CPython adds it */
 

@@ -176,6 +176,8 @@ static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks 
     atomic_init(&run->pause, false);
     atomic_init(&run->free_crews, all_crews(run));
     atomic_init(&run->guess, config->fsum_guess);
+    atomic_init(&run->steady, false);
+    run->doubts = run->redone = 0;
     for (int i = 0; i < run->ncrews; i++) {
         run->crews[i].ready = run->crews[i].used = false;
         run->crews[i].compute_ns = run->crews[i].morsels = run->crews[i].inner_rows = 0;
@@ -281,10 +283,11 @@ void pf_run_set_rows(pf_run *run, int64_t rows)
     run->rows = rows;
 }
 
-void pf_run_set_guess(pf_run *run, int guess)
+void pf_run_set_guess(pf_run *run, int guess, bool steady)
 {
-    /* relaxed: any value in time is as good as any other */
+    /* relaxed, both: any value in time is as good as any other */
     atomic_store_explicit(&run->guess, guess, memory_order_relaxed);
+    atomic_store_explicit(&run->steady, steady && run->doubts == 0, memory_order_relaxed);
 }
 
 void pf_run_cancel(pf_run *run)

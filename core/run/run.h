@@ -92,7 +92,9 @@ typedef struct pf_piece {
     int64_t best_row, first_row;
     const pf_column_out *columns; /* COLLECT, FSUM, FOLD: one per output */
     const int64_t *rows;          /* COLLECT, FOLD with want_rows: source row of each output */
-    const struct pf_fblocks *fblocks; /* FSUM: block sums over columns[0], to be applied with pf_fsum_apply */
+    /* FSUM: block sums over columns[0], to be applied with pf_fsum_apply. Where takes_blocks said so for these, the
+     * values of the blocks may not be in columns[0]; those behind them are. */
+    const struct pf_fblocks *fblocks;
 } pf_piece;
 
 /* ---- the embedding program's side ---- */
@@ -108,6 +110,9 @@ typedef struct pf_hooks {
     pf_status (*expand)(void *ctx, int stage, pf_scalar item, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
                         uint8_t *const *kind_memory, int32_t *got);
     pf_status (*absorb)(void *ctx, const pf_piece *piece); /* when it fails, the sink must be as it was before */
+    /* FSUM: whether absorb, called now, would apply all of these (pf_fsum_takes) and look at no value of theirs. NULL:
+     * never. */
+    bool (*takes_blocks)(void *ctx, const struct pf_fblocks *blocks);
 } pf_hooks;
 
 typedef struct pf_run_config {
@@ -161,7 +166,8 @@ PF_MUST_CHECK pf_status pf_run_counts(pf_run *run, int64_t row, int64_t *counts)
  * keeps alive what is named. Stops at the first failure, and says so; the results are to be dropped then. */
 PF_MUST_CHECK pf_status pf_run_visit_ahead(pf_run *run, pf_status (*visit)(void *ctx, uint64_t handle), void *ctx);
 void pf_run_set_rows(pf_run *run, int64_t rows);     /* the source grew or shrank; implies drop if it shrank below computed rows */
-void pf_run_set_guess(pf_run *run, int guess);       /* FSUM: what pf_fsum_apply said; read by workers */
+/* FSUM: what pf_fsum_apply said, and pf_fsum_is_steady. Hints, read by workers. */
+void pf_run_set_guess(pf_run *run, int guess, bool steady);
 void pf_run_cancel(pf_run *run);                     /* from any thread; advance returns ERROR PF_CANCELLED soon */
 void pf_run_free(pf_run *run);                       /* NULL allowed; no worker is inside */
 

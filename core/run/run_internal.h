@@ -45,6 +45,7 @@ typedef struct segment {
     __int128 isum, isum_high; /* pf_piece */
     __int128 least, most; /* ISUM: of isum on its way */
     bool loose;
+    bool hollow; /* FSUM: values of blocks were left out */
     int64_t row_begin, row_end;
     int64_t count;         /* outputs */
     int64_t first;         /* where they begin in the slot's columns */
@@ -83,6 +84,8 @@ typedef struct slot {
     bool finished_early;      /* nothing after the last segment was or will be computed: a stop */
     bool has_barrier;
     bool visited;             /* pf_run_visit_ahead has been here */
+    bool keep_values;         /* FSUM: for the next slot_begin */
+    bool may_be_hollow;       /* FSUM */
     segment *segments;        /* capacity is always one more than in use */
     extreme *extremes;        /* MIN, MAX: one per segment */
     int64_t nsegments, capacity;
@@ -192,6 +195,8 @@ struct pf_run {
     int64_t next_row;  /* first row in no slot, while no phase is open */
     int64_t head;
     int64_t probe;     /* size of the next probe; 0: done probing */
+    int64_t doubts;    /* FSUM: so many slots more are to have all values, as some had to be computed again: */
+    int64_t redone;    /* so many */
     bool handed_out;   /* nothing was computed since the last failed row */
     double ns_per_row; /* 0: not known */
     pf_column_out *out;/* for pieces */
@@ -215,6 +220,7 @@ struct pf_run {
     _Atomic bool pause;        /* the window ends: long rows are left for the next one */
     _Atomic bool saturated;    /* a slot ends the stream or has an error: later slots would be in vain */
     _Atomic int guess;         /* FSUM */
+    _Atomic bool steady;       /* FSUM: blocks will most likely be applied, and their values not be asked for */
     _Atomic uint64_t free_crews;
     slot *slots;
     int64_t nslots;            /* 1 until the first phase */

@@ -143,12 +143,21 @@ static void open_segment(slot *s, int64_t row)
     s->now_extreme.has_best = s->now_extreme.nan_first = false;
 }
 
+/* Whether rows of a slot can be computed once more for the values that were left out. */
+static bool can_redo(const pf_run *run)
+{
+    return run->plan->sink == PF_SINK_FSUM && run->hooks.takes_blocks != NULL && run->plan->nstages == 1 &&
+           run->ncounters == 0;
+}
+
 pf_status slot_begin(slot *s, const pf_run *run, int64_t row_begin, int64_t row_end)
 {
     s->row_begin = row_begin;
     s->row_end = row_end;
     s->status = PF_OK;
     s->finished_early = s->has_barrier = s->visited = false;
+    /* relaxed: a hint */
+    s->may_be_hollow = can_redo(run) && !s->keep_values && atomic_load_explicit(&run->steady, memory_order_relaxed);
     s->nsegments = s->next = s->filled = s->nblocks = 0;
     open_segment(s, row_begin);
     return reserve_segments(s, run) ? PF_OK : PF_NOMEM;
@@ -250,7 +259,9 @@ static void append_rows(slot *s, const lanes *in, int32_t from, int32_t n)
     }
 }
 
-/* Copies n values, and sums each block as soon as it is full, while it is in the cache. */
+/* Copies n values, and sums each block as soon as it is full, while it is in the cache. Writing the values takes half
+ * as long as summing them, and hardly ever does anybody want them: where the sum is steady those of a block are left
+ * out. */
 static bool append_floats(slot *s, const pf_run *run, const double *x, int32_t n)
 {
     /* relaxed: any guess is allowed, a stale one costs time only */
@@ -267,8 +278,15 @@ static bool append_floats(slot *s, const pf_run *run, const double *x, int32_t n
             memcpy(to, x, (size_t)m * sizeof(*to));
         }
         if (full) {
-            pf_fblock_compute(at_once ? x : to - open, at_once ? to : NULL, guess, (pf_fsum_flavour)run->flavour,
-                              &s->blocks[s->nblocks]);
+            pf_fblock *block = &s->blocks[s->nblocks];
+            const bool hollow = at_once && s->may_be_hollow;
+            pf_fblock_compute(at_once ? x : to - open, at_once && !hollow ? to : NULL, guess,
+                              (pf_fsum_flavour)run->flavour, block);
+            if (hollow && block->ok && (run->flavour == PF_FSUM_PLAIN || block->ok_c)) {
+                s->now.hollow = true;
+            } else if (hollow) {
+                memcpy(to, x, PF_FBLOCK * sizeof(*to));
+            }
             s->nblocks++;
             s->now.nblocks++;
         }
@@ -349,7 +367,12 @@ static void append_any(segment *now, const pf_run *run, const int64_t *x, int32_
 static int64_t sum_sequence(const pf_run *run, const pf_vec *v, int32_t n)
 {
     const uint64_t places =
-        v->kept == NULL ? (uint64_t)n * (uint64_t)(n - 1) / 2 : run->kernels->sum_places(v->kept, v->kept_n);
+#ifdef PF_PLANTED_BUG_THINNED_SEQUENCE
+        true ||
+#endif
+                v->kept == NULL
+            ? (uint64_t)n * (uint64_t)(n - 1) / 2
+            : run->kernels->sum_places(v->kept, v->kept_n);
     return (int64_t)((uint64_t)v->start * (uint64_t)n + (uint64_t)v->step * places);
 }
 

@@ -29,6 +29,7 @@ typedef struct source {
     int64_t error_row; /* gather fails on a vector that holds it; -1: never */
     _Atomic int64_t gathered;
     int nap; /* microseconds per gather */
+    int64_t taken, refused; /* by the runs' takes_blocks */
 } source;
 
 static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory);
@@ -139,8 +140,9 @@ static pf_status absorb(void *ctx, const pf_piece *p)
         break;
     case PF_SINK_FSUM: {
         int guess;
+        const double before = k->fsum.sum;
         pf_fsum_apply(&k->fsum, p->columns[0].data, p->count, p->fblocks, &guess);
-        pf_run_set_guess(k->run, guess);
+        pf_run_set_guess(k->run, guess, pf_fsum_is_steady(&k->fsum, before));
         break;
     }
     default:
@@ -148,6 +150,15 @@ static pf_status absorb(void *ctx, const pf_piece *p)
     }
     k->count += p->count;
     return PF_OK;
+}
+
+static bool takes_blocks(void *ctx, const pf_fblocks *blocks)
+{
+    sink *k = ctx;
+    const bool takes = pf_fsum_takes(&k->fsum, blocks);
+    k->src->taken += takes;
+    k->src->refused += !takes;
+    return takes;
 }
 
 /* ---- programs ---- */
@@ -219,7 +230,7 @@ static pf_status start(pf_plan *plan, sink *k)
                             .want_rows = k->how->want_rows,
                             .fsum_flavour = k->how->flavour,
                             .fsum_guess = PF_FSUM_NO_GUESS};
-    pf_hooks hooks = {.ctx = k, .gather = gather, .absorb = absorb};
+    pf_hooks hooks = {.ctx = k, .gather = gather, .absorb = absorb, .takes_blocks = takes_blocks};
     return pf_run_new(plan, &config, &hooks, &k->run);
 }
 
