@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../core/prim/pages.h"
+#include "arenas.h"
 #include "sink.h"
 
 enum { FRESH = 128 * 1024 }; /* items: so long a list is memory straight from the system */
@@ -76,16 +77,26 @@ static int64_t append_column(PyListObject *list, const pf_pyplan *plan, const pf
     return i;
 }
 
+/* The same; a long list and its objects take memory that nobody has written yet. */
+static int64_t append_fresh(PyListObject *list, const pf_pyplan *plan, const pf_piece *piece)
+{
+    if (list->allocated <= FRESH) {
+        return append_column(list, plan, piece);
+    }
+    pf_pages_populate(list->ob_item + Py_SIZE(list), (size_t)piece->count * sizeof(PyObject *));
+    pf_arenas_begin();
+    const int64_t n = append_column(list, plan, piece);
+    pf_arenas_end();
+    return n;
+}
+
 static int list_piece(pf_sink *base, const pf_piece *piece)
 {
     PyListObject *list = ((pf_list_sink *)base)->list;
     if (reserve(list, (Py_ssize_t)piece->count) < 0) {
         return -1;
     }
-    if (list->allocated > FRESH) {
-        pf_pages_populate(list->ob_item + Py_SIZE(list), (size_t)piece->count * sizeof(PyObject *));
-    }
-    for (int64_t i = append_column(list, base->plan, piece); i < piece->count; i++) {
+    for (int64_t i = append_fresh(list, base->plan, piece); i < piece->count; i++) {
         PyObject *item = NULL;
         if (!PyErr_Occurred()) {
             item = base->plan->has_outer ? pf_box_output_of(base->plan, piece->columns, i, piece->rows[i], &((pf_list_sink *)base)->outer)

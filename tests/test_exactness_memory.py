@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import subprocess
@@ -396,3 +397,33 @@ def test_ten_thousand_plans_leave_nothing_behind():
         assert threading.active_count() == threads and len(os.listdir("/proc/self/fd")) == files
         assert len(os.listdir("/proc/self/task")) <= tasks
     """, timeout=240)  # fmt: skip
+
+
+class Watching:
+    def __init__(self, watch):
+        self.watch = watch
+
+    def __add__(self, other):
+        self.watch()
+
+
+class ArenaAllocator(ctypes.Structure):
+    _fields_ = [("ctx", ctypes.c_void_p), ("alloc", ctypes.c_void_p), ("free", ctypes.c_void_p)]
+
+
+def arena_allocator():
+    found = ArenaAllocator()
+    ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(found))
+    return found.ctx, found.alloc, found.free
+
+
+def test_the_arena_allocator_is_lent_and_comes_back():
+    before = arena_allocator()
+    rows = list(range(400_000))
+    seen = set()
+    found = pf.list(map(lambda x: x * 2.0 + 0.5, rows))
+    assert arena_allocator() == before
+    assert found == [x * 2.0 + 0.5 for x in rows]
+    rows[300_000] = Watching(lambda: seen.add(arena_allocator()))  # code of ours runs in the middle of it
+    assert pf.list(map(lambda x: x + 1, rows))[300_000] is None
+    assert seen == {before} and arena_allocator() == before
