@@ -41,6 +41,13 @@ typedef struct pf_vec {
     uint8_t width;       /* pf_width */
 } pf_vec;
 
+/* Whether ints between lo and hi are so small that the sum of PF_LANES of them fits 64 bits. */
+static inline bool pf_is_narrow(int64_t lo, int64_t hi)
+{
+    enum { NARROW_BITS = 52 };
+    return lo > -((int64_t)1 << NARROW_BITS) && hi < (int64_t)1 << NARROW_BITS;
+}
+
 /* Bytes per lane of a column with these declared kinds. */
 static inline unsigned pf_lane_bytes(pf_kinds kinds) { return kinds == PF_K_BOOL ? 1 : 8; }
 

@@ -3,7 +3,8 @@
  *
  * A result never shares its register with an operand of the same step: a kernel that reports bails is asked again lane
  * by lane, and then the operands must still be there. Jumps only go forward, so one pass over the steps sees lives as
- * they are: from the first step that writes a value to the last that touches it. */
+ * they are: from the first step that writes a value to the last that touches it. What a step that waits looks at is
+ * looked at during the next one. */
 #include "program.h"
 
 #include "../base/mem.h"
@@ -133,6 +134,18 @@ static void release(allocation *a, pf_val v, int32_t at)
     }
 }
 
+/* Whatever step `at` was the last to look at. */
+static void release_all(allocation *a, const pf_step *s, int32_t at)
+{
+    release(a, s->a, at);
+    release(a, s->b, at);
+    release(a, s->c, at);
+    release(a, s->where, at);
+    release(a, s->other, at);
+    release(a, s->mask, at);
+    release(a, s->d, at);
+}
+
 /* A COMPACT moves what is alive across it; columns get a register of their own by that. */
 static pf_status list_moves(allocation *a, pf_step *step, int32_t at)
 {
@@ -184,14 +197,11 @@ static pf_status place_all(allocation *a)
         if (s->code == PF_STEP_COMPACT) {
             PF_TRY(list_moves(a, s, at));
         }
-        if (s->code != PF_STEP_EXIT) {
-            release(a, s->a, at);
-            release(a, s->b, at);
-            release(a, s->c, at);
-            release(a, s->where, at);
-            release(a, s->other, at);
-            release(a, s->mask, at);
-            release(a, s->d, at);
+        if (i > 0 && s[-1].waits) {
+            release_all(a, s - 1, at - 1);
+        }
+        if (s->code != PF_STEP_EXIT && !s->waits) {
+            release_all(a, s, at);
         }
     }
     p->register_bytes = a->bytes;

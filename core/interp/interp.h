@@ -18,8 +18,8 @@ typedef struct pf_program pf_program;
 /* What may come out of ints that do not fit 64 bits. */
 typedef enum pf_outputs {
     PF_OUTPUTS_I64, /* nothing: they bail */
-    PF_OUTPUTS_SUM, /* output 0: all 128 bits (pf_vec.width); or, where 1,024 such lanes cannot overflow 64 bits in sum,
-                     * a sequence (pf_vec.kept) */
+    PF_OUTPUTS_SUM, /* output 0: all 128 bits (pf_vec.width); or, where all lanes are narrow (pf_is_narrow), a
+                     * sequence (pf_vec.kept) */
     PF_OUTPUTS_U64  /* lanes of kind PF_K_U64 */
 } pf_outputs;
 

@@ -451,9 +451,7 @@ static void run_stop(run *r, const pf_step *s)
 /* Not where rows are wanted, failed or stop the stream: then stretches of the lanes are looked at. */
 static bool can_leave_as_sequence(const run *r, const pf_state *o, pf_kinds seen)
 {
-    enum { SAFE_BITS = 52 };
-    const int64_t safe = INT64_C(1) << SAFE_BITS;
-    return r->p->ints == PF_OUTPUTS_SUM && o->iota && seen == PF_K_I64 && o->range.lo > -safe && o->range.hi < safe &&
+    return r->p->ints == PF_OUTPUTS_SUM && o->iota && seen == PF_K_I64 && pf_is_narrow(o->range.lo, o->range.hi) &&
            !r->f->want_rows && r->m->rows_at < 0 && r->f->stop < 0;
 }
 

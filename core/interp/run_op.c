@@ -2,9 +2,8 @@
  *
  * A kernel says whether some lane bails; which one, and whether it is alive, is asked afterwards.
  *
- * While a vector is computed the memory is idle, so what the next one will be copied from is asked for meanwhile:
- * evenly over the steps, and where one takes long for each lane between strips of it, since a CPU keeps some twenty
- * such requests and waits where more are made. */
+ * While a vector is computed the memory is idle, so what the next one will be copied from is asked for meanwhile,
+ * evenly over the steps and the strips that they are cut into. */
 #include <string.h>
 
 #include "running.h"

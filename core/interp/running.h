@@ -51,23 +51,25 @@ static inline bool pf_can_pack(int64_t step)
     return step == (int32_t)step;
 }
 
-/* ---- the next vector's memory ---- */
+/* ---- the next vector's memory: fuse.c says when to ask for it ---- */
 
 enum { PF_LINE = 64 };
 
 static inline void pf_ask_ahead(run *r)
 {
-    if (r->asking == r->p->ncolumns) {
-        return;
+    pf_vec *columns = r->f->columns;
+    while (r->asking < r->p->ncolumns && columns[r->asking].ahead >= columns[r->asking].ahead_end) {
+        r->asking++;
     }
-    pf_vec *c = &r->f->columns[r->asking];
-    const char *from = c->ahead, *to = from + r->per_ask * PF_LINE;
-    to = to < c->ahead_end ? to : c->ahead_end;
-    for (; from < to; from += PF_LINE) {
-        __builtin_prefetch(from);
+    if (r->asking < r->p->ncolumns) {
+        pf_vec *c = &columns[r->asking];
+        const char *line =
+            c->ahead; /* in a register: lines that waited for each other would cost more than they save */
+        for (int32_t k = 0; k < r->per_ask && line < c->ahead_end; k++, line += PF_LINE) {
+            __builtin_prefetch(line);
+        }
+        c->ahead = line;
     }
-    c->ahead = from;
-    r->asking += from >= c->ahead_end;
 }
 
 /* ---- run.c ---- */

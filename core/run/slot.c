@@ -366,27 +366,22 @@ static void append_any(segment *now, const pf_run *run, const int64_t *x, int32_
 /* n lanes that are left of a sequence, of which none was ever written. It wraps on the way, and fits in the end. */
 static int64_t sum_sequence(const pf_run *run, const pf_vec *v, int32_t n)
 {
-    const uint64_t places =
-#ifdef PF_PLANTED_BUG_THINNED_SEQUENCE
-        true ||
+    uint64_t places = (uint64_t)n * (uint64_t)(n - 1) / 2;
+#ifndef PF_PLANTED_BUG_THINNED_SEQUENCE
+    places = v->kept == NULL ? places : run->kernels->sum_places(v->kept, v->kept_n);
 #endif
-                v->kept == NULL
-            ? (uint64_t)n * (uint64_t)(n - 1) / 2
-            : run->kernels->sum_places(v->kept, v->kept_n);
     return (int64_t)((uint64_t)v->start * (uint64_t)n + (uint64_t)v->step * places);
 }
 
 static void append_isum(slot *s, const pf_run *run, const pf_vec *v, int32_t from, int32_t n)
 {
-    enum { SAFE_BITS = 52 }; /* 1,024 values of that size cannot overflow 64 bits */
-    const int64_t safe = (int64_t)1 << SAFE_BITS;
     segment *now = &s->now;
     if (width_of(run, 0) == 1) {
         now->isum += run->kernels->sum_bytes((const uint8_t *)v->data + from, n);
         note_sums(now, now->isum, now->isum);
     } else if (v->width != PF_WIDTH_I64) {
         append_wide(now, v, from, from + n);
-    } else if (v->lo > -safe && v->hi < safe && v->seen == PF_K_I64) {
+    } else if (pf_is_narrow(v->lo, v->hi) && v->seen == PF_K_I64) {
         if (v->lo < 0 && v->hi > 0) {
             now->loose = true;
             note_sums(now, now->isum + n * v->lo, now->isum + n * v->hi);
