@@ -129,6 +129,23 @@ class Program:
     twice: bool = False
 
 
+# What becomes of the source between two rounds: another list, the same one changed, other types, functions that are others.
+TURNS = (
+    "xs0 = type(xs0)([*xs0[1:], *xs0[:1]])",
+    "xs0.append(K)",
+    "xs0[len(xs0) // 2] = K",
+    "xs0[:] = [float(x) for x in xs0]",
+    "xs0 = [*xs0, None]",
+    "xs0 = [x or 0 for x in xs0] if IX == 1 else tuple(xs0)",
+    "del xs0[-1]",
+    "xs0.reverse()",
+    "G1 = K",
+    "f0 = f1",
+    "f0.__defaults__ = (K,)",
+    "f0.__code__ = f1.__code__",
+)
+
+
 class Generator(Expressions):
     def __init__(self, rnd) -> None:
         super().__init__(rnd)
@@ -143,6 +160,7 @@ class Generator(Expressions):
         self.used_functions = 0
         self.features: set[str] = set()
         self.cells: Env = []
+        self.turning = False  # is the same call made in several rounds?
 
     def fresh(self, prefix: str) -> str:
         self.counter += 1
@@ -377,6 +395,8 @@ class Generator(Expressions):
     def getter(self, elem) -> str | None:
         if elem[0] == "t" and elem[1]:
             n = len(elem[1])
+            if self.turning and self.chance(40):
+                return f"operator.itemgetter(IX % {n})"
             picks = [str(self.rnd.randint(0, n - 1)) for _ in range(self.rnd.choice((1, 1, 2)))]
             return f"operator.itemgetter({', '.join(picks)})"
         if elem[0] == "r":
@@ -718,13 +738,17 @@ class Generator(Expressions):
             self.cells = [("K", "n")]
         elif mode == "rounds":
             self.cells = [("K", "n")]
+            self.turning = True
         ch = self.chain()
         expr, name = self.consumer(ch)
         lines = [f"G0 = {self.literal('i')}", f"G1 = {self.literal('f')}", *boxes, *self.head, *self.data, "MARK()"]
         lines += [f"WATCH({w})" for w in self.watch]
         call = "\n".join([*self.body, f"OUT({expr})"])
         if mode == "rounds":
-            lines += [f"for K in ({self.literal('i')}, {self.literal('n')}, {self.literal('f')}):", "    try:", indent(call, 8), "    except Exception as error:", "        FAIL(error)", f"    G0 = {self.literal('n')}"]
+            turns = ", ".join(self.literal(kind) for kind in rnd.choice(("inf", "inf", "iin", "iiff", "nnnnn")))
+            lines += ["IX = 0", f"for K in ({turns}):", "    try:", indent(call, 8), "    except Exception as error:", "        FAIL(error)", f"    G0 = {self.literal('n')}", "    IX += 1"]
+            if self.chance(40):
+                lines += ["    try:", "        " + rnd.choice(TURNS), "    except Exception:", "        pass"]
             if boxes:
                 lines.append("    " + rnd.choice(("S0 = {*S0, K}", "S1 = [*S1, G0]", "S1.append(K)", "S1[:0] = [G0, G1]", "S1.pop()", "S0 = S1")))
             self.features.add("rounds")
