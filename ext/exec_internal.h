@@ -1,0 +1,53 @@
+/* What the files of one call share: exec.c decides whether there is to be a run, and sets it up; exec_rows.c answers
+ * the feeder while it goes on. */
+#ifndef PF_EXEC_INTERNAL_H
+#define PF_EXEC_INTERNAL_H
+
+#include "config.h"
+#include "exec.h"
+#include "feed.h"
+#include "gather.h"
+#include "later.h"
+#include "replay.h"
+
+typedef struct pf_exec {
+    pf_chain chain;
+    pf_request request;
+    pf_pyplan *plan;
+    pf_run *run;
+    pf_feed *feed;
+    pf_sink *sink;
+    pf_gather gather;
+    pf_scalar params[PF_MAX_PARAMS], again[PF_MAX_PARAMS];
+    pf_table *tables[PF_MAX_TABLES]; /* owned: what the params refer to */
+    int ntables;
+    Py_ssize_t searched; /* items compared whenever the watches are walked */
+    pf_report *report;
+    int64_t rows, failed;
+    const pf_plan *core;   /* the plan's own form, or the strided one */
+    pf_stride_rows stride; /* row i of the run is row first_row + i * row_step of the source */
+    bool strided;
+    pf_later later;
+    bool collector; /* it has been switched off, and is to be on again */
+    pf_proof proof; /* of all ways through the chain's functions */
+    int64_t redo;   /* row that absorb could not take and CPython is to do, or -1 */
+    bool gave_up;
+    int64_t hand; /* row of the run from which on the sink wants objects, or -1 */
+    int64_t handing,
+        hand_end; /* handing >= 0: rows of the run from here on go to the chain, until the sink has its object */
+    int64_t handed;
+    int hands;
+    int64_t by_row; /* >= 0: native running is over, each row from this one on is handed to the chain by itself */
+    struct pf_exec *spare; /* free list */
+} pf_exec;
+
+/* ---- exec_rows.c ---- */
+
+int pf_exec_make_run(pf_exec *ex, const pf_settings *settings); /* 0, or -1: no memory. No exception is set */
+/* pf_feed_ops.next_row, with a pf_exec for its context. */
+pf_feed_answer pf_exec_next_row(void *ctx, int64_t *row, bool single);
+bool pf_exec_calls(const pf_exec *ex);       /* the sink runs Python code for each output */
+int64_t pf_exec_rows(const pf_exec *ex);     /* of the run */
+int64_t pf_exec_frontier(const pf_exec *ex); /* source rows before it are merged or were handed out */
+
+#endif
