@@ -8,24 +8,7 @@
  * Holders. The feeder's reference takes the place of the real iterator's in its holder, and takes it back from there, so all
  * counts stay as they were. A generator loads its iterator on its stack when it starts; if that happens while a
  * feeder is attached, the feeder is found in both places at detach. Whoever else got hold of a feeder (a borrowed pointer in
- * the C frame of filter or islice, on another thread) finds that it forwards to the real iterator for as long as it lives.
- *
- * FOR_ITER drops the very object that it pulled from when that ends. So whoever returns the end to a holder must stand in it:
- * a feeder that is going transparent gives its place back together with an item, never with the end.
- *
- * Claiming. While attached, leaves stand at their end. Another thread that holds a leaf sees an iterator all of whose items are
- * taken: the interleaving in which this thread came first. It may not be told so when rows are handed
- * back later, therefore the engine suspends the feed (true positions) whenever it lets the GIL go; what others take then is
- * noticed by pf_feed_resume, and the chain goes on in CPython. A row that is handed to the chain runs in the interpreter, which may
- * let threads and signal handlers in, and finalizers: so the leaves are revealed with it, as they stand behind the row, and the
- * next pull looks whether they still do. Other threads that pull a feeder itself are sent to the real iterator, and so is code on
- * this thread that the chain did not call to pull for it, which is told by the frame it pulls from. A generator of the chain that
- * is being pulled is executing in the literal sense, as CPython would show it.
- *
- * Several feeders (map or zip over computed values) advance in step: CPython pulls them from left to right, so the first
- * one asks for the next row and the others answer with the same. Each remembers how many rows were taken from it: after an
- * exception in between, the left ones have lost one item more, as in CPython. As long as no row was computed natively
- * they need not be in step: each gives its own next item, so any chain that can be read can be handed over row by row. */
+ * the C frame of filter or islice, on another thread) finds that it forwards to the real iterator for as long as it lives. */
 #include "feed_internal.h"
 
 #include "introspect_layout.h"
@@ -89,370 +72,6 @@ static void free_feed(pf_feed *feed) {
     }
 }
 
-/* ---- holders ---- */
-
-static int swap_field(PyObject **field, PyObject *was, PyObject *now) {
-    if (*field != was) {
-        return 0;
-    }
-    *field = Py_NewRef(now);
-    Py_DECREF(was);
-    return 1;
-}
-
-static int swap_in_tuple(PyObject *tuple, int i, PyObject *was, PyObject *now) {
-    if (tuple == NULL || i >= PyTuple_GET_SIZE(tuple)) {
-        return 0;
-    }
-    return swap_field(&PyTuple_GET_ITEM(tuple, i), was, now);
-}
-
-/* Puts `now` where `was` stands; 0: it does not stand there. Both are held by the feed too. */
-static int swap_holder(const pf_feed *feed, const feed_slot *slot, PyObject *was, PyObject *now) {
-    if (slot->parent < 0) {
-        return 1;
-    }
-    const pf_node *parent = &feed->chain.nodes[slot->parent];
-    switch (parent->kind) {
-    case PF_NODE_GENEXPR:
-        return pf_gen_swap(parent->object, was, now);
-    case PF_NODE_MAP:
-        return swap_in_tuple(((pf_map *)parent->object)->iters, slot->child, was, now);
-    case PF_NODE_ZIP:
-        return swap_in_tuple(((pf_zip *)parent->object)->iters, slot->child, was, now);
-    case PF_NODE_ENUMERATE:
-        return swap_field(&((pf_enumerate *)parent->object)->it, was, now);
-    case PF_NODE_ISLICE:
-        return swap_field(&((pf_islice *)parent->object)->it, was, now);
-    case PF_NODE_FILTER:
-    case PF_NODE_TAKEWHILE:
-    case PF_NODE_STARMAP:
-        return swap_field(&((pf_func_iter *)parent->object)->it, was, now);
-    case PF_NODE_FLATTEN:
-        return swap_field(&((pf_chain_iter *)parent->object)->source, was, now);
-    default:
-        return 0;
-    }
-}
-
-static PyObject *real_of(const pf_feed *feed, const feed_slot *slot) {
-    return feed->chain.nodes[slot->node].object;
-}
-
-static void put_real(const pf_feed *feed) {
-    for (int i = 0; i < feed->nslots; i++) {
-        const feed_slot *slot = &feed->slots[i];
-        swap_holder(feed, slot, (PyObject *)slot->feeder, real_of(feed, slot));
-    }
-}
-
-/* ---- settling ---- */
-
-/* Every iterator as it stands when the rows that were taken from its feeder are done. */
-static void settle_slots(pf_feed *feed) {
-    for (int i = 0; i < feed->nslots; i++) {
-        const feed_slot *slot = &feed->slots[i];
-        feed_settle(&feed->chain, slot->node, feed_ordinal(&feed->chain, slot->node, slot->row));
-    }
-}
-
-/* Has CPython computed every row before this one? Then all counters stand by themselves, and feeders need not even be in step. */
-static bool follows(pf_feed *feed, int64_t row) {
-    const feed_slot *first = &feed->slots[0];
-    if (!feed->skipped &&
-        feed_ordinal(&feed->chain, first->node, row) != feed_ordinal(&feed->chain, first->node, first->row)) {
-        feed->skipped = true;
-    }
-    return !feed->skipped;
-}
-
-/* All rows before `row` are done: what was taken from every feeder, and the steps that count. */
-static void advance_to(pf_feed *feed, int64_t row) {
-    if (follows(feed, row)) {
-        return;
-    }
-    for (int i = 0; i < feed->nslots; i++) {
-        feed->slots[i].row = row;
-    }
-    feed_place_steps(feed, row);
-}
-
-static void settle_at(pf_feed *feed, int64_t row) {
-    advance_to(feed, row);
-    settle_slots(feed);
-}
-
-static void claim(pf_feed *feed) {
-    for (int i = 0; i < feed->chain.nleaves; i++) {
-        (void)pf_leaf_seek(&feed->chain.leaves[i], feed->chain.leaves[i].length);
-    }
-}
-
-static void note_positions(pf_feed *feed) {
-    for (int i = 0; i < feed->chain.nleaves; i++) {
-        feed->taken[i] = pf_leaf_taken(&feed->chain.leaves[i]);
-    }
-    feed_note_sources(feed);
-}
-
-/* Has anybody else taken items since, or changed what is to be taken from? */
-static bool have_moved(const pf_feed *feed) {
-    for (int i = 0; i < feed->chain.nleaves; i++) {
-        if (pf_leaf_taken(&feed->chain.leaves[i]) != feed->taken[i]) {
-            return true;
-        }
-    }
-    return !feed_sources_hold(feed);
-}
-
-static void reveal(pf_feed *feed) {
-    settle_slots(feed);
-    note_positions(feed);
-    feed->revealed = true;
-}
-
-/* Before more rows are computed. False: others have taken items, from where they stand now CPython goes on. */
-static bool conceal(pf_feed *feed) {
-    if (feed->revealed) {
-        feed->revealed = false;
-        if (have_moved(feed)) {
-            feed->transparent = true;
-        } else {
-            claim(feed);
-        }
-    }
-    return !feed->transparent;
-}
-
-/* ---- pulls ---- */
-
-static PyObject *forward(PyObject *real) {
-    return Py_TYPE(real)->tp_iternext(real);
-}
-
-/* The chain that flattens, and is being pulled: a handler may have pulled it too while the feed was suspended, and begun a segment,
- * whose rest is next. As CPython runs no handler there, the chain would begin another over it. True: *item is the answer. */
-static bool pulled_meanwhile(const pf_feed *feed, const feed_slot *slot, PyObject **item) {
-    const pf_node *parent = slot->parent >= 0 ? &feed->chain.nodes[slot->parent] : NULL;
-    if (parent == NULL || parent->kind != PF_NODE_FLATTEN) {
-        return false;
-    }
-    pf_chain_iter *c = (pf_chain_iter *)parent->object;
-    *item = c->active;
-    c->active = NULL;
-    return *item != NULL || c->source == NULL;
-}
-
-/* Transparent: the real iterator answers. With its item the real iterators go back to their holders; with its end the feeder
- * has to be found in this slot's. */
-static PyObject *forward_slot(pf_feed *feed, const feed_slot *slot) {
-    PyObject *real = real_of(feed, slot), *item;
-    if (!pulled_meanwhile(feed, slot, &item)) {
-        item = forward(real);
-    }
-    if (item != NULL && !feed->restored) {
-        put_real(feed);
-        feed->restored = true;
-    } else if (item == NULL && !PyErr_Occurred()) {
-#ifdef PF_PLANTED_BUG_ZIP_LEFTOVER_FIRST
-        settle_slots(feed);
-#endif
-        swap_holder(feed, slot, real, (PyObject *)slot->feeder);
-    }
-    return item;
-}
-
-static PyObject *serve(pf_feed *feed, feed_slot *slot, int64_t row) {
-    int64_t k = feed_ordinal(&feed->chain, slot->node, row);
-    PyObject *item = feed_item(&feed->chain, slot->node, k);
-    if (item != NULL) {
-        slot->row = feed_row_of(&feed->chain, slot->node, k) + 1;
-    }
-    return item;
-}
-
-/* In zip(a, g) or map(f, a, g), a generator g is not inside of a pull when a is asked for its next row: it rests at the
- * yield of the row before, with that row's values in its locals, and may never be pulled again (a ends, or raises).
- * If the row before was computed natively, g takes it now and its item is dropped: a pure function of a row that is
- * known to succeed. 1: others have taken items meanwhile, and the feed is transparent. */
-static int catch_up(pf_feed *feed, int64_t row) {
-    if (feed->nlaggards == 0 || row == 0 || feed->seen == row - 1 || follows(feed, row)) {
-        return 0;
-    }
-    advance_to(feed, row - 1);
-    feed->row = feed->seen = row - 1;
-    for (int i = 0; i < feed->nslots; i++) {
-        feed->slots[i].row += feed->slots[i].lags ? 0 : 1;
-    }
-    reveal(feed);
-    for (int i = 0; i < feed->nlaggards; i++) {
-        PyObject *item = forward(feed->chain.nodes[feed->laggards[i]].object);
-        if (item == NULL && PyErr_Occurred()) {
-            return -1;
-        }
-        Py_XDECREF(item);
-    }
-    if (conceal(feed)) {
-        return 0;
-    }
-    feed_place_steps(feed, row);
-    return 1;
-}
-
-static PyObject *go_transparent(pf_feed *feed, const feed_slot *slot, int64_t row) {
-    int late = catch_up(feed, row);
-    if (late != 0) {
-        return late < 0 ? NULL : forward_slot(feed, slot);
-    }
-    settle_at(feed, row);
-    feed->transparent = true;
-    feed->row = -1;
-    return forward_slot(feed, slot);
-}
-
-static void keep_error(pf_feed *feed) {
-    PyErr_Fetch(&feed->error[0], &feed->error[1], &feed->error[2]);
-}
-
-static void raise_error(pf_feed *feed) {
-    PyErr_Restore(feed->error[0], feed->error[1], feed->error[2]);
-    feed->error[0] = feed->error[1] = feed->error[2] = NULL;
-}
-
-static PyObject *act_on(pf_feed *feed, feed_slot *slot, pf_feed_answer answer, int64_t row) {
-    if (answer == PF_FEED_ERROR) {
-        if (!feed->suspended) { /* else it has been settled, and user code may have gone on from there */
-            settle_at(feed, row);
-        }
-        feed->suspended = false;
-        feed->transparent = true;
-        raise_error(feed);
-        return NULL;
-    }
-    if (answer == PF_FEED_ROW) {
-        int late = catch_up(feed, row);
-        if (late != 0) {
-            return late < 0 ? NULL : forward_slot(feed, slot);
-        }
-        advance_to(feed, row);
-        feed->row = feed->seen = row;
-        PyObject *item = serve(feed, slot, row);
-        if (item != NULL || PyErr_Occurred()) {
-            reveal(feed);
-            return item;
-        }
-        /* no such item any more: the list has shrunk */
-    }
-    PyObject *item = go_transparent(feed, slot, row);
-#ifdef PF_PLANTED_BUG_LEFTOVER_OFF_BY_ONE
-    if (item != NULL && answer == PF_FEED_LAST_ROW) {
-        settle_at(feed, row + 2);
-    }
-#endif
-#ifdef PF_PLANTED_BUG_TAKEWHILE_NOT_CONSUMED
-    if (item != NULL && answer == PF_FEED_LAST_ROW && feed->chain.nodes[0].kind == PF_NODE_TAKEWHILE) {
-        settle_at(feed, row);
-    }
-#endif
-    return item;
-}
-
-/* Rows that a structural islice skips are nobody's business. */
-static bool gives(const pf_feed *feed, const feed_slot *slot, int64_t row) {
-    return feed_ordinal(&feed->chain, slot->node, row + 1) > feed_ordinal(&feed->chain, slot->node, row);
-}
-
-/* From here on CPython is alone: every iterator goes on from where it is. */
-static void part_ways(pf_feed *feed) {
-    settle_slots(feed);
-    feed->transparent = true;
-}
-
-/* What the engine says next. Within a pull that stands in the wrong place, the very next row it is. */
-static void ask(pf_feed *feed, bool single) {
-    const feed_slot *first = &feed->slots[0];
-    feed->asked = true;
-    feed->answer_row = first->row;
-    if (!feed_in_step(feed)) {
-        feed->answer = PF_FEED_ROW;
-        part_ways(feed);
-        return;
-    }
-    feed->busy = true;
-    feed_read_counts(feed, first->row);
-    feed->answer = feed->ops.next_row(feed->ops.ctx, &feed->answer_row, single);
-    while (feed->answer == PF_FEED_ROW && !gives(feed, first, feed->answer_row)) {
-        feed_count_structural(feed, ++feed->answer_row);
-        feed->answer = feed->ops.next_row(feed->ops.ctx, &feed->answer_row, single);
-    }
-    feed->busy = false;
-    if (feed->answer == PF_FEED_ERROR) {
-        keep_error(feed);
-    } else if (feed->suspended && !feed->transparent) {
-        (void)pf_feed_resume(feed);
-    }
-}
-
-static PyObject *next_of_chain(pf_feed *feed, feed_slot *slot) {
-    if (!feed->asked) {
-        if (!conceal(feed)) {
-            return forward_slot(feed, slot);
-        }
-        ask(feed, !feed_in_place(feed));
-    }
-    feed->asked = false;
-    if (feed->transparent && feed->answer != PF_FEED_ERROR) { /* something moved while the feed was suspended */
-        return forward_slot(feed, slot);
-    }
-    return act_on(feed, slot, feed->answer, feed->answer_row);
-}
-
-static const void *frame_of(const PyThreadState *thread) {
-#if PY_VERSION_HEX >= 0x030d0000
-    return thread->current_frame;
-#else
-    return thread->cframe->current_frame;
-#endif
-}
-
-static PyObject *feeder_next(PyObject *self) {
-    feeder *f = (feeder *)self;
-    pf_feed *feed = f->feed;
-    if (feed == NULL) {
-        return f->real != NULL ? forward(f->real) : NULL;
-    }
-    feed_slot *slot = &feed->slots[f->slot];
-    PyThreadState *thread = PyThreadState_Get();
-    if (thread != feed->thread) {
-        feed->foreign = true;
-        return forward(real_of(feed, slot));
-    }
-    if (feed->busy || slot->frame != frame_of(thread)) {
-        return forward(real_of(feed, slot));
-    }
-    if (feed->transparent) {
-        return forward_slot(feed, slot);
-    }
-    if (f->slot == 0) {
-        return next_of_chain(feed, slot);
-    }
-    if (feed->revealed && have_moved(feed)) {
-        feed->revealed = false;
-        feed->transparent = true;
-        return forward_slot(feed, slot);
-    }
-    if (!feed->skipped || slot->row <= feed->row) {
-        PyObject *item = serve(feed, slot, feed->skipped ? feed->row : slot->row);
-        if (item != NULL || PyErr_Occurred()) {
-            reveal(feed);
-            return item;
-        }
-    }
-    /* out of step, or its list has shrunk */
-    part_ways(feed);
-    return forward_slot(feed, slot);
-}
-
 /* It is never tracked (it lives for one call and owns nothing the collector could free), yet it has to look like something
  * that could be: a tuple that holds only objects beyond the collector's reach is untracked for good. */
 static int feeder_traverse(PyObject *self, visitproc visit, void *arg) {
@@ -468,7 +87,7 @@ static PyTypeObject feeder_type = {
     .tp_dealloc = feeder_dealloc,
     .tp_traverse = feeder_traverse,
     .tp_iter = PyObject_SelfIter,
-    .tp_iternext = feeder_next,
+    .tp_iternext = feed_next,
 };
 
 int pf_feed_init(void) { return PyType_Ready(&feeder_type); }
@@ -684,7 +303,7 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     hold(&feed->chain);
     feed_structural(chain, structural);
     int collecting = PyGC_Disable(); /* a finalizer must not come between reading the chain and claiming it */
-    bool made = add_slots(feed, structural, 0, -1, 0, frame_of(feed->thread)) == 0 && bear(feed) == 0;
+    bool made = add_slots(feed, structural, 0, -1, 0, feed_frame_of(feed->thread)) == 0 && bear(feed) == 0;
     if (collecting) {
         PyGC_Enable();
     }
@@ -694,12 +313,12 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     }
     for (int i = 0; i < feed->nslots; i++) {
         const feed_slot *slot = &feed->slots[i];
-        swap_holder(feed, slot, real_of(feed, slot), (PyObject *)slot->feeder);
+        feed_swap_holder(feed, slot, feed_real_of(feed, slot), (PyObject *)slot->feeder);
     }
     if (feed->nslots > 1) {
         find_laggards(feed, structural, 0);
     }
-    note_positions(feed); /* a generator may let a signal handler in before it pulls for the first time */
+    feed_note_positions(feed); /* a generator may let a signal handler in before it pulls for the first time */
     feed->revealed = true;
     return feed;
 }
@@ -708,47 +327,13 @@ int64_t *pf_feed_counts(pf_feed *feed) {
     return feed->counts;
 }
 
-/* Islices over computed values: see feed_place.c. */
-static void ask_ahead(pf_feed *feed) {
-    if (feed_at_end(feed)) { /* and goes on in CPython; no pull is in progress that could miss its feeder */
-        if (!feed->revealed) {
-            settle_slots(feed);
-        }
-        put_real(feed);
-        feed->transparent = feed->restored = true;
-        return;
-    }
-    if (!conceal(feed)) {
-        return;
-    }
-    ask(feed, false);
-    if (!feed->transparent && feed->answer != PF_FEED_ERROR) {
-        advance_to(feed, feed->answer_row);
-    }
-}
-
-PyObject *pf_feed_pull(pf_feed *feed) {
-    PyObject *root = feed->slots[0].parent < 0 ? (PyObject *)feed->slots[0].feeder : feed->root;
-    bool between = !feed->chain.expands || feed->seen < 0; /* nothing of a row that was handed over is still to come */
-    if (feed->nslices > 0 && between && !feed->transparent && !feed->asked) {
-        ask_ahead(feed);
-    }
-    PyObject *item = forward(root);
-    if (feed->error[0] != NULL) { /* nobody came to raise it */
-        Py_CLEAR(item);
-        PyErr_Clear();
-        raise_error(feed);
-    }
-    return item;
-}
-
 void pf_feed_detach(pf_feed *feed) {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     if (!feed->transparent && !feed->suspended && !feed->revealed) {
-        settle_slots(feed);
+        feed_settle_slots(feed);
     }
-    put_real(feed);
+    feed_put_real(feed);
     for (int i = 0; i < feed->nslots; i++) {
         feed_slot *slot = &feed->slots[i];
         slot->feeder->feed = NULL;
@@ -756,40 +341,9 @@ void pf_feed_detach(pf_feed *feed) {
             Py_INCREF(slot->feeder); /* for good: a C frame of another thread may go back to it */
         }
         if (Py_REFCNT(slot->feeder) > 1) {
-            slot->feeder->real = Py_NewRef(real_of(feed, slot));
+            slot->feeder->real = Py_NewRef(feed_real_of(feed, slot));
         }
     }
     drop(feed);
     PyErr_Restore(type, value, traceback);
-}
-
-/* ---- while signals and other threads may run ---- */
-
-int pf_feed_suspend(pf_feed *feed, int64_t row) {
-    if (feed->transparent || feed->suspended) {
-        return 0;
-    }
-    settle_at(feed, row);
-    put_real(feed);
-    note_positions(feed);
-    feed->suspended = true;
-    return 0;
-}
-
-int pf_feed_resume(pf_feed *feed) {
-    if (!feed->suspended) {
-        return feed->transparent;
-    }
-    feed->suspended = false;
-    bool moved = have_moved(feed);
-    for (int i = 0; i < feed->nslots; i++) {
-        const feed_slot *slot = &feed->slots[i];
-        moved = !swap_holder(feed, slot, real_of(feed, slot), (PyObject *)slot->feeder) || moved;
-    }
-    if (moved) {
-        feed->transparent = true;
-        return 1;
-    }
-    claim(feed);
-    return 0;
 }

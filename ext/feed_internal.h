@@ -1,6 +1,7 @@
 /* Inside of the feeder.
  *
- *   feed.c        the feeder object: attach, pulls, detach
+ *   feed.c        the feeder object, what can be fed, attach and detach
+ *   feed_pull.c   pulls, and what others see in between
  *   feed_place.c  where everything stands after so many rows
  *
  * A feeder does not stand in front of a single leaf but of the largest *structural* subtree: leaves, and zip, enumerate,
@@ -27,7 +28,7 @@ typedef struct feed_slot {
     int parent;      /* the node that holds it, -1: the consumer does */
     int child;       /* number of the child there */
     int64_t row;     /* rows before this one have been taken from it */
-    bool lags;       /* it is in a subtree that is behind by a row while others are asked (catch_up in feed.c) */
+    bool lags;       /* it is in a subtree that is behind by a row while others are asked (catch_up in feed_pull.c) */
     const void *frame; /* the Python frame that the chain pulls it from: the consumer's caller's, or that of a generator above */
 } feed_slot;
 
@@ -56,7 +57,7 @@ struct pf_feed {
     int steps[PF_MAX_NODES], nsteps; /* enumerate and islice over computed values */
     int nslices;      /* islices among them */
     int64_t counts[PF_MAX_COUNTERS];
-    int laggards[PF_MAX_NODES], nlaggards; /* see catch_up in feed.c */
+    int laggards[PF_MAX_NODES], nlaggards; /* see catch_up in feed_pull.c */
     int nslots, nborn;
     feed_slot slots[PF_MAX_LEAVES];
     PyObject *root;   /* owned */
@@ -66,6 +67,19 @@ struct pf_feed {
     pf_feed *next_free;
     pf_chain chain;   /* a copy; only its used part is filled */
 };
+
+/* ---- feed_pull.c ---- */
+
+PyObject *feed_next(PyObject *feeder); /* tp_iternext */
+/* The Python frame that this thread is in. */
+const void *feed_frame_of(const PyThreadState *thread);
+PyObject *feed_real_of(const pf_feed *feed, const feed_slot *slot); /* what the feeder stands for; borrowed */
+/* Puts `now` where `was` stands; 0: it does not stand there. Both are held by the feed too. */
+int feed_swap_holder(const pf_feed *feed, const feed_slot *slot, PyObject *was, PyObject *now);
+void feed_put_real(const pf_feed *feed); /* back into all holders */
+/* Every iterator as it stands when the rows that were taken from its feeder are done. */
+void feed_settle_slots(pf_feed *feed);
+void feed_note_positions(pf_feed *feed); /* for others to move: feed->taken and sources */
 
 /* ---- feed_place.c ---- */
 

@@ -240,7 +240,7 @@ static bool runs_python(const pf_chain *chain, int n) {
 }
 
 /* A chain forgets the segment that a signal handler has begun while it was being given another. In CPython that takes a handler inside
- * of a Python frame below it; with us handlers run in the feeder, which makes up for it if it is right below (feed.c). */
+ * of a Python frame below it; with us handlers run in the feeder, which makes up for it if it is right below (feed_pull.c). */
 static int read_flatten(reader *r, PyObject *object, PyObject *source) {
     int node = read_over(r, PF_NODE_FLATTEN, object, NULL, source);
     int child = node >= 0 ? r->out->nodes[node].children[0] : -1;
