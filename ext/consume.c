@@ -19,6 +19,8 @@ static struct {
     PyCFunction one;                   /* METH_O */
     _PyCFunctionFast fast;             /* METH_FASTCALL */
     _PyCFunctionFastWithKeywords full; /* METH_FASTCALL | METH_KEYWORDS */
+    PyCFunction packed;                /* METH_VARARGS */
+    PyCFunctionWithKeywords packed_full; /* METH_VARARGS | METH_KEYWORDS */
     vectorcallfunc type;
 } builtin[PF_CONSUMER_COUNT];
 static PyObject *empty_tuple;
@@ -33,21 +35,46 @@ static const struct {
     [PF_CONSUME_REDUCE] = {"_functools", "reduce"},
 };
 
-/* The builtin runs in our place, not below us: up to 3.11 a call of a C function counts as a level of recursion, unless its
- * call site is specialised, and RecursionError has to come where it would. Calls of ours are specialised where those of the
- * builtin are; min, max and reduce take their arguments in a way that never is, so there the builtin's own level counts. */
+/* The builtin runs in our place, not below us: up to 3.11 a call of a C function counts as a level of recursion, unless
+ * its call site is specialised, and RecursionError has to come where it would. Calls of ours count as those of the
+ * builtin do, so its own level does not: where those count always, ours take their arguments in a tuple, and are never
+ * specialised (pack). */
 static PyObject *call(pf_consumer consumer, PyObject *const *args, size_t nargs, PyObject *kwnames)
 {
 #if PY_VERSION_HEX < 0x030c0000
     PyThreadState *tstate = PyThreadState_Get();
-    int credit = consumer != PF_CONSUME_MIN && consumer != PF_CONSUME_MAX && consumer != PF_CONSUME_REDUCE;
-    tstate->recursion_remaining += credit;
+    tstate->recursion_remaining++;
     PyObject *result = PyObject_Vectorcall(builtin[consumer].object, args, nargs, kwnames);
-    tstate->recursion_remaining -= credit;
+    tstate->recursion_remaining--;
     return result;
 #else
     return PyObject_Vectorcall(builtin[consumer].object, args, nargs, kwnames);
 #endif
+}
+
+/* Arguments that came in a tuple, and in a dict, given on to who takes them one by one. */
+static PyObject *unpack(_PyCFunctionFastWithKeywords consume, PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    Py_ssize_t nargs = PyTuple_GET_SIZE(args), nkw = kwargs == NULL ? 0 : PyDict_GET_SIZE(kwargs), at = 0;
+    PyObject *const *items = &PyTuple_GET_ITEM(args, 0);
+    if (nkw == 0) {
+        return consume(module, items, nargs, NULL);
+    }
+    PyObject **all = PyMem_New(PyObject *, nargs + nkw), *names = PyTuple_New(nkw), *name, *value;
+    PyObject *result = NULL;
+    if (all == NULL || names == NULL) {
+        PyErr_NoMemory();
+    } else {
+        memcpy(all, items, (size_t)nargs * sizeof *all);
+        for (Py_ssize_t i = 0; PyDict_Next(kwargs, &at, &name, &value); i++) {
+            PyTuple_SET_ITEM(names, i, Py_NewRef(name));
+            all[nargs + i] = value; /* the call holds the dict */
+        }
+        result = consume(module, all, nargs, names);
+    }
+    Py_XDECREF(names);
+    PyMem_Free(all);
+    return result;
 }
 
 /* Mostly its C function can be called as it is, which counts for nothing anyway. */
@@ -165,10 +192,27 @@ static PyObject *consume_min(PyObject *module, PyObject *const *args, Py_ssize_t
     return consume_extreme(PF_CONSUME_MIN, args, nargs, kwnames);
 }
 
+static inline bool extreme_stays(PyObject *args)
+{
+    return PyTuple_GET_SIZE(args) != 1 || few(PyTuple_GET_ITEM(args, 0));
+}
+
+static PyObject *packed_min(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    return extreme_stays(args) ? builtin[PF_CONSUME_MIN].packed_full(builtin[PF_CONSUME_MIN].self, args, kwargs)
+                               : unpack(consume_min, module, args, kwargs);
+}
+
 static PyObject *consume_max(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
     return consume_extreme(PF_CONSUME_MAX, args, nargs, kwnames);
+}
+
+static PyObject *packed_max(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    return extreme_stays(args) ? builtin[PF_CONSUME_MAX].packed_full(builtin[PF_CONSUME_MAX].self, args, kwargs)
+                               : unpack(consume_max, module, args, kwargs);
 }
 
 /* ---- any, all, next ---- */
@@ -266,6 +310,16 @@ static PyObject *consume_all(PyObject *module, PyObject *const *args, Py_ssize_t
 {
     (void)module;
     return consume_first(PF_CONSUME_ALL, args, nargs, kwnames, 0);
+}
+
+static PyObject *packed_any(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    return unpack(consume_any, module, args, kwargs);
+}
+
+static PyObject *packed_all(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    return unpack(consume_all, module, args, kwargs);
 }
 
 /* What an islice takes its items from; NULL: it is none, or has ended. */
@@ -409,6 +463,13 @@ static PyObject *consume_reduce(PyObject *module, PyObject *const *args, Py_ssiz
     return stays ? plain(PF_CONSUME_REDUCE, args, nargs, kwnames) : reduce_of_many(args, nargs);
 }
 
+static PyObject *packed_reduce(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    const bool stays = kwargs == NULL && (PyTuple_GET_SIZE(args) < 2 || few(PyTuple_GET_ITEM(args, 1)));
+    return stays ? builtin[PF_CONSUME_REDUCE].packed(builtin[PF_CONSUME_REDUCE].self, args)
+                 : unpack(consume_reduce, module, args, kwargs);
+}
+
 /* ---- fold ---- */
 
 static PyObject *fold_items(PyObject *op, PyObject *iterable, PyObject *identity, PyObject *combine)
@@ -497,8 +558,25 @@ static void look_at(pf_consumer consumer)
     case METH_FASTCALL | METH_KEYWORDS:
         builtin[consumer].full = (_PyCFunctionFastWithKeywords)function;
         break;
+    case METH_VARARGS:
+        builtin[consumer].packed = (PyCFunction)function;
+        break;
+    case METH_VARARGS | METH_KEYWORDS:
+        builtin[consumer].packed_full = (PyCFunctionWithKeywords)function;
+        break;
     default:
         break;
+    }
+}
+
+/* A call is to count as one of the builtin does (see call). */
+static void pack(const char *name, PyCFunctionWithKeywords packed, bool builtin_is)
+{
+    for (PyMethodDef *method = methods; method->ml_name != NULL; method++) {
+        if (builtin_is && strcmp(method->ml_name, name) == 0) {
+            method->ml_meth = (PyCFunction)(void (*)(void))packed;
+            method->ml_flags = METH_VARARGS | METH_KEYWORDS;
+        }
     }
 }
 
@@ -520,5 +598,11 @@ int pf_consume_add(PyObject *module)
     if (empty_tuple == NULL && (empty_tuple = PyTuple_New(0)) == NULL) {
         return -1;
     }
+    const bool counts = PY_VERSION_HEX < 0x030c0000; /* calls of METH_O do, specialised or not */
+    pack("any", packed_any, counts && builtin[PF_CONSUME_ANY].one != NULL);
+    pack("all", packed_all, counts && builtin[PF_CONSUME_ALL].one != NULL);
+    pack("min", packed_min, builtin[PF_CONSUME_MIN].packed_full != NULL);
+    pack("max", packed_max, builtin[PF_CONSUME_MAX].packed_full != NULL);
+    pack("reduce", packed_reduce, builtin[PF_CONSUME_REDUCE].packed != NULL);
     return PyModule_AddFunctions(module, methods);
 }

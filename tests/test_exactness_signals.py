@@ -311,6 +311,13 @@ def outer(x):
         lambda p: p.sum(range(3)),
         lambda p: p.reduce(lambda a, b: a + b, [1, 2, 3]),
         lambda p: p.list(outer(x) if x > 5 else x for x in [1, 2]),
+        lambda p: p.any(outer(x) < 0 for x in [1, 2]),
+        lambda p: p.all(outer(x) for x in [1, 2]),
+        lambda p: p.min(outer(x) for x in [1, 2]),
+        lambda p: p.tuple(outer(x) for x in [1, 2]),
+        lambda p: p.any([]),
+        lambda p: p.min([1]),
+        lambda p: p.reduce(max, [1]),
     ],
 )
 def test_recursion_error_comes_where_cpython_raises_it(make):
@@ -322,6 +329,39 @@ def test_recursion_error_comes_where_cpython_raises_it(make):
         plain = depth_of_failure(lambda: make(PLAIN))
         ours = depth_of_failure(lambda: make(OURS))
     assert ours == plain
+
+
+@needs_engine
+@pytest.mark.parametrize("name", ["sum", "min", "max", "any", "all", "list", "tuple", "next", "reduce"])
+@pytest.mark.parametrize("turns", [1, 40])
+def test_recursion_without_end_ends_where_cpython_ends_it(name, turns):
+    from differential.check import OURS, PLAIN
+
+    program = f'''
+def deeper(*x):
+    return deeper(*x)
+for turn in range({turns}):
+    try:
+        consume({"deeper, [1, 2]" if name == "reduce" else "map(deeper, [1.0])"})
+    except RecursionError as error:
+        walk(error.__traceback__)
+'''
+
+    def depths(consume):
+        found = []
+
+        def walk(traceback):
+            found.append(0)
+            while traceback is not None:
+                found[-1] += 1
+                traceback = traceback.tb_next
+
+        exec(compile(program, "<program>", "exec"), {"consume": consume, "walk": walk})
+        return found
+
+    with pf.config(min_rows=1):
+        depths(getattr(PLAIN, name))  # the first of all ends a frame earlier
+        assert depths(getattr(OURS, name)) == depths(getattr(PLAIN, name))
 
 
 @exact()
