@@ -140,8 +140,10 @@ static int pull(pf_exec *ex)
 {
     PyObject *item;
     while ((item = pf_feed_pull(ex->feed)) != NULL) {
+        pf_sink *sink = ex->sink;
+        sink->foreign |= sink->wary && !pf_is_harmless(item);
         int status = pf_later_raise(&ex->later);
-        status = status == 0 ? ex->sink->type->object(ex->sink, item) : status > 0 ? 0 : -1;
+        status = status == 0 ? sink->type->object(sink, item) : status > 0 ? 0 : -1;
         Py_DECREF(item);
         if (status != 0) {
             return status;
@@ -215,6 +217,8 @@ static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings
     }
     ex->sink->plan = ex->plan;
     ex->sink->run = ex->run;
+    ex->sink->wary = !ex->sink->type->stores;
+    ex->sink->foreign = false;
     Py_XINCREF(few); /* the chain lets go of what has ended */
     if (ex->core->sink == PF_SINK_ISUM && ex->plan->step.row_first) {
         ex->sink->hungry = false; /* unless it turns out that there is but one: then it is the result itself */

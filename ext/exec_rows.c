@@ -103,6 +103,7 @@ static pf_feed_answer single_row(pf_exec *ex, int64_t *row)
 static pf_feed_answer give_up(pf_exec *ex, int64_t at, int64_t *row)
 {
     pf_later_unpin(&ex->later); /* what was computed ahead will not be used */
+    ex->sink->wary = false;
     ex->gave_up |= at < ex->rows;
     if (ex->request.consumer == PF_CONSUME_FOLD) {
         ex->by_row = at;
@@ -118,6 +119,7 @@ static pf_feed_answer last_row(pf_exec *ex, int64_t at, int64_t *row)
     if (ex->request.consumer == PF_CONSUME_FOLD) {
         return give_up(ex, at, row);
     }
+    ex->sink->wary = false;
     *row = ex->sink->row = at;
     return PF_FEED_LAST_ROW;
 }
@@ -221,9 +223,11 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
         pf_event_info info;
         int error;
         pf_event event = advance(ex, &info);
+#ifndef PF_PLANTED_BUG_STALE_AFTER_BARRIER
         if (event == PF_EVENT_FAILED && !info.barrier) {
             info.barrier = !pf_replay_is_free(&ex->gather, &ex->request, source_row(ex, info.row), &ex->proof);
         }
+#endif
         int64_t redo = after_window(ex, event, &info);
         if (redo >= 0) {
             return give_up(ex, redo, row);
@@ -281,7 +285,9 @@ pf_feed_answer pf_exec_next_row(void *ctx, int64_t *row, bool single)
         ex->handing = -1;
     }
     int64_t done = pf_exec_frontier(ex) > *row ? pf_exec_frontier(ex) : *row;
-    if ((ex->failed + ex->handed > 0 && !still_holds(ex)) || (single && done >= ex->rows)) {
+    /* What the consumer did with the last row's object may have changed anything, or what it has now runs code at every
+     * row. */
+    if (ex->sink->foreign || (ex->failed + ex->handed > 0 && !still_holds(ex)) || (single && done >= ex->rows)) {
         return give_up(ex, done, row);
     }
     if (single) {

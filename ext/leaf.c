@@ -220,7 +220,8 @@ static pf_leaf_kind iterated(const pf_leaf *leaf) {
 }
 
 int pf_leaf_seek(const pf_leaf *leaf, int64_t taken) {
-    Py_ssize_t index = (Py_ssize_t)(leaf->first + taken * leaf->step);
+    /* of all but ranges, whose step may be far too big for it */
+    Py_ssize_t index = (Py_ssize_t)((uint64_t)leaf->first + (uint64_t)taken * (uint64_t)leaf->step);
     if (leaf->iterator == NULL || taken < 0 || taken > leaf->length) {
         return -1;
     }

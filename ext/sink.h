@@ -23,6 +23,7 @@ typedef struct pf_sink_type {
     int (*object)(pf_sink *sink, PyObject *item);
     /* object may run any code: native results come to it as objects, between windows (later.h). Exact sums go to piece all the same. */
     bool calls;
+    bool stores; /* object runs no code of the item's type */
     /* PF_SINK_FSUM: pf_hooks.takes_blocks, or NULL. */
     bool (*takes_blocks)(const pf_sink *sink, const pf_fblocks *blocks);
 } pf_sink_type;
@@ -33,6 +34,8 @@ struct pf_sink {
     pf_run *run;           /* NULL unless a native run is going on */
     int64_t row;           /* source row that the next object comes from */
     bool hungry;           /* no piece can be taken before an object has come */
+    bool wary;             /* rows are still to be computed natively: */
+    bool foreign; /* not after this: object was given something whose type may run any code, also the next time */
     bool lets_stop_out;    /* a StopIteration that was raised goes on as it is; else it is the end */
     PyObject *old;         /* owned: replaced in this window, to be let go after it, since that may run code */
 };

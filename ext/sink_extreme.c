@@ -1,6 +1,7 @@
 /* min and max: the first item whose key no later key beats, by CPython's comparison. */
 #include <string.h>
 
+#include "replay.h"
 #include "sink.h"
 
 static bool number(pf_kinds kind) { return kind == PF_K_I64 || kind == PF_K_F64; }
@@ -107,6 +108,7 @@ static int extreme_object(pf_sink *base, PyObject *item)
     if (key == NULL) {
         return -1;
     }
+    base->foreign |= base->wary && !pf_is_harmless(key);
     int better = 1;
     if (sink->item != NULL) {
         PyObject *best = key_object(sink);

@@ -120,7 +120,7 @@ static int list_object(pf_sink *base, PyObject *item)
     return 0;
 }
 
-static const pf_sink_type list_type = {list_piece, list_object};
+static const pf_sink_type list_type = {.piece = list_piece, .object = list_object, .stores = true};
 
 int pf_list_init(pf_list_sink *sink)
 {

@@ -134,3 +134,31 @@ def test_choice_of_product_sums(rows: int) -> None:
             assert [bits(y) for y in pf.list(map(function, xs))] == [bits(y) for y in map(function, xs)]
             last = pf.last()
             assert last is not None and last.data["native"], last
+
+
+# ---- few lanes far apart ----
+
+
+def test_sequence_whose_step_does_not_fit() -> None:
+    def functions() -> list[Callable[[int], int]]:
+        return [
+            lambda x: x * 2**62,
+            lambda x: x * -(2**62),
+            lambda x: x * 2**62 - 1,
+            lambda x: (x * 2**61) * 2,
+            lambda x: (x * 2**62) % 7,
+        ]
+
+    with pf.config(min_rows=1, threads=1):
+        for rows in (
+            range(-1, 2, 2),
+            range(1, -2, -2),
+            range(-1, 2),
+            range(-2, 3, 3),
+            range(-129, 2, 2),
+            range(-641, 2, 2),
+        ):
+            for f in functions():
+                assert pf.list(map(f, rows)) == list(map(f, rows))
+                assert pf.sum(map(f, rows)) == sum(map(f, rows))
+                assert pf.max(f(x) for x in rows if x % 2) == max(f(x) for x in rows if x % 2)

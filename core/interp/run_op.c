@@ -225,11 +225,8 @@ bool pf_step_sequence(run *r, const pf_step *s, pf_interval out)
     if (!a->iota || s->form != PF_F_VS || (s->op != PF_OP_add && s->op != PF_OP_sub && !times)) {
         return false;
     }
-    int64_t step;
-    if (__builtin_mul_overflow(a->step, times ? b : 1, &step)) { /* one lane only: its step means nothing */
-        step = 0;
-    }
-    if (a->packed != 0 && !pf_can_pack(step)) {
+    int64_t step; /* a few lanes on both sides of 0 may fit where their distance does not */
+    if (__builtin_mul_overflow(a->step, times ? b : 1, &step) || (a->packed != 0 && !pf_can_pack(step))) {
         return false;
     }
     d->start = times ? a->start * b : s->op == PF_OP_add ? a->start + b : a->start - b;
