@@ -522,9 +522,9 @@ static void append_by_first_key(slot *s, const pf_run *run, const lanes *in, int
 static void append_extreme(slot *s, const pf_run *run, const lanes *in, int32_t from, int32_t n)
 {
     const pf_kinds kinds = run->last->outputs[0];
-    extreme *e = &s->now_extreme;
 #ifndef PF_PLANTED_BUG_NAN_MIN
     if (s->now.count == 0 && (kinds & PF_K_F64) != 0 && is_nan(&in->outputs[0], from)) {
+        extreme *e = &s->now_extreme;
         e->nan_first = true;
         note_row(run, in, from, e->first, &e->first_row);
     }
