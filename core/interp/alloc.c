@@ -2,9 +2,9 @@
  * works on stays in the first-level cache.
  *
  * A result never shares its register with an operand of the same step: a kernel that reports bails is asked again lane
- * by lane, and then the operands must still be there. Jumps only go forward, so one pass over the steps sees lives as
- * they are: from the first step that writes a value to the last that touches it. What a step that waits looks at is
- * looked at during the next one. */
+ * by lane, and then the operands must still be there. A choice bails no lane: it is made in the register of what it may
+ * leave alone. Jumps only go forward, so one pass over the steps sees lives as they are: from the first step that
+ * writes a value to the last that touches it. What a step that waits looks at is looked at during the next one. */
 #include "program.h"
 
 #include "../base/mem.h"

@@ -144,7 +144,8 @@ bool pf_fsum_takes(const pf_fsum *state, const pf_fblocks *blocks)
 
 bool pf_fsum_is_steady(const pf_fsum *state, double before)
 {
-    const double ahead = 32 * fabs(state->sum - before);
+    enum { PIECES = 32 }; /* more than wait at any time for a few workers */
+    const double ahead = PIECES * fabs(state->sum - before);
     const pf_fsum up = {.sum = fabs(state->sum) + ahead}, down = {.sum = fabs(state->sum) - ahead};
     const int guess = pf_fsum_guess(state);
     return guess != PF_FSUM_NO_GUESS && pf_fsum_guess(&up) == guess && pf_fsum_guess(&down) == guess && down.sum > 0;

@@ -109,7 +109,7 @@ static int hand_out(pf_run *run, pf_event_info *info, const segment *seg)
  * all values. Each time it happens, more of the slots to come keep theirs. */
 static pf_status redo_with_values(pf_run *run, slot *s)
 {
-    enum { FIRST_DOUBTS = 8, MOST_DOUBLINGS = 16 };
+    enum { FIRST_DOUBTS = 8, MOST_DOUBLINGS = 16 }; /* slots; times it doubles: then it is for good */
     crew *c = crew_take(run, true); /* the caller is not computing, so his is free */
     pf_status status = c == NULL ? PF_NOMEM : crew_prepare(c, run);
     if (status != PF_OK) {

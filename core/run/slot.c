@@ -78,7 +78,8 @@ void slot_clear(slot *s, const pf_run *run)
 
 /* ---- room ---- */
 
-/* Grows *block, of `used` elements, to hold at least `wanted`. A block of nothing gets exactly what is wanted or the hint. */
+/* Grows *block, of *capacity elements, to hold at least `wanted`. A block of nothing gets exactly what is wanted or the
+ * hint. */
 static bool reserve(void *block, int64_t *capacity, size_t size, int64_t wanted, int64_t hint)
 {
     if (wanted <= *capacity) {
