@@ -131,10 +131,11 @@ static pf_status redo_with_values(pf_run *run, slot *s)
 static bool takes_blocks(const pf_run *run, const slot *s, const segment *seg)
 {
     const pf_fblocks blocks = {s->blocks + seg->first_block, seg->nblocks};
+    bool takes = !seg->hollow || run->hooks.takes_blocks(run->hooks.ctx, &blocks);
 #ifdef PF_PLANTED_BUG_HOLLOW_TAKEN
-    return true;
+    takes = true;
 #endif
-    return !seg->hollow || run->hooks.takes_blocks(run->hooks.ctx, &blocks);
+    return takes;
 }
 
 /* Returns a pf_event, or MERGE_DONE to go on with the next segment. */

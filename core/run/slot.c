@@ -367,10 +367,12 @@ static void append_any(segment *now, const pf_run *run, const int64_t *x, int32_
 /* n lanes that are left of a sequence, of which none was ever written. It wraps on the way, and fits in the end. */
 static int64_t sum_sequence(const pf_run *run, const pf_vec *v, int32_t n)
 {
-    uint64_t places = (uint64_t)n * (uint64_t)(n - 1) / 2;
-#ifndef PF_PLANTED_BUG_THINNED_SEQUENCE
-    places = v->kept == NULL ? places : run->kernels->sum_places(v->kept, v->kept_n);
+    const uint64_t *kept = v->kept;
+#ifdef PF_PLANTED_BUG_THINNED_SEQUENCE
+    kept = NULL;
 #endif
+    const uint64_t places =
+        kept == NULL ? (uint64_t)n * (uint64_t)(n - 1) / 2 : run->kernels->sum_places(kept, v->kept_n);
     return (int64_t)((uint64_t)v->start * (uint64_t)n + (uint64_t)v->step * places);
 }
 
