@@ -419,6 +419,9 @@ static outcome step(pf_builder *b, pf_activation *act, pf_state *st, int pc)
 {
     const pf_instr *in = &act->code->instrs[pc];
     pf_frame_state *f = st->frame;
+    if (in->handler >= 0) { /* a row for which it raises goes on there, which is not looked at */
+        b->plan->has_other_ways = true;
+    }
     switch (in->op) {
     case PF_BC_POP_TOP:
         f->depth--;

@@ -17,11 +17,19 @@ static pf_e_value module_attribute(pf_analysis *a, pf_e_entry *entry, int instr,
     }
 }
 
-static pf_e_value type_attribute(pf_analysis *a, PyTypeObject *type, PyObject *name)
+/* Reading it is a call: of a property, of another descriptor, of __getattr__, or of __eq__ in a dictionary. */
+static pf_e_value runs_code(pf_analysis *a, pf_e_entry *entry, int instr, PyObject *name)
+{
+    pf_e_stop(a, entry, instr, PF_REASON_UNKNOWN_CALL, name);
+    return pf_e_opaque;
+}
+
+static pf_e_value type_attribute(pf_analysis *a, pf_e_entry *entry, int instr, PyTypeObject *type, PyObject *name)
 {
     pf_e_value by_name = {.kind = E_BOUND, .py = name};
     if (Py_TYPE(type) != &PyType_Type || !pf_type_is_plain(type)) {
-        return pf_e_opaque;
+        return pf_e_is_builtin_type(Py_TYPE(type)) && pf_type_is_plain(type) ? pf_e_opaque
+                                                                             : runs_code(a, entry, instr, name);
     }
     PyObject *found = _PyType_Lookup(type, name);
     if (found == NULL) {
@@ -37,25 +45,33 @@ static pf_e_value type_attribute(pf_analysis *a, PyTypeObject *type, PyObject *n
     if (pf_e_is_builtin_type(type)) {
         return by_name; /* dict.fromkeys, bytes.fromhex, str.maketrans */
     }
-    return Py_TYPE(found)->tp_descr_get == NULL ? pf_e_of(a, found, name) : pf_e_opaque;
+    if (Py_TYPE(found)->tp_descr_get == NULL) {
+        return pf_e_of(a, found, name);
+    }
+    return pf_e_is_builtin_type(Py_TYPE(found)) && Py_TYPE(found) != &PyClassMethod_Type
+               ? pf_e_opaque
+               : runs_code(a, entry, instr, name);
 }
 
 /* An attribute of a captured instance whose class does not interfere. */
-static pf_e_value instance_attribute(pf_analysis *a, pf_e_value owner, PyObject *name)
+static pf_e_value instance_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_value owner, PyObject *name)
 {
     PyObject *object = owner.py, *found, *value;
     PyTypeObject *type = Py_TYPE(object);
     if (pf_e_is_data_type(type)) {
         return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
     }
-    if (pf_e_is_builtin_type(type) || type->tp_getattro != PyObject_GenericGetAttr || !pf_type_is_plain(type) ||
-        !pf_instance_is_plain(object)) {
+    if (pf_e_is_builtin_type(type)) {
         return pf_e_opaque;
+    }
+    if (type->tp_getattro != PyObject_GenericGetAttr || !pf_type_is_plain(type) || !pf_instance_is_plain(object)) {
+        return runs_code(a, entry, instr, name);
     }
     found = _PyType_Lookup(type, name);
     if (found != NULL && Py_TYPE(found)->tp_descr_get != NULL &&
-        (!pf_e_is_builtin_type(Py_TYPE(found)) || Py_TYPE(found) == &PyProperty_Type)) {
-        return pf_e_opaque;
+        (!pf_e_is_builtin_type(Py_TYPE(found)) || Py_TYPE(found) == &PyProperty_Type ||
+         Py_TYPE(found) == &PyClassMethod_Type)) {
+        return runs_code(a, entry, instr, name);
     }
     value = PyObject_GenericGetAttr(object, name);
     if (value == NULL) { /* AttributeError, an outcome; anything else is a lack of memory */
@@ -74,8 +90,8 @@ static pf_e_value object_attribute(pf_analysis *a, pf_e_entry *entry, int instr,
     if (PyModule_CheckExact(owner.py)) {
         return module_attribute(a, entry, instr, owner.py, name);
     }
-    return PyType_Check(owner.py) ? type_attribute(a, (PyTypeObject *)owner.py, name)
-                                  : instance_attribute(a, owner, name);
+    return PyType_Check(owner.py) ? type_attribute(a, entry, instr, (PyTypeObject *)owner.py, name)
+                                  : instance_attribute(a, entry, instr, owner, name);
 }
 
 pf_e_value pf_e_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_value owner, PyObject *name)

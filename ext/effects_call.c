@@ -463,6 +463,14 @@ static bool is_getter(PyTypeObject *type)
            (strcmp(type->tp_name, "operator.itemgetter") == 0 || strcmp(type->tp_name, "operator.attrgetter") == 0);
 }
 
+bool pf_e_is_plain_exception(PyTypeObject *type)
+{
+    const PyTypeObject *base = builtin_base(type);
+    return PyExceptionClass_Check((PyObject *)type) && base != NULL && type->tp_init == base->tp_init &&
+           type->tp_new == base->tp_new && type->tp_finalize == base->tp_finalize && type->tp_del == base->tp_del &&
+           Py_TYPE(type) == &PyType_Type;
+}
+
 static pf_e_value call_type(pf_analysis *a, const pf_e_call *c, PyTypeObject *type)
 {
     if (type == &PyType_Type && (c->nargs != 1 || c->spread)) {
@@ -474,9 +482,7 @@ static pf_e_value call_type(pf_analysis *a, const pf_e_call *c, PyTypeObject *ty
             return call_row(a, c, row);
         }
     }
-    PyTypeObject *base = builtin_base(type);
-    if (PyExceptionClass_Check((PyObject *)type) && base != NULL && type->tp_init == base->tp_init &&
-        type->tp_new == base->tp_new && Py_TYPE(type) == &PyType_Type) {
+    if (pf_e_is_plain_exception(type)) {
         return pf_e_opaque;
     }
     if (is_getter(type)) {

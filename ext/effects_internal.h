@@ -159,6 +159,7 @@ void pf_e_step(pf_analysis *a, pf_e_entry *entry, int instr); /* on entry->curre
 pf_e_value pf_e_read_free(pf_analysis *a, pf_e_entry *entry, int instr, int slot);
 
 /* ---- effects_call.c ---- */
+bool pf_e_is_plain_exception(PyTypeObject *type); /* making and dropping one runs no code of the user's */
 typedef struct pf_e_call {
     pf_e_entry *entry;
     int instr;

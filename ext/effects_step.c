@@ -201,10 +201,27 @@ static pf_e_value binary(step *s)
     return fresh(s, pf_e_join(s->a, item(s, left), item(s, right)));
 }
 
+/* `raise Class` calls it. */
+static void raised(step *s)
+{
+    for (int i = 1; i <= s->instr->arg; i++) {
+        pf_e_value v = s->top[-i];
+        PyTypeObject *type = v.kind == E_PY && PyType_Check(v.py) ? (PyTypeObject *)v.py : NULL;
+        if (type != NULL && !pf_e_is_plain_exception(type)) {
+            pf_e_stop_text(s->a, s->entry, s->index, PF_REASON_UNKNOWN_CALL, type->tp_name);
+        }
+    }
+}
+
 /* A slice of anything is a new object. */
 static pf_e_value subscript(step *s, pf_e_value container, pf_e_value index)
 {
     pf_e_value v = pf_e_value_in(s->a, container);
+    const bool keyed = container.kind == E_PY && PyDict_Check(container.py) && !PyDict_CheckExact(container.py);
+    if (keyed ||
+        (container.kind == E_PY && PyType_Check(container.py) && !pf_e_is_builtin_type((PyTypeObject *)container.py))) {
+        pf_e_stop_text(s->a, s->entry, s->index, PF_REASON_UNKNOWN_CALL, keyed ? "__missing__" : "__class_getitem__");
+    }
     return index.kind == E_FRESH && pf_e_find(index.site)->slice ? fresh(s, v) : v;
 }
 
@@ -453,8 +470,10 @@ static bool other_result(step *s)
     case PF_BC_MAKE_CELL:
     case PF_BC_JUMP:
     case PF_BC_POP_JUMP_IF_NONE:
-    case PF_BC_RAISE:
     case PF_BC_RERAISE:
+        return true;
+    case PF_BC_RAISE:
+        raised(s);
         return true;
     case PF_BC_POP_JUMP_IF_FALSE:
         operands(s, 1);

@@ -232,6 +232,9 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
         if (redo >= 0) {
             return give_up(ex, redo, row);
         }
+        if (ex->sink->foreign && event != PF_EVENT_FAILED) {
+            return give_up(ex, pf_exec_frontier(ex), row);
+        }
         switch (event) {
         case PF_EVENT_END:
             return give_up(ex, pf_exec_frontier(ex), row);
@@ -241,7 +244,7 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
             *row = ex->sink->row = source_row(ex, info.row);
             ex->failed++;
             count_bail(ex->report, &info);
-            if (info.barrier || fails_too_often(ex, info.row)) {
+            if (info.barrier || ex->sink->foreign || fails_too_often(ex, info.row)) {
                 ex->gave_up = true;
                 return last_row(ex, *row, row);
             }

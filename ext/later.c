@@ -76,7 +76,7 @@ int64_t pf_later_call(pf_later *later, pf_sink *sink, int64_t (*source_row)(cons
         struct pf_waiting *next = &later->waiting[i];
         if (failed < 0) {
             sink->row = source_row(ctx, next->row);
-            if (sink->type->object(sink, next->item) < 0) {
+            if (sink->foreign || sink->type->object(sink, next->item) < 0) { /* foreign: what waits is out of date */
                 failed = sink->row;
                 for (later->before = 0; i > later->before && later->waiting[i - 1 - later->before].row == next->row;) {
                     later->before++; /* none of them is in an earlier window's queue: rows are merged whole */
@@ -92,11 +92,12 @@ int64_t pf_later_call(pf_later *later, pf_sink *sink, int64_t (*source_row)(cons
 
 int pf_later_raise(pf_later *later)
 {
+    if (later->before > 0) {
+        later->before--;
+        return 1;
+    }
     if (later->error == NULL) {
         return 0;
-    }
-    if (later->before-- > 0) {
-        return 1;
     }
     PyErr_Restore(later->error, later->value, later->traceback);
     later->error = later->value = later->traceback = NULL;

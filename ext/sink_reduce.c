@@ -4,6 +4,7 @@
  * computed, the function is called from here, never within a window (later.h). */
 #include <string.h>
 
+#include "replay.h"
 #include "sink.h"
 
 /* *acc = function(*acc, item); item is borrowed. */
@@ -35,6 +36,7 @@ static int accumulate(pf_sink *base, PyObject *function, pf_accum *acc, PyObject
         Py_XDECREF(object);
         return -1;
     }
+    base->foreign |= base->wary && !pf_is_harmless(object);
     pf_accum_set(acc, object);
     base->hungry = false;
     return 0;
