@@ -267,14 +267,15 @@ def is_lax(tree: ast.AST) -> bool:
 
 
 def constants_of(code: types.CodeType, inner: bool) -> set[int]:
-    """Ids of the constants of the functions inside of a module."""
+    """Ids of the constants of the functions inside of a module, and of what its loops go over: a name will mean that."""
     found = set()
     for item in code.co_consts:
         if isinstance(item, types.CodeType):
             found |= constants_of(item, True)
         elif inner:
             found.add(id(item))
-            found |= {id(part) for part in item} if type(item) in (tuple, frozenset) else set()
+        if type(item) in (tuple, frozenset):
+            found |= {id(part) for part in item}
     return found
 
 
