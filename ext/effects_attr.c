@@ -59,6 +59,10 @@ static pf_e_value instance_attribute(pf_analysis *a, pf_e_entry *entry, int inst
     PyObject *object = owner.py, *found, *value;
     PyTypeObject *type = Py_TYPE(object);
     if (pf_e_is_data_type(type)) {
+        if (PyUnicode_CompareWithASCIIString(name, "index") == 0 ||
+            PyUnicode_CompareWithASCIIString(name, "count") == 0) {
+            pf_e_deep_operand(a, entry, instr, owner); /* the methods that compare items */
+        }
         return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
     }
     if (pf_e_is_builtin_type(type)) {

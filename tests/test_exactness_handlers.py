@@ -128,6 +128,19 @@ def by_factory(o: Any, d: Any) -> None:
     d["a"]
 
 
+class Compares:
+    def __eq__(self, other: object) -> bool:
+        CURRENT[0]()
+        return True
+
+
+COMPARED = [Compares()]
+
+
+def by_index(o: Any, d: Any) -> None:
+    COMPARED.index(1)  # type: ignore[arg-type]
+
+
 def by_raise(o: Any, d: Any) -> None:
     try:
         raise Raised
@@ -142,7 +155,9 @@ def by_drop(o: Any, d: Any) -> None:
         pass
 
 
-@pytest.mark.parametrize("act", [by_property, by_getattr, by_class, by_metaclass, by_factory, by_raise, by_drop])
+@pytest.mark.parametrize(
+    "act", [by_property, by_getattr, by_class, by_metaclass, by_factory, by_index, by_raise, by_drop]
+)
 @pytest.mark.parametrize("n", SIZES)
 def test_row_of_another_type_runs_code(act: Callable[[Any, Any], None], n: int) -> None:
     def run(consumer: Any) -> Any:
