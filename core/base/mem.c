@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ALIGNMENT = 64 };
 
@@ -64,6 +65,16 @@ void *pf_mem_aligned(size_t size)
     /* C11 wants the size to be a multiple of the alignment. */
     size_t whole = (at_least_one(size) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     return counted(aligned_alloc(ALIGNMENT, whole));
+}
+
+void *pf_mem_aligned_realloc(void *old, size_t used, size_t size)
+{
+    void *grown = pf_mem_aligned(size);
+    if (grown != NULL && old != NULL) {
+        memcpy(grown, old, used);
+        pf_mem_free(old);
+    }
+    return grown;
 }
 
 void pf_mem_free(void *block)

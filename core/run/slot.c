@@ -90,16 +90,14 @@ static bool reserve(void *block, int64_t *capacity, size_t size, int64_t wanted,
     if ((uint64_t)more > SIZE_MAX / 2 / size) {
         return false;
     }
-    void *old, *grown = pf_mem_aligned((size_t)more * size); /* stores of whole cache lines would else straddle two */
+    void *old;
+    memcpy(&old, block, sizeof(old));
+    /* aligned: stores of whole cache lines would else straddle two */
+    void *grown = pf_mem_aligned_realloc(old, (size_t)*capacity * size, (size_t)more * size);
     if (grown == NULL) {
         return false;
     }
-    memcpy(&old, block, sizeof(old));
-    if (*capacity > 0) {
-        memcpy(grown, old, (size_t)*capacity * size);
-    }
     memcpy(block, &grown, sizeof(grown));
-    pf_mem_free(old);
     *capacity = more;
     return true;
 }
