@@ -110,13 +110,9 @@ static int hand_out(pf_run *run, pf_event_info *info, const segment *seg)
 static pf_status redo_with_values(pf_run *run, slot *s)
 {
     enum { FIRST_DOUBTS = 8, MOST_DOUBLINGS = 16 }; /* slots; times it doubles: then it is for good */
-    crew *c = crew_take(run, true); /* the caller is not computing, so his is free */
-    pf_status status = c == NULL ? PF_NOMEM : crew_prepare(c, run);
-    if (status != PF_OK) {
-        if (c != NULL) {
-            crew_give(run, c);
-        }
-        return status;
+    crew *c = crew_take_ready(run, true);           /* the caller is not computing, so his is free */
+    if (c == NULL) {
+        return PF_NOMEM;
     }
     s->keep_values = true;
     morsel_compute(run, c, s, s->segments[s->next].row_begin, s->row_end, false);

@@ -324,6 +324,16 @@ void crew_give(pf_run *run, const crew *c)
     atomic_fetch_or_explicit(&run->free_crews, (uint64_t)1 << (c - run->crews), memory_order_release);
 }
 
+crew *crew_take_ready(pf_run *run, bool caller)
+{
+    crew *c = crew_take(run, caller);
+    if (c != NULL && crew_prepare(c, run) != PF_OK) {
+        crew_give(run, c);
+        return NULL;
+    }
+    return c;
+}
+
 /* Rows of slot `number` of the phase. */
 void morsel_rows_of(const pf_run *run, int64_t number, int64_t *begin, int64_t *end)
 {
@@ -337,11 +347,11 @@ static bool help_once(pf_run *run)
     if (morsel_resume(run, 0) != NULL) {
         return true;
     }
-    crew *c = crew_take(run, false);
+    crew *c = crew_take_ready(run, false);
     if (c == NULL) {
         return false;
     }
-    int64_t number = crew_prepare(c, run) == PF_OK ? pf_claims_take(&run->claims) : -1;
+    int64_t number = pf_claims_take(&run->claims);
     if (number < 0) {
         crew_give(run, c);
         return false;

@@ -48,17 +48,14 @@ typedef struct window {
  */
 static bool grow(void *array, size_t n, size_t more, size_t size)
 {
-    void *old, *grown = pf_mem_aligned(more * size);
+    void *old;
+    memcpy(&old, array, sizeof(old));
+    void *grown = pf_mem_aligned_realloc(old, n * size, more * size);
     if (grown == NULL) {
         return false;
     }
-    memcpy(&old, array, sizeof(old));
-    if (n > 0) {
-        memcpy(grown, old, n * size);
-    }
     memset((char *)grown + n * size, 0, (more - n) * size);
     memcpy(array, &grown, sizeof(grown));
-    pf_mem_free(old);
     return true;
 }
 
@@ -495,11 +492,11 @@ static void compute_alone(pf_run *run, const window *w)
 
 static bool claim_and_compute(pf_run *run, const window *w)
 {
-    crew *c = crew_take(run, true);
+    crew *c = crew_take_ready(run, true);
     if (c == NULL) {
         return false;
     }
-    int64_t number = crew_prepare(c, run) == PF_OK ? pf_claims_take(&run->claims) : -1;
+    int64_t number = pf_claims_take(&run->claims);
     if (number < 0) {
         crew_give(run, c);
         return false;

@@ -152,6 +152,7 @@ struct crew {
 PF_MUST_CHECK pf_status crew_prepare(crew *c, const pf_run *run);
 void crew_clear(crew *c, const pf_run *run);
 crew *crew_take(pf_run *run, bool caller);       /* NULL: none is free */
+crew *crew_take_ready(pf_run *run, bool caller); /* prepared too; NULL: none is free, or no memory */
 void crew_give(pf_run *run, const crew *c);
 /* Computes slot `number`, which was claimed, and gives the crew back; unless it pauses: then the slot holds the crew, and the
  * answer is false. */
