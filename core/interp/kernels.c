@@ -430,7 +430,7 @@ MUL_ADD(mul_sub_ss, b0, -, c0)
         (void)b0, (void)c0;                                                                                            \
         for (int i = 0; i < n; i += FLOATS) {                                                                          \
             const floats result = load_floats(a, i) * B op C;                                                          \
-            store_floats(d, i, choose_floats(choice->where + i, choice->flip, result, other_lanes(choice->other, i))); \
+            store_floats(d, i, choose_floats(choice->where, i, choice->flip, result, other_lanes(choice->other, i)));  \
         }                                                                                                              \
     }
 #define B_LANES load_floats(b, i)

@@ -58,6 +58,8 @@ static inline __m256i choose32(const uint8_t *c, int i, __m256i a, __m256i b)
 enum { FLOATS = 8 };
 typedef __m512d floats;
 typedef __m512i words;
+#define as_floats _mm512_castsi512_pd
+#define as_words _mm512_castpd_si512
 
 static inline words load_words(const void *p, int i)
 {
@@ -75,71 +77,44 @@ static inline void store_words(void *p, int i, words x)
     _mm512_storeu_si512((int64_t *)p + i, x);
 }
 
-static inline __mmask8 low_bits_of(const uint8_t *c)
-{
-    return _mm_test_epi8_mask(_mm_loadl_epi64((const __m128i *)c), _mm_set1_epi8(1));
-}
-
 static inline words choose_words(const uint8_t *c, int i, words a, words b)
 {
-    return _mm512_mask_blend_epi64(low_bits_of(c + i), b, a);
-}
-
-static inline floats load_floats(const double *p, int i)
-{
-    return _mm512_loadu_pd(p + i);
-}
-
-static inline floats same_floats(const double *p, int i)
-{
-    (void)i;
-    return _mm512_set1_pd(*p);
-}
-
-static inline void store_floats(double *p, int i, floats x)
-{
-    _mm512_storeu_pd(p + i, x);
-}
-
-/* c ? a : b, or the opposite where flip is 1. */
-static inline floats choose_floats(const uint8_t *c, unsigned flip, floats a, floats b)
-{
-    return _mm512_mask_blend_pd(low_bits_of(c) ^ (__mmask8)(0 - flip), b, a);
+    const __mmask8 low = _mm_test_epi8_mask(_mm_loadl_epi64((const __m128i *)(c + i)), _mm_set1_epi8(1));
+    return _mm512_mask_blend_epi64(low, b, a);
 }
 #else
 enum { FLOATS = 4 };
 typedef __m256d floats;
 typedef __m256i words;
+#define as_floats _mm256_castsi256_pd
+#define as_words _mm256_castpd_si256
 #define load_words load4
 #define same_words same4
 #define store_words store4
 #define choose_words choose4
+#endif
 
 static inline floats load_floats(const double *p, int i)
 {
-    return _mm256_loadu_pd(p + i);
+    return as_floats(load_words(p, i));
 }
 
 static inline floats same_floats(const double *p, int i)
 {
-    (void)i;
-    return _mm256_set1_pd(*p);
+    return as_floats(same_words(p, i));
 }
 
 static inline void store_floats(double *p, int i, floats x)
 {
-    _mm256_storeu_pd(p + i, x);
+    store_words(p, i, as_words(x));
 }
 
-static inline floats choose_floats(const uint8_t *c, unsigned flip, floats a, floats b)
+/* c ? a : b, or the opposite where flip is 1. */
+static inline floats choose_floats(const uint8_t *c, int i, unsigned flip, floats a, floats b)
 {
-    int32_t four;
-    __builtin_memcpy(&four, c, sizeof four);
-    four ^= (int32_t)(flip * 0x01010101u);
-    const __m256i top = _mm256_slli_epi64(_mm256_cvtepi8_epi64(_mm_cvtsi32_si128(four)), 63);
-    return _mm256_blendv_pd(b, a, _mm256_castsi256_pd(top));
+    return as_floats(flip != 0 ? choose_words(c, i, as_words(b), as_words(a))
+                               : choose_words(c, i, as_words(a), as_words(b)));
 }
-#endif
 
 /* Comparisons: all ones where true. */
 static inline __m256i equal_i64(__m256i a, __m256i b)
