@@ -192,27 +192,28 @@ static PyObject *consume_min(PyObject *module, PyObject *const *args, Py_ssize_t
     return consume_extreme(PF_CONSUME_MIN, args, nargs, kwnames);
 }
 
-static inline bool extreme_stays(PyObject *args)
-{
-    return PyTuple_GET_SIZE(args) != 1 || few(PyTuple_GET_ITEM(args, 0));
-}
-
-static PyObject *packed_min(PyObject *module, PyObject *args, PyObject *kwargs)
-{
-    return extreme_stays(args) ? builtin[PF_CONSUME_MIN].packed_full(builtin[PF_CONSUME_MIN].self, args, kwargs)
-                               : unpack(consume_min, module, args, kwargs);
-}
-
 static PyObject *consume_max(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)module;
     return consume_extreme(PF_CONSUME_MAX, args, nargs, kwnames);
 }
 
+static inline PyObject *packed_extreme(pf_consumer consumer, _PyCFunctionFastWithKeywords consume, PyObject *module,
+                                       PyObject *args, PyObject *kwargs)
+{
+    const bool stays = PyTuple_GET_SIZE(args) != 1 || few(PyTuple_GET_ITEM(args, 0));
+    return stays ? builtin[consumer].packed_full(builtin[consumer].self, args, kwargs)
+                 : unpack(consume, module, args, kwargs);
+}
+
+static PyObject *packed_min(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    return packed_extreme(PF_CONSUME_MIN, consume_min, module, args, kwargs);
+}
+
 static PyObject *packed_max(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    return extreme_stays(args) ? builtin[PF_CONSUME_MAX].packed_full(builtin[PF_CONSUME_MAX].self, args, kwargs)
-                               : unpack(consume_max, module, args, kwargs);
+    return packed_extreme(PF_CONSUME_MAX, consume_max, module, args, kwargs);
 }
 
 /* ---- any, all, next ---- */
