@@ -4,17 +4,15 @@ to the source, how often it is called and what it raises is as in CPython."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from differential.check import PLAIN, needs_engine
 
 import purefold as pf
-from purefold import _engine
 
-if _engine._unsupported is not None:
-    pytest.skip(_engine._unsupported, allow_module_level=True)
+pytestmark = needs_engine
 
 ROWS, AT = 60_000, 20_000
 CONSUMERS = ("sum", "min", "max", "any", "all", "reduce")
@@ -91,14 +89,7 @@ def stays(xs: list[float], calls: int) -> bool:
 @pytest.mark.parametrize("act", [edits, clears, raises, stays])
 @pytest.mark.parametrize("name", CONSUMERS)
 def test_foreign_object_in_the_middle(name: str, act: Any, threads: int) -> None:
-    plain = (
-        functools.reduce
-        if name == "reduce"
-        else __builtins__[name]
-        if isinstance(__builtins__, dict)
-        else getattr(__builtins__, name)
-    )
-    assert one_foreign_row(name, getattr(pf, name), act, threads) == one_foreign_row(name, plain, act, 1)
+    assert one_foreign_row(name, getattr(pf, name), act, threads) == one_foreign_row(name, getattr(PLAIN, name), act, 1)
 
 
 def test_a_list_only_stores_it() -> None:
