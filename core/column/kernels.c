@@ -39,7 +39,7 @@ static uint64_t copy_i64(const char *from, int32_t n, uint64_t *to)
 static void copy_f64(const char *from, int32_t n, uint64_t *to)
 {
     int32_t i = 0;
-    for (; i + VALUES <= n; i += VALUES) { /* inline: memcpy of this size would go by string instructions */
+    for (; i + VALUES <= n; i += VALUES) {
         memcpy(to + i, from + 8 * i, LINE);
     }
     memcpy(to + i, from + 8 * i, 8 * (size_t)(n - i));

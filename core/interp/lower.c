@@ -348,9 +348,8 @@ static void lower_narrow(lowering *l, const pf_inst *inst, pf_ref ref)
     const pf_kinds kind = inst->kinds;
     if ((a.kinds & kind) == 0) {
         bail_step(l, inst);
-        lower_define(
-            l, ref,
-            lower_add_constant(l, 0, one_of(kind))); /* no lane is left that could tell: a scalar has no kinds */
+        /* no lane is left that could tell: a scalar has no kinds */
+        lower_define(l, ref, lower_add_constant(l, 0, one_of(kind)));
         return;
     }
     if ((a.kinds & ~kind) != 0) {

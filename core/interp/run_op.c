@@ -69,8 +69,11 @@ void pf_step_plan_asking(run *r)
     for (uint32_t i = 0; i < r->p->ncolumns; i++) {
         bytes += r->f->columns[i].ahead_end - r->f->columns[i].ahead;
     }
-    const int64_t lines = bytes / (PF_LINE * (int64_t)r->p->asks) + 1;
     r->asking = bytes > 0 ? 0 : r->p->ncolumns;
+    if (bytes == 0) {
+        return;
+    }
+    const int64_t lines = bytes / (PF_LINE * (int64_t)r->p->asks) + 1;
     r->per_ask = lines < MOST_LINES ? (int32_t)lines : MOST_LINES;
 }
 

@@ -63,8 +63,8 @@ static inline void pf_ask_ahead(run *r)
     }
     if (r->asking < r->p->ncolumns) {
         pf_vec *c = &columns[r->asking];
-        const char *line =
-            c->ahead; /* in a register: lines that waited for each other would cost more than they save */
+        /* in a register: lines that waited for each other would cost more than they save */
+        const char *line = c->ahead;
         for (int32_t k = 0; k < r->per_ask && line < c->ahead_end; k++, line += PF_LINE) {
             __builtin_prefetch(line);
         }
