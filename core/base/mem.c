@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64 };
-
 static _Atomic int64_t fail_countdown = -1; /* requests to let through before the one that fails; negative: off */
 static _Atomic int64_t live_blocks;
 
@@ -59,12 +57,12 @@ void *pf_mem_realloc(void *old, size_t size)
 
 void *pf_mem_aligned(size_t size)
 {
-    if (size > SIZE_MAX - ALIGNMENT || must_fail()) {
+    if (size > SIZE_MAX - PF_CACHE_LINE || must_fail()) {
         return NULL;
     }
     /* C11 wants the size to be a multiple of the alignment. */
-    size_t whole = (at_least_one(size) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return counted(aligned_alloc(ALIGNMENT, whole));
+    size_t whole = (at_least_one(size) + PF_CACHE_LINE - 1) / PF_CACHE_LINE * PF_CACHE_LINE;
+    return counted(aligned_alloc(PF_CACHE_LINE, whole));
 }
 
 void *pf_mem_aligned_realloc(void *old, size_t used, size_t size)

@@ -8,10 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { PF_CACHE_LINE = 64 }; /* bytes, of every CPU that matters; a kernel's widest vector too */
+
 void *pf_mem_alloc(size_t size);                /* uninitialised; NULL when there is none */
 void *pf_mem_calloc(size_t count, size_t size); /* zeroed; NULL on overflow of count * size too */
 void *pf_mem_realloc(void *old, size_t size);   /* as realloc; old stays valid on NULL */
-void *pf_mem_aligned(size_t size);              /* 64-byte aligned, uninitialised; free with pf_mem_free */
+void *pf_mem_aligned(size_t size);              /* to PF_CACHE_LINE, uninitialised; free with pf_mem_free */
 /* As realloc, aligned, for a block of which the first `used` bytes are kept. */
 void *pf_mem_aligned_realloc(void *old, size_t used, size_t size);
 void pf_mem_free(void *block);                  /* NULL is allowed */

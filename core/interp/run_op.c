@@ -73,7 +73,7 @@ void pf_step_plan_asking(run *r)
     if (bytes == 0) {
         return;
     }
-    const int64_t lines = bytes / (PF_LINE * (int64_t)r->p->asks) + 1;
+    const int64_t lines = bytes / (PF_CACHE_LINE * (int64_t)r->p->asks) + 1;
     r->per_ask = lines < MOST_LINES ? (int32_t)lines : MOST_LINES;
 }
 

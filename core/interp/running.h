@@ -3,6 +3,7 @@
 #ifndef PF_INTERP_RUNNING_H
 #define PF_INTERP_RUNNING_H
 
+#include "../base/mem.h"
 #include "program.h"
 
 typedef struct run {
@@ -53,8 +54,6 @@ static inline bool pf_can_pack(int64_t step)
 
 /* ---- the next vector's memory: fuse.c says when to ask for it ---- */
 
-enum { PF_LINE = 64 };
-
 static inline void pf_ask_ahead(run *r)
 {
     pf_vec *columns = r->f->columns;
@@ -65,7 +64,7 @@ static inline void pf_ask_ahead(run *r)
         pf_vec *c = &columns[r->asking];
         /* in a register: lines that waited for each other would cost more than they save */
         const char *line = c->ahead;
-        for (int32_t k = 0; k < r->per_ask && line < c->ahead_end; k++, line += PF_LINE) {
+        for (int32_t k = 0; k < r->per_ask && line < c->ahead_end; k++, line += PF_CACHE_LINE) {
             __builtin_prefetch(line);
         }
         c->ahead = line;

@@ -109,7 +109,7 @@ static bool is_roomy(double c, int guess)
 
 static bool apply_block(pf_fsum *state, const pf_fblock *block)
 {
-    if (!block->ok || block->guess != pf_fsum_guess(state)) {
+    if (!pf_fblock_is_sound(block, state->flavour) || block->guess != pf_fsum_guess(state)) {
         return false;
     }
     bool mirrored = state->sum < 0;
@@ -121,7 +121,7 @@ static bool apply_block(pf_fsum *state, const pf_fblock *block)
         return false;
     }
     if (state->flavour == PF_FSUM_NEUMAIER) {
-        if (!block->ok_c || !is_roomy(state->c, block->guess)) {
+        if (!is_roomy(state->c, block->guess)) {
             return false;
         }
         state->c += block->error;

@@ -28,6 +28,12 @@ typedef struct pf_fblock {
     bool ok, ok_c;
 } pf_fblock;
 
+/* Whether it can be applied at all, to a sum in its binade. */
+static inline bool pf_fblock_is_sound(const pf_fblock *block, int flavour)
+{
+    return block->ok && (flavour == PF_FSUM_PLAIN || block->ok_c);
+}
+
 typedef struct pf_fblocks {
     const pf_fblock *blocks; /* one per full PF_FBLOCK values; the rest is added serially */
     int64_t nblocks;

@@ -18,6 +18,7 @@
 #ifndef PF_RUN_INTERNAL_H
 #define PF_RUN_INTERNAL_H
 
+#include "../base/mem.h"
 #include "../prim/thread.h"
 #include "../sched/claims.h"
 #include "../sched/sched.h"
@@ -30,9 +31,6 @@ enum {
     SLOTS_PER_THREAD = 4, /* results that wait: enough to ride out a slow merge, few enough to stay in the cache */
     MAX_BEST = 8          /* outputs of MIN, MAX: pf_piece.best */
 };
-
-/* Slots and crews lie side by side and are written by different threads at every vector: no two share a cache line. */
-enum { OWN_LINES = 64 };
 
 typedef struct crew crew;
 
@@ -74,8 +72,10 @@ typedef struct column {
 /* PAUSED: the window ended within a row of long inner loops; the crew that holds the work in progress waits with the slot. */
 enum { SLOT_BUSY, SLOT_DONE, SLOT_PAUSED };
 
+/* Slots, and crews, lie side by side and are written by different threads at every vector: no two share a cache line.
+ */
 typedef struct slot {
-    _Alignas(OWN_LINES) _Atomic int state; /* SLOT_*; release by who computed it, acquire by the caller */
+    _Alignas(PF_CACHE_LINE) _Atomic int state; /* SLOT_*; release by who computed it, acquire by the caller */
     int64_t row_begin, row_end;
     int64_t row;              /* next row to compute */
     int64_t spent_ns;
@@ -134,7 +134,7 @@ void slot_return(slot *s, const pf_run *run, const mark *to);
 typedef struct expansion expansion; /* expand.c */
 
 struct crew {
-    _Alignas(OWN_LINES) pf_frame *frames[PF_MAX_STAGES];
+    _Alignas(PF_CACHE_LINE) pf_frame *frames[PF_MAX_STAGES];
     uint8_t **kind_memory[PF_MAX_STAGES];
     expansion *expansion; /* more than one stage */
     mark start;           /* of the vector at hand */

@@ -281,7 +281,7 @@ static bool append_floats(slot *s, const pf_run *run, const double *x, int32_t n
             const bool hollow = at_once && s->may_be_hollow;
             pf_fblock_compute(at_once ? x : to - open, at_once && !hollow ? to : NULL, guess,
                               (pf_fsum_flavour)run->flavour, block);
-            if (hollow && block->ok && (run->flavour == PF_FSUM_PLAIN || block->ok_c)) {
+            if (hollow && pf_fblock_is_sound(block, run->flavour)) {
                 s->now.hollow = true;
             } else if (hollow) {
                 memcpy(to, x, PF_FBLOCK * sizeof(*to));
