@@ -7,6 +7,9 @@
 #include "../base/isa.h"
 
 #include <string.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 enum { LANES = PF_ISA_LANES };
 
@@ -15,6 +18,20 @@ typedef int64_t ivec __attribute__((vector_size(8 * LANES), aligned(8), may_alia
 typedef uint64_t uvec __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
 
 /* ---- block sums ---- */
+
+/* Of lanes. Where y is NaN, so is the result; where only x is, it is forgotten. */
+#if defined(__AVX512F__)
+#define LARGER(x, y) ((fvec)_mm512_max_pd((__m512d)(x), (__m512d)(y)))
+#elif defined(__AVX2__)
+#define LARGER(x, y) ((fvec)_mm256_max_pd((__m256d)(x), (__m256d)(y)))
+#else
+static inline fvec larger(fvec x, fvec y)
+{
+    const ivec keep = x > y;
+    return (fvec)(((ivec)x & keep) | ((ivec)y & ~keep));
+}
+#define LARGER larger
+#endif
 
 static double power_of_two(int exponent)
 {
@@ -33,22 +50,22 @@ static double power_of_two(int exponent)
  * q. `ok` says that no x was too big (or NaN) and none a tie (|d| == u/2, which rounds by the parity of the running
  * sum); `ok_c` that every d is a multiple of q.
  *
- * Of both signs: positive and negative come from the sums of r and of |r|. Should those have been inexact, |r| summed
- * to more than 2**53 u, and by the monotony of rounding one of the two comes out at 2**guess or more: the caller's
- * bounds refuse it.
+ * Positive and negative come from the sums of r and of |r|. Should those have been inexact, |r| summed to more than
+ * 2**53 u, and by the monotony of rounding one of the two comes out at 2**guess or more: the caller's bounds refuse it.
  *
- * Of one sign, which is the rule, half of that can be spared: no r is negative, so no r is above their sum, and a sum
- * below 2**(guess-1) says that it is exact and that no x was too big. False: that cannot be said of these values. */
+ * No |r| is above the sum of all, so a sum below 2**(guess-1) says that no x was too big, and x itself need not be
+ * looked at. False: that cannot be said of these values, they have to be summed thoroughly. */
 static inline __attribute__((always_inline)) bool sum_block(const double *x, double *copy, int guess, bool want_c,
-                                                            bool one_sign, pf_fblock *out)
+                                                            bool thoroughly, pf_fblock *out)
 {
     const fvec zero = {0};
     const ivec yes = zero == zero, absolute = yes & INT64_MAX;
     const double top = power_of_two(guess - 1);
-    const fvec big = zero + 1.5 * power_of_two(guess), half = zero + power_of_two(guess - 53), limit = zero + top;
+    const fvec big = zero + 1.5 * power_of_two(guess), limit = zero + top;
     const fvec fine = zero + 1.5 * power_of_two(guess - PF_FSUM_QUANTUM_BITS + 52);
     fvec total0 = zero, total1 = zero, size0 = zero, size1 = zero, error0 = zero, error1 = zero;
-    ivec good0 = yes, good1 = yes, good_c = yes, signs = {0};
+    fvec worst0 = zero, worst1 = zero;
+    ivec small = yes, good_c = yes;
     for (int i = 0; i < PF_FBLOCK; i += 2 * LANES) {
         fvec v0 = *(const fvec *)(x + i), v1 = *(const fvec *)(x + i + LANES);
         if (copy != NULL) {
@@ -57,17 +74,15 @@ static inline __attribute__((always_inline)) bool sum_block(const double *x, dou
         }
         fvec r0 = (v0 + big) - big, r1 = (v1 + big) - big;
         fvec d0 = v0 - r0, d1 = v1 - r1;
-        good0 &= (fvec)((ivec)d0 & absolute) < half;
-        good1 &= (fvec)((ivec)d1 & absolute) < half;
+        fvec off0 = (fvec)((ivec)d0 & absolute), off1 = (fvec)((ivec)d1 & absolute);
+        worst0 = LARGER(worst0, off0);
+        worst1 = LARGER(worst1, off1);
         total0 += r0;
         total1 += r1;
-        if (one_sign) {
-            signs |= (ivec)r0 | (ivec)r1;
-        } else {
-            good0 &= (fvec)((ivec)v0 & absolute) < limit;
-            good1 &= (fvec)((ivec)v1 & absolute) < limit;
-            size0 += (fvec)((ivec)r0 & absolute);
-            size1 += (fvec)((ivec)r1 & absolute);
+        size0 += (fvec)((ivec)r0 & absolute);
+        size1 += (fvec)((ivec)r1 & absolute);
+        if (thoroughly) {
+            small &= ((fvec)((ivec)v0 & absolute) < limit) & ((fvec)((ivec)v1 & absolute) < limit);
         }
         if (want_c) {
             good_c &= (((d0 + fine) - fine) == d0) & (((d1 + fine) - fine) == d1);
@@ -75,58 +90,39 @@ static inline __attribute__((always_inline)) bool sum_block(const double *x, dou
             error1 += d1;
         }
     }
-    fvec total = total0 + total1, size = size0 + size1, error = error0 + error1;
-    ivec good = good0 & good1;
-    double sum = 0.0, sizes = 0.0, errors = 0.0;
-    int64_t all = -1, all_c = -1, sign = 0;
+    fvec total = total0 + total1, size = size0 + size1, error = error0 + error1, worst = LARGER(worst0, worst1);
+    double sum = 0.0, sizes = 0.0, errors = 0.0, off = 0.0;
+    int64_t all_small = -1, all_c = -1;
     for (int k = 0; k < LANES; k++) {
         sum += total[k];
         sizes += size[k];
         errors += error[k];
-        all &= good[k];
+        off = worst[k] > off ? worst[k] : off;
+        all_small &= small[k];
         all_c &= good_c[k];
-        sign |= signs[k];
     }
-    if (one_sign && (sign < 0 || !(sum < top))) {
+    if (!thoroughly && !(sizes < top)) { /* also where there was a NaN, which `worst` may have forgotten */
         return false;
     }
-    *out = (pf_fblock){.positive = one_sign ? sum : (sizes + sum) * 0.5,
-                       .negative = one_sign ? 0.0 : (sum - sizes) * 0.5,
+    *out = (pf_fblock){.positive = (sizes + sum) * 0.5,
+                       .negative = (sum - sizes) * 0.5,
                        .error = errors,
                        .guess = guess,
-                       .ok = all != 0,
+                       .ok = all_small != 0 && off < power_of_two(guess - 53),
                        .ok_c = want_c && all_c != 0};
     return true;
 }
 
-/* Values of both signs mostly show it early. */
-static bool begins_negative(const double *x)
-{
-    int64_t signs = 0;
-    for (int i = 0; i < 4 * LANES; i++) {
-        int64_t bits;
-        memcpy(&bits, x + i, sizeof(bits));
-        signs |= bits;
-    }
-    return signs < 0;
-}
-
 static void block(const double *x, double *copy, int guess, bool want_c, pf_fblock *out)
 {
-#define SUM_BLOCK(one_sign)                                                                                            \
-    (copy == NULL                                                                                                      \
-         ? want_c ? sum_block(x, NULL, guess, true, one_sign, out) : sum_block(x, NULL, guess, false, one_sign, out)   \
-     : want_c ? sum_block(x, copy, guess, true, one_sign, out)                                                         \
-              : sum_block(x, copy, guess, false, one_sign, out))
-    if (begins_negative(x)) {
-        (void)SUM_BLOCK(false);
-    } else if (!SUM_BLOCK(true)) {
-        sum_block(x, NULL, guess, want_c, false, out);
+    const bool summed = copy == NULL ? want_c ? sum_block(x, NULL, guess, true, false, out)
+                                              : sum_block(x, NULL, guess, false, false, out)
+                        : want_c     ? sum_block(x, copy, guess, true, false, out)
+                                     : sum_block(x, copy, guess, false, false, out);
+    if (!summed) {
+        sum_block(x, NULL, guess, want_c, true, out);
     }
-#undef SUM_BLOCK
 }
-
-/* ---- integer sums ---- */
 
 static int64_t sum_narrow(const int64_t *x, int32_t n)
 {
