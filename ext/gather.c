@@ -261,7 +261,9 @@ static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_
         CONVERT(float, double);
         return PF_K_F64;
     case 'd':
-        if (stride == 8) {
+        if (stride == 8 && n == PF_LANES && vec->takes_source) {
+            vec->source = (char *)from;
+        } else if (stride == 8) {
             look_ahead(g, row, n, vec);
             pf_column_kernels()->copy_f64(from, n, (uint64_t *)vec->data + lane);
         } else {
@@ -339,6 +341,7 @@ static void fill_leaf(const pf_gather *gather, int leaf, int64_t row0, int32_t n
         vecs[c]->seen = 0;
         vecs[c]->iota = false;
         vecs[c]->ahead = vecs[c]->ahead_end = NULL;
+        vecs[c]->source = NULL;
         vecs[c]->lo = INT64_MAX;
         vecs[c]->hi = INT64_MIN;
     }

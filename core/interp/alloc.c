@@ -2,9 +2,9 @@
  * works on stays in the first-level cache.
  *
  * A result never shares its register with an operand of the same step: a kernel that reports bails is asked again lane
- * by lane, and then the operands must still be there. A choice bails no lane: it is made in the register of what it may
- * leave alone. Jumps only go forward, so one pass over the steps sees lives as they are: from the first step that
- * writes a value to the last that touches it. What a step that waits looks at is looked at during the next one. */
+ * by lane, and then the operands must still be there. Jumps only go forward, so one pass over the steps sees lives as
+ * they are: from the first step that writes a value to the last that touches it. What a step that waits looks at is
+ * looked at during the next one. */
 #include "program.h"
 
 #include "../base/mem.h"
@@ -67,7 +67,7 @@ static void find_lives(pf_program *p)
         touch(p, s->b, at, has_kinds(s->kb) && s->code == PF_STEP_SELECT);
         touch(p, s->c, at, false);
         touch(p, s->where, at, false);
-        touch(p, s->other, at, false);
+        touch(p, s->than, at, false);
         touch(p, s->mask, at, false);
         write(p, s->d, at);
         for (uint32_t k = 0; s->code == PF_STEP_EXIT && k < s->count; k++) {
@@ -141,7 +141,7 @@ static void release_all(allocation *a, const pf_step *s, int32_t at)
     release(a, s->b, at);
     release(a, s->c, at);
     release(a, s->where, at);
-    release(a, s->other, at);
+    release(a, s->than, at);
     release(a, s->mask, at);
     release(a, s->d, at);
 }
@@ -187,9 +187,6 @@ static pf_status place_all(allocation *a)
     for (uint32_t i = 0; i < p->nsteps; i++) {
         pf_step *s = &p->steps[i];
         const int32_t at = (int32_t)i;
-        if (s->where != 0) { /* in place: it bails no lane, and what it leaves alone is there already */
-            release(a, s->other, at);
-        }
         place_written(a, s->d);
         if (s->code == PF_STEP_BRANCH) {
             place_written(a, s->a);

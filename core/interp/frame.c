@@ -48,7 +48,8 @@ static pf_frame *lay_out(const pf_program *p, layout *l)
         void *data = part(l, (size_t)PF_LANES * pf_lane_bytes(p->columns[i]));
         uint8_t *kind = part(l, PF_LANES);
         if (l->base != NULL) {
-            frame_parts.columns[i] = (pf_vec){.data = data, .seen = p->columns[i], .lo = INT64_MIN, .hi = INT64_MAX};
+            frame_parts.columns[i] = (pf_vec){
+                .data = data, .seen = p->columns[i], .lo = INT64_MIN, .hi = INT64_MAX, .takes_source = p->fetched[i]};
             machine_parts.kind_memory[i] = kind;
         }
     }

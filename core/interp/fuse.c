@@ -63,49 +63,51 @@ bool fuse_mul_add(lowering *l, const pf_inst *inst, pf_ref ref)
     mul->code = PF_STEP_MUL_ADD;
     mul->negate = inst->op == PF_OP_sub;
     mul->c = c.value;
-    mul->count = lower_is_scalar(l, c);
     give_result(l, mul, PF_K_F64, ref);
     return true;
 }
 
-/* The step of this block that computes `o` for nobody but `ref`'s user and can wait, as such a step bails no lane. */
-static pf_step *product_for(const lowering *l, pf_ref ref, operand o)
+/* The comparison of floats, or truth of one, in this block that computes `ref` for nobody else. */
+static pf_step *condition_for(const lowering *l, pf_ref ref)
 {
-    pf_program *p = l->program;
-    if (l->uses[ref] != 1 || l->shared[o.value]) {
+    const pf_program *p = l->program;
+    const pf_val c = lower_use(l, ref).value;
+    if (l->uses[ref] != 1 || l->shared[c] || p->values[c].scalar) {
         return NULL;
     }
     for (uint32_t i = p->nsteps; i > l->first_step; i--) {
         pf_step *step = &p->steps[i - 1];
-        if (step->d == o.value) {
-            return step->code == PF_STEP_MUL_ADD && step->where == 0 ? step : NULL;
+        if (step->d == c) {
+            return step->code == PF_STEP_OP && step->ka == PF_K_F64 && step->kb == PF_K_F64 ? step : NULL;
         }
     }
     return NULL;
 }
 
-/* `a * b + c if where else other`: the product waits for its condition. */
-bool fuse_choice(lowering *l, const pf_inst *select, pf_ref ref, operand a, operand b, operand c)
+/* `a if x < y else b`: the comparison is made where it is wanted. Truth is `x != 0.0`, of a NaN too. */
+bool fuse_choice(lowering *l, const pf_inst *select, pf_ref ref, operand a, operand b)
 {
     pf_program *p = l->program;
-    if (l->status != PF_OK || select->kinds != PF_K_F64 || lower_is_scalar(l, c)) {
+    if (l->status != PF_OK || !emits_code(p) || select->kinds != PF_K_F64 || a.kinds != PF_K_F64 ||
+        b.kinds != PF_K_F64) {
         return false;
     }
-    pf_step *product = product_for(l, select->b, a);
-    const bool unless = product == NULL;
-    if (unless) {
-        product = product_for(l, select->c, b);
-    }
-    if (product == NULL) {
+    pf_step *condition = condition_for(l, select->a);
+    if (condition == NULL) {
         return false;
     }
+    const bool truth = condition->op == PF_OP_truth;
+    const pf_val than = truth ? lower_add_constant(l, 0, PF_K_F64).value : condition->b;
     pf_step *last = &p->steps[p->nsteps - 1];
-    const pf_step moved = *product;
-    memmove(product, product + 1, (size_t)(last - product) * sizeof *last);
-    *last = moved;
-    last->where = c.value;
-    last->unless = unless;
-    last->other = (unless ? a : b).value;
+    pf_step choice = *condition;
+    memmove(condition, condition + 1, (size_t)(last - condition) * sizeof *last);
+    choice.code = PF_STEP_CHOOSE;
+    choice.op = truth ? PF_OP_ne : choice.op;
+    choice.where = choice.a;
+    choice.than = than;
+    choice.a = a.value;
+    choice.b = b.value;
+    *last = choice;
     give_result(l, last, PF_K_F64, ref);
     return true;
 }
@@ -114,13 +116,34 @@ bool fuse_choice(lowering *l, const pf_inst *select, pf_ref ref, operand a, oper
 
 /* Lanes. Short where each takes long, so that little memory is asked for at once; a mod test works out an inverse for
  * every strip. */
-enum { LONG_STRIP = 64, MOD_STRIP = 128, LIGHT_STRIP = 512 };
+enum { LONG_STRIP = 64, MOD_STRIP = 128, JOINED_STRIP = 128, LIGHT_STRIP = 512 };
 
 static bool takes_long(uint8_t op)
 {
     return op == PF_OP_sqrt || op == PF_OP_div || op == PF_OP_fdiv || op == PF_OP_mod;
 }
 
+/* Cheap for each lane, and bails none. */
+static bool is_light(const pf_program *p, const pf_step *s)
+{
+    const bool op =
+        s->code == PF_STEP_OP && s->kd == PF_K_F64 && (s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul);
+    return (op || s->code == PF_STEP_MUL_ADD) && !p->values[s->d].scalar;
+}
+
+/* What hides in the time that the next step takes. */
+static void plan_waiting(pf_program *p)
+{
+    for (uint32_t i = 1; i < p->nsteps; i++) {
+        const pf_step *s = &p->steps[i];
+        if (s->code == PF_STEP_OP && takes_long(s->op) && !p->values[s->d].scalar && is_light(p, s - 1) &&
+            s->a == s[-1].d) {
+            p->steps[i - 1].waits = true;
+        }
+    }
+}
+
+/* Where nothing is waited for: how many lanes to do between asking for memory and asking again. */
 static uint16_t strip_of(const pf_program *p, const pf_step *s)
 {
     if (s->code == PF_STEP_EXIT) {
@@ -144,24 +167,20 @@ static uint16_t strip_of(const pf_program *p, const pf_step *s)
     }
 }
 
-/* Cheap for each lane, and bails none. */
-static bool is_light(const pf_program *p, const pf_step *s)
-{
-    const bool op =
-        s->code == PF_STEP_OP && s->kd == PF_K_F64 && (s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul);
-    return (op || (s->code == PF_STEP_MUL_ADD && s->where == 0)) && !p->values[s->d].scalar;
-}
-
-void plan_strips(pf_program *p)
+static void plan_strips(pf_program *p)
 {
     p->asks = 1; /* a program may have no step at all */
-    for (uint32_t i = 0; i < p->nsteps; i++) {
-        pf_step *s = &p->steps[i], *before = i == 0 ? NULL : s - 1;
-        s->strip = strip_of(p, s);
+    for (uint32_t i = 0; i < p->nsteps; i += p->steps[i].joined > 0 ? p->steps[i].joined : 1) {
+        pf_step *s = &p->steps[i];
+        s->strip = s->joined > 0 ? JOINED_STRIP : s->waits ? LONG_STRIP : strip_of(p, s);
         p->asks += s->strip == 0 ? 0 : PF_LANES / s->strip;
-        if (s->strip == LONG_STRIP && s->code == PF_STEP_OP && i > 0 && is_light(p, before) && s->a == before->d) {
-            before->waits = true; /* whose own strips do not count: memory is asked for before each of its parts */
-            p->asks += PF_LANES / LONG_STRIP - PF_LANES / LIGHT_STRIP;
-        }
     }
+}
+
+pf_status plan_steps(pf_program *p)
+{
+    plan_waiting(p);
+    PF_TRY(emit_runs(p));
+    plan_strips(p);
+    return PF_OK;
 }

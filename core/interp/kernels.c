@@ -422,47 +422,6 @@ MUL_ADD(mul_add_ss, b0, +, c0)
 MUL_ADD(mul_sub_ss, b0, -, c0)
 #undef MUL_ADD
 
-#if defined(__AVX2__)
-#define CHOOSE_MUL_ADD(name, B, op, C, other_lanes)                                                                    \
-    static void name(double *d, const pf_choice *choice, const double *a, const double *b, const double *c, int n)     \
-    {                                                                                                                  \
-        const floats b0 = same_floats(b, 0), c0 = same_floats(c, 0);                                                   \
-        (void)b0, (void)c0;                                                                                            \
-        for (int i = 0; i < n; i += FLOATS) {                                                                          \
-            const floats result = load_floats(a, i) * B op C;                                                          \
-            store_floats(d, i, choose_floats(choice->where, i, choice->flip, result, other_lanes(choice->other, i)));  \
-        }                                                                                                              \
-    }
-#define B_LANES load_floats(b, i)
-#define C_LANES load_floats(c, i)
-#else
-#define load_floats(p, i) (p)[i]
-#define same_floats(p, i) (p)[0]
-#define CHOOSE_MUL_ADD(name, B, op, C, other_lanes)                                                                    \
-    static void name(double *d, const pf_choice *choice, const double *a, const double *b, const double *c, int n)     \
-    {                                                                                                                  \
-        const double b0 = *b, c0 = *c;                                                                                 \
-        (void)b0, (void)c0;                                                                                            \
-        for (int i = 0; i < n; i++) {                                                                                  \
-            const double result = a[i] * B op C;                                                                       \
-            d[i] = ((choice->where[i] ^ choice->flip) & 1) != 0 ? result : other_lanes(choice->other, i);              \
-        }                                                                                                              \
-    }
-#define B_LANES b[i]
-#define C_LANES c[i]
-#endif
-#define CHOOSE_MUL_ADDS(name, B, op, C)                                                                                \
-    CHOOSE_MUL_ADD(name##_v, B, op, C, load_floats)                                                                    \
-    CHOOSE_MUL_ADD(name##_s, B, op, C, same_floats)
-CHOOSE_MUL_ADDS(choose_mul_add_vv, B_LANES, +, C_LANES)
-CHOOSE_MUL_ADDS(choose_mul_sub_vv, B_LANES, -, C_LANES)
-CHOOSE_MUL_ADDS(choose_mul_add_vs, B_LANES, +, c0)
-CHOOSE_MUL_ADDS(choose_mul_sub_vs, B_LANES, -, c0)
-CHOOSE_MUL_ADDS(choose_mul_add_sv, b0, +, C_LANES)
-CHOOSE_MUL_ADDS(choose_mul_sub_sv, b0, -, C_LANES)
-CHOOSE_MUL_ADDS(choose_mul_add_ss, b0, +, c0)
-CHOOSE_MUL_ADDS(choose_mul_sub_ss, b0, -, c0)
-
 /* ---- choosing, copying, kinds ---- */
 
 #if !defined(__AVX2__)
@@ -522,7 +481,7 @@ SELECTS(select1, uint8_t)
     {                                                                                                                  \
         name##_sv(d, m, a, d, n);                                                                                      \
     }
-SELECTS(select8, FLOATS, load_words, same_words, choose_words, store_words)
+SELECTS(select8, WORDS, load_words, same_words, choose_words, store_words)
 SELECTS(select1, 32, load32, same32, choose32, store32)
 #endif
 
@@ -661,6 +620,7 @@ static void merge(uint8_t *restrict d, const uint8_t *m, int n)
 extern const pf_kernels PF_ISA_FN(pf_kernels);
 const pf_kernels PF_ISA_FN(pf_kernels) = {
     .name = STRING(PF_ISA),
+    .lanes = PF_ISA_LANES,
     .op =
         {
 #define OP(name, arity, operands, result, bails, laws, text)                                                           \
@@ -684,9 +644,6 @@ const pf_kernels PF_ISA_FN(pf_kernels) = {
     .mod_test_iota = mod_test_iota,
     .mul_add = {{{mul_add_vv, mul_sub_vv}, {mul_add_vs, mul_sub_vs}},
                 {{mul_add_sv, mul_sub_sv}, {mul_add_ss, mul_sub_ss}}},
-#define EITHER(name) {name##_v, name##_s}
-#define EITHER_SIGN(form) {EITHER(choose_mul_add_##form), EITHER(choose_mul_sub_##form)}
-    .choose_mul_add = {{EITHER_SIGN(vv), EITHER_SIGN(vs)}, {EITHER_SIGN(sv), EITHER_SIGN(ss)}},
     .select = {{select8_vv, select8_vs, select8_sv, select8_ss}, {select1_vv, select1_vs, select1_sv, select1_ss}},
     .blend = {{select8_into, select8_into_s}, {select1_into, select1_into_s}},
     .fill = fill,

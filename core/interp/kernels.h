@@ -26,15 +26,9 @@ typedef struct pf_mod_test {
     uint8_t flip;
 } pf_mod_test;
 
-/* Which lanes get a result, by the lowest bit of a byte each (flip: of its opposite), and what the others get. */
-typedef struct pf_choice {
-    const uint8_t *where;
-    const double *other;
-    uint8_t flip;
-} pf_choice;
-
 typedef struct pf_kernels {
     const char *name;
+    int lanes; /* of 8 bytes, in a register */
     /* Every op of ops.def that computes; VV only for one operand. */
     pf_kernel op[PF_OP_COUNT][PF_T_COUNT][PF_F_SS];
     /* i64 whose result is known to fit */
@@ -49,9 +43,6 @@ typedef struct pf_kernels {
     void (*mod_test_iota)(uint8_t *d, int64_t start, int64_t step, const pf_mod_test *test, int n);
     /* d = a * b + c or a * b - c, each op rounded: [b scalar][c scalar][minus] */
     void (*mul_add[2][2][2])(double *d, const double *a, const double *b, const double *c, int n);
-    /* The same in the lanes of a choice: [b scalar][c scalar][minus][other scalar] */
-    void (*choose_mul_add[2][2][2][2])(double *d, const pf_choice *choice, const double *a, const double *b,
-                                       const double *c, int n);
     /* d = c ? a : b */
     void (*select[PF_LANE_COUNT][PF_F_COUNT])(void *d, const uint8_t *c, const void *a, const void *b, int n);
     /* d = m ? a : d, a being a vector or one lane */

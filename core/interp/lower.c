@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../base/mem.h"
+#include "../prim/code.h"
 
 /* ---- growing the program ---- */
 
@@ -292,7 +293,7 @@ static void lower_select(lowering *l, const pf_inst *inst, pf_ref ref)
     operand a = widened(l, use_fitting(l, inst->b), inst->kinds), b = widened(l, use_fitting(l, inst->c), inst->kinds);
     const bool sa = lower_is_scalar(l, a), sb = lower_is_scalar(l, b);
     const bool scalar = lower_is_scalar(l, c) && sa && sb && pf_kinds_single(inst->kinds);
-    if (!scalar && fuse_choice(l, inst, ref, a, b, c)) {
+    if (!scalar && fuse_choice(l, inst, ref, a, b)) {
         return;
     }
     pf_step *step = result_step(l, inst, ref, PF_STEP_SELECT, scalar);
@@ -654,8 +655,9 @@ static pf_program *new_program(const pf_fn *fn, const pf_kernels *kernels)
     p->nparams = fn->nparams;
     p->nstrings = fn->nstrings;
     p->columns = pf_mem_calloc(fn->ncolumns + 1, sizeof *p->columns);
+    p->fetched = pf_mem_calloc(fn->ncolumns + 1, sizeof *p->fetched);
     p->outputs = pf_mem_calloc(fn->noutputs + 1, sizeof *p->outputs);
-    if (p->columns == NULL || p->outputs == NULL) {
+    if (p->columns == NULL || p->fetched == NULL || p->outputs == NULL) {
         pf_interp_free(p);
         return NULL;
     }
@@ -692,10 +694,13 @@ pf_status pf_interp_compile_for(const pf_fn *fn, pf_outputs ints, const pf_kerne
     count_uses(&l);
     find_modes(&l, low_uses);
     lower_all(&l);
-    if (l.status == PF_OK) {
-        plan_strips(l.program);
+    status = l.status;
+    if (status == PF_OK) {
+        status = plan_steps(l.program);
     }
-    status = l.status == PF_OK ? pf_interp_allocate(l.program) : l.status;
+    if (status == PF_OK) {
+        status = pf_interp_allocate(l.program);
+    }
 out:
     pf_mem_free(l.blocks);
     pf_mem_free(l.of);
@@ -726,8 +731,13 @@ void pf_interp_free(pf_program *program)
     pf_mem_free(program->steps);
     pf_mem_free(program->values);
     pf_mem_free(program->items);
+    for (uint32_t i = 0; i < program->njoins; i++) {
+        pf_code_free(program->joins[i].code, program->joins[i].size);
+    }
+    pf_mem_free(program->joins);
     pf_mem_free(program->constants);
     pf_mem_free(program->columns);
+    pf_mem_free(program->fetched);
     pf_mem_free(program->outputs);
     pf_mem_free(program);
 }

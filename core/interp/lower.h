@@ -64,9 +64,16 @@ void lower_define(lowering *l, pf_ref ref, operand o);
 
 bool fuse_mod_test(lowering *l, const pf_inst *inst, pf_ref ref);
 bool fuse_mul_add(lowering *l, const pf_inst *inst, pf_ref ref);
-bool fuse_choice(lowering *l, const pf_inst *select, pf_ref ref, operand a, operand b, operand c);
-/* Which steps run strip by strip (pf_step.strip), once all are there. */
-void plan_strips(pf_program *program);
+bool fuse_choice(lowering *l, const pf_inst *select, pf_ref ref, operand a, operand b);
+/* Which steps run together, and in which strips, once all are there. */
+PF_MUST_CHECK pf_status plan_steps(pf_program *program);
+
+/* ---- emit.c ---- */
+
+/* Whether this program's runs of float steps become machine code. */
+bool emits_code(const pf_program *program);
+/* Finds those runs (pf_step.joined), and writes their code. */
+PF_MUST_CHECK pf_status emit_runs(pf_program *program);
 
 /* ---- survey.c ---- */
 

@@ -19,6 +19,7 @@ static const char *const step_names[PF_STEP_COUNT] = {
     [PF_STEP_MERGE] = "merge",   [PF_STEP_COMPACT] = "compact", [PF_STEP_STOP] = "stop",
     [PF_STEP_BAIL] = "bail",     [PF_STEP_EXIT] = "exit",       [PF_STEP_WIDE] = "wide",
     [PF_STEP_FIT] = "fit",       [PF_STEP_RANK] = "rank",       [PF_STEP_MUL_ADD] = "mul_add",
+    [PF_STEP_CHOOSE] = "choose",
 };
 
 __attribute__((format(printf, 2, 3))) static void put(text *t, const char *format, ...)
@@ -63,12 +64,12 @@ static void put_value(text *t, const pf_program *p, const char *before, pf_val v
     }
 }
 
-static void put_step(text *t, const pf_program *p, uint32_t i)
+static void put_step(text *t, const pf_program *p, uint32_t i, bool joined)
 {
     const pf_step *s = &p->steps[i];
     const bool op =
         s->code == PF_STEP_OP || s->code == PF_STEP_INT || s->code == PF_STEP_STR || s->code == PF_STEP_WIDE;
-    put(t, "%3" PRIu32 "  ", i);
+    put(t, "%3" PRIu32 " %c", i, joined ? '|' : ' ');
     put_value(t, p, "", s->d);
     const bool minus = s->code == PF_STEP_MUL_ADD && s->negate;
     put(t, "%s%s", s->d != 0 ? " = " : "", op ? pf_ops[s->op].name : minus ? "mul_sub" : step_names[s->code]);
@@ -78,8 +79,11 @@ static void put_step(text *t, const pf_program *p, uint32_t i)
     put_value(t, p, s->negate && !minus ? " not " : " ", s->c);
     put_value(t, p, " ", s->a);
     put_value(t, p, " ", s->b);
-    put_value(t, p, s->unless ? " unless " : " where ", s->where);
-    put_value(t, p, " else ", s->other);
+    if (s->code == PF_STEP_CHOOSE) {
+        put_value(t, p, " where ", s->where);
+        put(t, " %s", pf_ops[s->op].name);
+        put_value(t, p, " ", s->than);
+    }
     put_value(t, p, " in ", s->mask);
     if (s->code == PF_STEP_RANK) {
         put(t, " %" PRIu32, s->index);
@@ -96,8 +100,12 @@ static void put_step(text *t, const pf_program *p, uint32_t i)
 size_t pf_interp_print(const pf_program *program, char *out, size_t size)
 {
     text t = {out, size, 0};
+    uint32_t joined_to = 0;
     for (uint32_t i = 0; i < program->nsteps; i++) {
-        put_step(&t, program, i);
+        if (program->steps[i].joined > 0) {
+            joined_to = i + program->steps[i].joined;
+        }
+        put_step(&t, program, i, i < joined_to);
     }
     return t.length;
 }

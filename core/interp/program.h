@@ -34,8 +34,8 @@ typedef enum pf_step_code {
     PF_STEP_WIDE,    /* the same on ints that may be wider than 64 bits */
     PF_STEP_FIT,     /* lanes of a that do not fit 64 bits bail, as op (negate: nor 64 bits without sign) */
     PF_STEP_MOD_IS,  /* d = a % b == c (negate: !=), b and c scalars; a zero b bails as op */
-    PF_STEP_MUL_ADD, /* d = a * b + c (negate: - c), floats, both rounded; c a vector or (count 1) a scalar.
-                      * With `where`: only in its lanes (unless: in the others), else d = other */
+    PF_STEP_MUL_ADD, /* d = a * b + c (negate: - c), floats, both rounded */
+    PF_STEP_CHOOSE,  /* d = where op than ? a : b, floats; always joined */
     PF_STEP_STR,     /* d = comparison or truth of strings */
     PF_STEP_IN,      /* d = a is in the set that b's handle is */
     PF_STEP_SELECT,  /* d = c ? a : b */
@@ -70,10 +70,10 @@ typedef struct pf_step {
     pf_kinds kd;     /* OP, INT, WIDE: the kind of the result; its value may hold others too, from other edges */
     uint16_t place;
     pf_val d, a, b, c, mask;
-    pf_val where, other; /* MUL_ADD */
-    bool unless;
+    pf_val where, than; /* CHOOSE */
     bool waits;     /* runs in the strips of the next step, whose time hides its own */
     uint16_t strip; /* lanes at a time, before each of which memory is asked for; 0: nothing is asked */
+    uint16_t joined; /* so many steps, from this one on, are one piece of code, number `index`; 0: none */
     uint32_t index, count;
     pf_kernel kernel;
 } pf_step;
@@ -94,6 +94,22 @@ typedef struct pf_item {
     pf_val value;
     pf_kinds kinds;
 } pf_item;
+
+/* Steps that are one piece of machine code (emit.c), which is given an address for each of its places: where the
+ * value's lanes are, or with `fetch`, where they still are. */
+typedef struct pf_join_place {
+    pf_val value;
+    bool fetch;
+} pf_join_place;
+
+enum { PF_JOIN_PLACES = 96 };
+
+typedef struct pf_join {
+    void *code; /* void (void *const *places, int64_t from, int64_t to): offsets in bytes of doubles */
+    size_t size;
+    uint32_t nplaces;
+    pf_join_place places[PF_JOIN_PLACES];
+} pf_join;
 
 /* A mask or a shift count that is a param has to be from 0 to `most`. */
 typedef struct pf_low_guard {
@@ -122,9 +138,12 @@ struct pf_program {
     uint32_t nvalues;
     pf_item *items;
     uint32_t nitems;
+    pf_join *joins;
+    uint32_t njoins;
     int64_t *constants; /* payloads */
     uint32_t nconstants;
     pf_kinds *columns;
+    bool *fetched; /* per column: its lanes may be left at their source */
     uint32_t ncolumns;
     pf_kinds *outputs;
     uint32_t noutputs;

@@ -630,6 +630,7 @@ static void run_step(run *r, const pf_step *s)
     case PF_STEP_EXIT:
         run_exit(r, s);
         break;
+    case PF_STEP_CHOOSE: /* joined */
     case PF_STEP_ENTER:
     case PF_STEP_COUNT:
         break;
@@ -649,6 +650,9 @@ void pf_interp_run(const pf_program *program, pf_frame *frame)
         const pf_step *s = &program->steps[i++];
         if (s->code == PF_STEP_ENTER) {
             i = r.st[s->mask].count == 0 ? s->index : i;
+        } else if (s->joined > 0) {
+            pf_step_joined(&r, s);
+            i += s->joined - 1u;
         } else {
             if (s->strip == PF_LANES) {
                 pf_ask_ahead(&r);

@@ -81,22 +81,8 @@ static void mul_add_part(const run *r, const pf_step *s, int32_t from, int32_t n
 {
     const double *a = r->st[s->a].data, *b = r->st[s->b].data, *c = r->st[s->c].data;
     double *d = r->st[s->d].data;
-    const bool one_b = s->form == PF_F_VS, one_c = s->count != 0;
-    b += one_b ? 0 : from;
-    c += one_c ? 0 : from;
-    if (s->where == 0) {
-        r->k->mul_add[one_b][one_c][s->negate](d + from, a + from, b, c, n);
-        return;
-    }
-    const bool one_other = r->p->values[s->other].scalar;
-    const pf_choice choice = {
-        .where = (const uint8_t *)r->st[s->where].data + from,
-        .other = (const double *)r->st[s->other].data + (one_other ? 0 : from),
-#ifndef PF_PLANTED_BUG_CHOICE_REVERSED
-        .flip = s->unless,
-#endif
-    };
-    r->k->choose_mul_add[one_b][one_c][s->negate][one_other](d + from, &choice, a + from, b, c, n);
+    const bool one_b = s->form == PF_F_VS, one_c = r->p->values[s->c].scalar;
+    r->k->mul_add[one_b][one_c][s->negate](d + from, a + from, b + (one_b ? 0 : from), c + (one_c ? 0 : from), n);
 }
 
 /* A light step, which bails no lane. */
@@ -288,15 +274,46 @@ void pf_step_mod_is(run *r, const pf_step *s)
     }
 }
 
-void pf_step_mul_add(run *r, const pf_step *s)
+static void is_float(pf_state *d)
 {
-    pf_state *d = &r->st[s->d];
     d->seen = PF_K_F64;
     d->iota = false;
     d->range = PF_INTERVAL_ALL;
-    const int32_t n = s->waits ? 0 : r->m->n, strip = r->asking < r->p->ncolumns ? s->strip : PF_LANES;
+}
+
+/* How many lanes at a time. */
+static int32_t strip_now(const run *r, const pf_step *s)
+{
+    return r->asking < r->p->ncolumns ? s->strip : PF_LANES;
+}
+
+void pf_step_mul_add(run *r, const pf_step *s)
+{
+    is_float(&r->st[s->d]);
+    const int32_t n = s->waits ? 0 : r->m->n, strip = strip_now(r, s);
     for (int32_t i = 0; i < n; i += strip) {
         pf_ask_ahead(r);
         mul_add_part(r, s, i, n - i < strip ? n - i : strip);
+    }
+}
+
+void pf_step_joined(run *r, const pf_step *s)
+{
+    const pf_join *join = &r->p->joins[s->index];
+    void *places[PF_JOIN_PLACES];
+    for (uint32_t k = 0; k < join->nplaces; k++) {
+        const pf_val v = join->places[k].value;
+        char *source = join->places[k].fetch ? r->f->columns[r->p->values[v].index].source : NULL;
+        places[k] = source != NULL ? source : r->st[v].data;
+    }
+    for (uint32_t k = 0; k < s->joined; k++) {
+        is_float(&r->st[s[k].d]);
+    }
+    void (*code)(void *const *places, int64_t from, int64_t to);
+    memcpy(&code, &join->code, sizeof code);
+    const int32_t n = r->m->n, strip = strip_now(r, s);
+    for (int32_t i = 0; i < n; i += strip) {
+        pf_ask_ahead(r);
+        code(places, 8 * i, 8 * (n - i < strip ? n : i + strip));
     }
 }

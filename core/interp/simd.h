@@ -55,11 +55,8 @@ static inline __m256i choose32(const uint8_t *c, int i, __m256i a, __m256i b)
 
 /* The widest vectors of 8-byte lanes. */
 #if defined(__AVX512F__)
-enum { FLOATS = 8 };
-typedef __m512d floats;
+enum { WORDS = 8 };
 typedef __m512i words;
-#define as_floats _mm512_castsi512_pd
-#define as_words _mm512_castpd_si512
 
 static inline words load_words(const void *p, int i)
 {
@@ -83,38 +80,13 @@ static inline words choose_words(const uint8_t *c, int i, words a, words b)
     return _mm512_mask_blend_epi64(low, b, a);
 }
 #else
-enum { FLOATS = 4 };
-typedef __m256d floats;
+enum { WORDS = 4 };
 typedef __m256i words;
-#define as_floats _mm256_castsi256_pd
-#define as_words _mm256_castpd_si256
 #define load_words load4
 #define same_words same4
 #define store_words store4
 #define choose_words choose4
 #endif
-
-static inline floats load_floats(const double *p, int i)
-{
-    return as_floats(load_words(p, i));
-}
-
-static inline floats same_floats(const double *p, int i)
-{
-    return as_floats(same_words(p, i));
-}
-
-static inline void store_floats(double *p, int i, floats x)
-{
-    store_words(p, i, as_words(x));
-}
-
-/* c ? a : b, or the opposite where flip is 1. */
-static inline floats choose_floats(const uint8_t *c, int i, unsigned flip, floats a, floats b)
-{
-    return as_floats(flip != 0 ? choose_words(c, i, as_words(b), as_words(a))
-                               : choose_words(c, i, as_words(a), as_words(b)));
-}
 
 /* Comparisons: all ones where true. */
 static inline __m256i equal_i64(__m256i a, __m256i b)

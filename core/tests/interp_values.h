@@ -109,14 +109,14 @@ static const double edge_f64[] = {0.0,
 static const char *const texts[] = {"", "a", "b", "ab", "UA", "UA", "SFO", "ab"};
 enum { NTEXTS = 8, NKINDS = 6 };
 
-static pf_str_view view_text(uint64_t handle)
+static inline pf_str_view view_text(uint64_t handle)
 {
     assert_true(handle < NTEXTS); /* dead lanes hold other bits and must not be looked at */
     return (pf_str_view){(uint32_t)strlen(texts[handle]), 1, texts[handle]};
 }
 
 /* How wild i64 lanes of one vector are: interval selection sees small ones, checked kernels the edges. */
-static int64_t random_i64(int wildness)
+static inline int64_t random_i64(int wildness)
 {
     switch (wildness) {
     case 0:
@@ -130,7 +130,7 @@ static int64_t random_i64(int wildness)
     }
 }
 
-static double random_f64(void)
+static inline double random_f64(void)
 {
     switch (pick(3)) {
     case 0:
@@ -142,7 +142,7 @@ static double random_f64(void)
     }
 }
 
-static pf_scalar random_scalar(pf_kinds kind, int wildness)
+static inline pf_scalar random_scalar(pf_kinds kind, int wildness)
 {
     pf_scalar s = {.kind = kind};
     switch (kind) {
@@ -168,7 +168,7 @@ static pf_scalar random_scalar(pf_kinds kind, int wildness)
 }
 
 /* One NaN is like another: which operand's NaN comes out of NaN + NaN is the compiler's choice, in CPython as here. */
-static bool is_same(pf_scalar a, pf_scalar b)
+static inline bool is_same(pf_scalar a, pf_scalar b)
 {
     if (a.kind == PF_K_F64 && b.kind == PF_K_F64 && isnan(a.u.f) && isnan(b.u.f)) {
         return true;

@@ -1,0 +1,145 @@
+/* The x86-64 instructions that emit.c needs, as bytes: vectors of 4 doubles (VEX, AVX2) or 8 (EVEX, AVX-512).
+ *
+ * The code is a function of three arguments: rdi, the addresses of what it works on, by number; rsi and rdx, the first
+ * lane's offset in bytes and that of the lane to stop at. rax is for addresses; nothing else is touched but vector
+ * registers, which all belong to the callee. (Intel, Software Developer's Manual, volume 2: sections 2.3 and 2.7.) */
+#ifndef PF_INTERP_X86_H
+#define PF_INTERP_X86_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { X86_SIZE = 4096 };
+
+typedef struct x86 {
+    uint8_t bytes[X86_SIZE];
+    size_t n;  /* what does not fit is counted, not written */
+    bool wide; /* 512 bits */
+} x86;
+
+static inline void x86_byte(x86 *x, unsigned byte)
+{
+    if (x->n < X86_SIZE) {
+        x->bytes[x->n] = (uint8_t)byte;
+    }
+    x->n++;
+}
+
+static inline void x86_int32(x86 *x, int32_t value)
+{
+    for (int shift = 0; shift < 32; shift += 8) {
+        x86_byte(x, (uint32_t)value >> shift & 255);
+    }
+}
+
+/* Opcode maps, and the bit that tells two opcodes of one number apart. */
+enum { X86_0F = 1, X86_0F38 = 2, X86_0F3A = 3 };
+
+/* Prefix and opcode of an operation on vectors of doubles: d, a, and a third operand that is register `b`, or in memory
+ * (b < 0). mask: 0, or the mask register that chooses among lanes; 512 bits only. */
+static inline void x86_vector(x86 *x, int map, bool w, unsigned opcode, int d, int a, int b, int mask)
+{
+    const unsigned r = ~(unsigned)d, v = ~(unsigned)a, rm = b < 0 ? ~0u : ~(unsigned)b;
+    if (x->wide) {
+        x86_byte(x, 0x62);
+        x86_byte(x, (r >> 3 & 1) << 7 | (rm >> 4 & 1) << 6 | (rm >> 3 & 1) << 5 | (r >> 4 & 1) << 4 | (unsigned)map);
+        x86_byte(x, 1u << 7 | (v & 15) << 3 | 1u << 2 | 1); /* W is 1 for all operations on doubles */
+        x86_byte(x, 2u << 5 | (v >> 4 & 1) << 3 | (unsigned)mask);
+    } else {
+        x86_byte(x, 0xc4);
+        x86_byte(x, (r >> 3 & 1) << 7 | 1u << 6 | (rm >> 3 & 1) << 5 | (unsigned)map);
+        x86_byte(x, (unsigned)w << 7 | (v & 15) << 3 | 1u << 2 | 1);
+    }
+    x86_byte(x, opcode);
+}
+
+static inline void x86_registers(x86 *x, int d, int b)
+{
+    x86_byte(x, 3u << 6 | ((unsigned)d & 7) << 3 | ((unsigned)b & 7));
+}
+
+/* rax = address number `place` */
+static inline void x86_address(x86 *x, int place)
+{
+    x86_byte(x, 0x48);
+    x86_byte(x, 0x8b);
+    x86_byte(x, 0x87);
+    x86_int32(x, 8 * place);
+}
+
+static inline void x86_at_lane(x86 *x, int reg) /* [rax + rsi] */
+{
+    x86_byte(x, ((unsigned)reg & 7) << 3 | 4);
+    x86_byte(x, 0x30);
+}
+
+static inline void x86_load(x86 *x, int d, int place)
+{
+    x86_address(x, place);
+    x86_vector(x, X86_0F, false, 0x10, d, 0, -1, 0);
+    x86_at_lane(x, d);
+}
+
+static inline void x86_store(x86 *x, int reg, int place)
+{
+    x86_address(x, place);
+    x86_vector(x, X86_0F, false, 0x11, reg, 0, -1, 0);
+    x86_at_lane(x, reg);
+}
+
+/* Every lane of d becomes the one double at a place. */
+static inline void x86_broadcast(x86 *x, int d, int place)
+{
+    x86_address(x, place);
+    x86_vector(x, X86_0F38, false, 0x19, d, 0, -1, 0);
+    x86_byte(x, ((unsigned)d & 7) << 3); /* [rax] */
+}
+
+enum { X86_ADD = 0x58, X86_MUL = 0x59, X86_SUB = 0x5c };
+
+static inline void x86_arith(x86 *x, unsigned op, int d, int a, int b)
+{
+    x86_vector(x, X86_0F, false, op, d, a, b, 0);
+    x86_registers(x, d, b);
+}
+
+/* Comparisons that a NaN makes false, but for the last one. None of them signals. */
+enum { X86_EQ = 0x00, X86_LT = 0x11, X86_LE = 0x12, X86_GE = 0x1d, X86_GT = 0x1e, X86_NE = 0x04 };
+
+/* d = p <predicate> q ? yes : no. spare: a register that may be lost; looked at for 256 bits only. */
+static inline void x86_choose(x86 *x, unsigned predicate, int d, int p, int q, int yes, int no, int spare)
+{
+    const int mask = x->wide ? 1 : spare;
+    x86_vector(x, X86_0F, false, 0xc2, mask, p, q, 0);
+    x86_registers(x, mask, q);
+    x86_byte(x, predicate);
+    if (x->wide) {
+        x86_vector(x, X86_0F38, true, 0x65, d, no, yes, mask);
+        x86_registers(x, d, yes);
+    } else {
+        x86_vector(x, X86_0F3A, false, 0x4b, d, no, yes, 0);
+        x86_registers(x, d, yes);
+        x86_byte(x, (unsigned)spare << 4);
+    }
+}
+
+/* Goes on at `loop` with the next lanes while there are any, and returns after that. */
+static inline void x86_end(x86 *x, size_t loop)
+{
+    static const uint8_t compare_jump[] = {0x48, 0x39, 0xd6, 0x0f, 0x82}; /* cmp rsi, rdx; jb */
+    static const uint8_t leave[] = {0xc5, 0xf8, 0x77, 0xc3};              /* vzeroupper; ret */
+    x86_byte(x, 0x48);                                                    /* add rsi, ... */
+    x86_byte(x, 0x83);
+    x86_byte(x, 0xc6);
+    x86_byte(x, x->wide ? 64 : 32);
+    for (size_t i = 0; i < sizeof compare_jump; i++) {
+        x86_byte(x, compare_jump[i]);
+    }
+    x86_int32(x, (int32_t)loop - (int32_t)(x->n + 4));
+    for (size_t i = 0; i < sizeof leave; i++) {
+        x86_byte(x, leave[i]);
+    }
+}
+
+#endif
