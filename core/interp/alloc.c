@@ -3,8 +3,8 @@
  *
  * A result never shares its register with an operand of the same step: a kernel that reports bails is asked again lane
  * by lane, and then the operands must still be there. Jumps only go forward, so one pass over the steps sees lives as
- * they are: from the first step that writes a value to the last that touches it. What a step that waits looks at is
- * looked at during the next one. */
+ * they are: from the first step that writes a value to the last that touches it. Steps that run at once, as joined ones
+ * do, and one that waits with the next, look at all of their operands until the last of them is done. */
 #include "program.h"
 
 #include "../base/mem.h"
@@ -184,6 +184,7 @@ static pf_status place_all(allocation *a)
             place(a, value, false);
         }
     }
+    uint32_t together = 0, done = 0; /* how many steps, from this one on, run at once; whose operands are released */
     for (uint32_t i = 0; i < p->nsteps; i++) {
         pf_step *s = &p->steps[i];
         const int32_t at = (int32_t)i;
@@ -194,11 +195,12 @@ static pf_status place_all(allocation *a)
         if (s->code == PF_STEP_COMPACT) {
             PF_TRY(list_moves(a, s, at));
         }
-        if (i > 0 && s[-1].waits) {
-            release_all(a, s - 1, at - 1);
-        }
-        if (s->code != PF_STEP_EXIT && !s->waits) {
-            release_all(a, s, at);
+        together = together > 0 ? together : s->joined > 0 ? s->joined : s->waits ? 2 : 1;
+        together--;
+        for (; together == 0 && done <= i; done++) {
+            if (p->steps[done].code != PF_STEP_EXIT) {
+                release_all(a, &p->steps[done], (int32_t)done);
+            }
         }
     }
     p->register_bytes = a->bytes;

@@ -1,4 +1,4 @@
-/* Machine code for runs of float steps that bail no lane.
+/* Machine code for runs of float steps.
  *
  * A pass over 1,024 lanes that does little for each costs what its loads and stores cost. So a straight run of such
  * steps becomes one loop, in which what a step leaves for the next stays in a register: no pass is made for a step of
@@ -6,8 +6,9 @@
  * copied first: the loop reads them from their source (pf_vec.source), which the compute of other lanes hides.
  *
  * Writing the code takes microseconds: each step is one or two instructions, and registers are given out in one pass,
- * as the run has no branches. A run ends where registers do. On other CPUs, and where a process may not make code,
- * every step is a pass. */
+ * as the run has no branches. A run ends where registers do. Should some lane bail, the code says so at its end, and
+ * the run's steps are done as passes, which tell which lane and why. On other CPUs, and where a process may not make
+ * code, every step is a pass anyway. */
 #include <string.h>
 
 #include "lower.h"
@@ -19,7 +20,7 @@
 #if defined(__x86_64__)
 #include "x86.h"
 
-enum { MOST_STEPS = 32, MOST_SCALARS = 8, OPERANDS = 5, NO_REGISTER = -1 };
+enum { MOST_STEPS = 32, MOST_SCALARS = 6, MOST_SCALARS_WIDE = 16, OPERANDS = 5, NO_REGISTER = -1 };
 
 /* What one step may need: registers for four operands, its result and one to spare; as many places; and bytes, for the
  * loads and stores of all of them (15 each) and two operations. At the end, every register may have to be stored. */
@@ -30,13 +31,14 @@ typedef struct writer {
     pf_program *p;
     x86 x;
     pf_join join;
-    uint16_t *left;   /* per value: how often it is looked at from here on */
-    uint16_t *inside; /* per value: how often by this run */
-    int8_t *reg;      /* per value */
-    bool *own;        /* per value: this run is the one to write it to memory, should that be wanted */
-    bool *looked_at;  /* per value: an earlier step looks at its lanes */
-    uint32_t free;    /* registers, a bit each */
-    bool always;      /* every vector gets to this run, with all its lanes */
+    uint16_t *left;       /* per value: how often it is looked at from here on */
+    uint16_t *inside;     /* per value: how often by this run */
+    int8_t *reg;          /* per value */
+    bool *own;            /* per value: this run is the one to write it to memory, should that be wanted */
+    bool *looked_at;      /* per value: an earlier step looks at its lanes */
+    uint32_t free;        /* registers, a bit each */
+    int zero, bad, minus; /* registers of a run that may bail: 0.0; negative in lanes that do; -1.0 */
+    bool always;          /* every vector gets to this run, with all its lanes */
 } writer;
 
 /* ---- operands ---- */
@@ -110,9 +112,14 @@ static int result(writer *w, pf_val d)
 
 /* ---- steps ---- */
 
+static bool may_bail(const pf_step *s)
+{
+    return s->code == PF_STEP_OP && (s->op == PF_OP_sqrt || s->op == PF_OP_div);
+}
+
 static unsigned arith_of(uint8_t op)
 {
-    return op == PF_OP_add ? X86_ADD : op == PF_OP_sub ? X86_SUB : X86_MUL;
+    return op == PF_OP_add ? X86_ADD : op == PF_OP_sub ? X86_SUB : op == PF_OP_mul ? X86_MUL : X86_DIV;
 }
 
 static unsigned predicate_of(uint8_t op)
@@ -133,8 +140,38 @@ static unsigned predicate_of(uint8_t op)
     }
 }
 
+/* Lanes where p <predicate> 0.0 bail. negative: what has a negative lane there. */
+static void check(writer *w, unsigned predicate, int p, int negative)
+{
+    const int spare = take_register(w);
+    x86_choose(&w->x, predicate, w->bad, p, w->zero, negative, w->bad, spare);
+    w->free |= UINT32_C(1) << spare;
+}
+
+static void write_op(writer *w, const pf_step *s)
+{
+    const int a = load(w, s->a), b = s->b == 0 ? NO_REGISTER : load(w, s->b);
+    if (s->op == PF_OP_sqrt) {
+        check(w, X86_LT, a, a);
+    } else if (s->op == PF_OP_div) {
+        check(w, X86_EQ, b, w->minus);
+    }
+    used(w, s->a);
+    if (s->b != 0) {
+        used(w, s->b);
+        x86_arith(&w->x, arith_of(s->op), result(w, s->d), a, b);
+    } else {
+        x86_sqrt(&w->x, result(w, s->d), a);
+    }
+}
+
 static void write_step(writer *w, const pf_step *s)
 {
+    if (s->code == PF_STEP_OP) {
+        write_op(w, s);
+        let_go(w, s->d);
+        return;
+    }
     const int a = load(w, s->a), b = load(w, s->b);
     if (s->code == PF_STEP_MUL_ADD) {
         const int c = load(w, s->c);
@@ -144,7 +181,7 @@ static void write_step(writer *w, const pf_step *s)
         x86_arith(&w->x, X86_MUL, d, a, b);
         x86_arith(&w->x, s->negate ? X86_SUB : X86_ADD, d, d, c);
         used(w, s->c);
-    } else if (s->code == PF_STEP_CHOOSE) {
+    } else {
         const int where = load(w, s->where), than = load(w, s->than), spare = take_register(w);
         used(w, s->a);
         used(w, s->b);
@@ -157,10 +194,6 @@ static void write_step(writer *w, const pf_step *s)
         x86_choose(&w->x, predicate_of(s->op), d, where, than, a, b, spare);
 #endif
         w->free |= UINT32_C(1) << spare;
-    } else {
-        used(w, s->a);
-        used(w, s->b);
-        x86_arith(&w->x, arith_of(s->op), result(w, s->d), a, b);
     }
     let_go(w, s->d);
 }
@@ -175,12 +208,33 @@ static bool has_room(const writer *w)
 
 static bool fits(const pf_program *p, const pf_step *s)
 {
-    if (s->d == 0 || p->values[s->d].scalar || s->waits) {
+    if (s->d == 0 || p->values[s->d].scalar) {
         return false;
     }
-    return s->code == PF_STEP_MUL_ADD || s->code == PF_STEP_CHOOSE ||
-           (s->code == PF_STEP_OP && s->kd == PF_K_F64 && s->ka == PF_K_F64 && s->kb == PF_K_F64 &&
-            (s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul));
+    if (s->code == PF_STEP_MUL_ADD || s->code == PF_STEP_CHOOSE) {
+        return true;
+    }
+    const bool known = s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul ||
+                       (may_bail(s) && s->mask == 0); /* where a mask keeps lanes from bailing, the code would not */
+    return s->code == PF_STEP_OP && known && s->kd == PF_K_F64 && s->ka == PF_K_F64 && s->kb == PF_K_F64;
+}
+
+static int zeroed(writer *w)
+{
+    const int reg = take_register(w);
+    x86_arith(&w->x, X86_XOR, reg, reg, reg);
+    return reg;
+}
+
+static void ready_checks(writer *w)
+{
+    if (!w->join.bails) {
+        w->join.bails = true;
+        w->zero = zeroed(w);
+        w->bad = zeroed(w);
+        w->minus = take_register(w);
+        x86_broadcast(&w->x, w->minus, add_place(w, 0, false));
+    }
 }
 
 static void begin_run(writer *w, const pf_step *first, uint32_t length)
@@ -193,6 +247,9 @@ static void begin_run(writer *w, const pf_step *first, uint32_t length)
     for (uint32_t k = 0; k < length; k++) {
         pf_val operands[OPERANDS];
         list_operands(&first[k], operands);
+        if (may_bail(&first[k])) {
+            ready_checks(w);
+        }
         for (int i = 0; i < OPERANDS; i++) {
             const pf_val v = operands[i];
             w->inside[v]++;
@@ -215,7 +272,21 @@ static void end_run(writer *w, const pf_step *first, uint32_t length, size_t loo
             }
         }
     }
-    x86_end(&w->x, loop);
+    x86_repeat(&w->x, loop);
+    if (w->join.bails) {
+        x86_result(&w->x, w->bad, w->zero);
+    }
+    x86_return(&w->x);
+}
+
+/* A single step is better off as a pass, unless that spares the copy of a column or takes two. */
+static bool is_worth_it(const writer *w, const pf_step *first, uint32_t length)
+{
+    bool fetches = false;
+    for (uint32_t k = 0; k < w->join.nplaces; k++) {
+        fetches |= w->join.places[k].fetch;
+    }
+    return length > 1 || fetches || first->code == PF_STEP_CHOOSE;
 }
 
 static pf_status write_run(writer *w, pf_step *first, uint32_t most)
@@ -228,6 +299,9 @@ static pf_status write_run(writer *w, pf_step *first, uint32_t most)
         write_step(w, &first[length++]);
     }
     end_run(w, first, length, loop);
+    if (!is_worth_it(w, first, length)) {
+        return PF_OK;
+    }
     w->join.size = w->x.n;
     w->join.code = pf_code_new(w->x.bytes, w->x.n);
     pf_join *grown = w->join.code == NULL ? NULL : pf_mem_realloc(p->joins, (p->njoins + 1u) * sizeof *grown);
@@ -242,9 +316,11 @@ static pf_status write_run(writer *w, pf_step *first, uint32_t most)
     return PF_OK;
 }
 
-/* How many steps from s on can be one run: 0 where a pass is as good. */
-static uint32_t length_from(const pf_program *p, const pf_step *s, const pf_step *end)
+/* How many steps from s on can be one run. */
+static uint32_t length_from(const writer *w, const pf_step *s, const pf_step *end)
 {
+    const pf_program *p = w->p;
+    const uint32_t most_scalars = w->x.wide ? MOST_SCALARS_WIDE : MOST_SCALARS;
     uint32_t length = 0, nscalars = 0;
     for (const pf_step *next = s; next < end && length < MOST_STEPS && fits(p, next); next++, length++) {
         pf_val operands[OPERANDS];
@@ -252,11 +328,11 @@ static uint32_t length_from(const pf_program *p, const pf_step *s, const pf_step
         for (int i = 0; i < OPERANDS; i++) {
             nscalars += operands[i] != 0 && p->values[operands[i]].scalar; /* one that comes twice counts twice */
         }
-        if (nscalars > MOST_SCALARS) {
+        if (nscalars > most_scalars) {
             break;
         }
     }
-    return length == 1 && s->code != PF_STEP_CHOOSE ? 0 : length;
+    return length;
 }
 
 static void count_operands(writer *w)
@@ -299,10 +375,10 @@ static pf_status write_runs(writer *w)
             border = p->steps + s->index;
         }
         border = border <= s ? end : border;
-        const uint32_t length = length_from(p, s, border);
+        const uint32_t length = length_from(w, s, border);
         if (length > 0) {
             PF_TRY(write_run(w, s, length));
-            s += s->joined;
+            s += s->joined > 0 ? s->joined : 1; /* writing has counted what one step looks at */
         } else {
             pass_by(w, s++);
         }
@@ -310,14 +386,9 @@ static pf_status write_runs(writer *w)
     return PF_OK;
 }
 
-bool emits_code(const pf_program *p)
-{
-    return p->kernels->lanes >= 4 && pf_code_allowed();
-}
-
 pf_status emit_runs(pf_program *p)
 {
-    if (!emits_code(p)) {
+    if (p->kernels->lanes < 4 || !pf_code_allowed()) {
         return PF_OK;
     }
     writer *w = pf_mem_calloc(1, sizeof *w);
@@ -340,12 +411,6 @@ pf_status emit_runs(pf_program *p)
 }
 
 #else
-
-bool emits_code(const pf_program *p)
-{
-    (void)p;
-    return false;
-}
 
 pf_status emit_runs(pf_program *p)
 {

@@ -88,8 +88,7 @@ static pf_step *condition_for(const lowering *l, pf_ref ref)
 bool fuse_choice(lowering *l, const pf_inst *select, pf_ref ref, operand a, operand b)
 {
     pf_program *p = l->program;
-    if (l->status != PF_OK || !emits_code(p) || select->kinds != PF_K_F64 || a.kinds != PF_K_F64 ||
-        b.kinds != PF_K_F64) {
+    if (l->status != PF_OK || select->kinds != PF_K_F64 || a.kinds != PF_K_F64 || b.kinds != PF_K_F64) {
         return false;
     }
     pf_step *condition = condition_for(l, select->a);
@@ -134,12 +133,12 @@ static bool is_light(const pf_program *p, const pf_step *s)
 /* What hides in the time that the next step takes. */
 static void plan_waiting(pf_program *p)
 {
-    for (uint32_t i = 1; i < p->nsteps; i++) {
-        const pf_step *s = &p->steps[i];
-        if (s->code == PF_STEP_OP && takes_long(s->op) && !p->values[s->d].scalar && is_light(p, s - 1) &&
-            s->a == s[-1].d) {
-            p->steps[i - 1].waits = true;
-        }
+    for (uint32_t i = 0, next; i + 1 < p->nsteps; i = next) {
+        pf_step *s = &p->steps[i];
+        next = i + (s->joined > 0 ? s->joined : 1u);
+        const pf_step *heavy = s + 1;
+        s->waits = s->joined == 0 && heavy->joined == 0 && heavy->code == PF_STEP_OP && takes_long(heavy->op) &&
+                   !p->values[heavy->d].scalar && is_light(p, s) && heavy->a == s->d;
     }
 }
 
@@ -179,8 +178,8 @@ static void plan_strips(pf_program *p)
 
 pf_status plan_steps(pf_program *p)
 {
-    plan_waiting(p);
     PF_TRY(emit_runs(p));
+    plan_waiting(p);
     plan_strips(p);
     return PF_OK;
 }

@@ -70,9 +70,7 @@ PF_MUST_CHECK pf_status plan_steps(pf_program *program);
 
 /* ---- emit.c ---- */
 
-/* Whether this program's runs of float steps become machine code. */
-bool emits_code(const pf_program *program);
-/* Finds those runs (pf_step.joined), and writes their code. */
+/* Finds the runs of float steps that become machine code (pf_step.joined), and writes it. */
 PF_MUST_CHECK pf_status emit_runs(pf_program *program);
 
 /* ---- survey.c ---- */

@@ -35,7 +35,7 @@ typedef enum pf_step_code {
     PF_STEP_FIT,     /* lanes of a that do not fit 64 bits bail, as op (negate: nor 64 bits without sign) */
     PF_STEP_MOD_IS,  /* d = a % b == c (negate: !=), b and c scalars; a zero b bails as op */
     PF_STEP_MUL_ADD, /* d = a * b + c (negate: - c), floats, both rounded */
-    PF_STEP_CHOOSE,  /* d = where op than ? a : b, floats; always joined */
+    PF_STEP_CHOOSE,  /* d = where op than ? a : b, floats */
     PF_STEP_STR,     /* d = comparison or truth of strings */
     PF_STEP_IN,      /* d = a is in the set that b's handle is */
     PF_STEP_SELECT,  /* d = c ? a : b */
@@ -96,7 +96,7 @@ typedef struct pf_item {
 } pf_item;
 
 /* Steps that are one piece of machine code (emit.c), which is given an address for each of its places: where the
- * value's lanes are, or with `fetch`, where they still are. */
+ * value's lanes are, or with `fetch`, where they still are. Value 0 stands for the number -1.0. */
 typedef struct pf_join_place {
     pf_val value;
     bool fetch;
@@ -105,8 +105,9 @@ typedef struct pf_join_place {
 enum { PF_JOIN_PLACES = 96 };
 
 typedef struct pf_join {
-    void *code; /* void (void *const *places, int64_t from, int64_t to): offsets in bytes of doubles */
+    void *code; /* int (void *const *places, int64_t from, int64_t to): offsets in bytes of doubles */
     size_t size;
+    bool bails; /* it may return not zero: some lane bails, of those from..to or of the few behind */
     uint32_t nplaces;
     pf_join_place places[PF_JOIN_PLACES];
 } pf_join;

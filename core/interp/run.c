@@ -584,6 +584,9 @@ static void run_step(run *r, const pf_step *s)
     case PF_STEP_MUL_ADD:
         pf_step_mul_add(r, s);
         break;
+    case PF_STEP_CHOOSE:
+        pf_step_choose(r, s);
+        break;
     case PF_STEP_STR:
         run_str(r, s);
         break;
@@ -630,7 +633,6 @@ static void run_step(run *r, const pf_step *s)
     case PF_STEP_EXIT:
         run_exit(r, s);
         break;
-    case PF_STEP_CHOOSE: /* joined */
     case PF_STEP_ENTER:
     case PF_STEP_COUNT:
         break;
@@ -650,8 +652,7 @@ void pf_interp_run(const pf_program *program, pf_frame *frame)
         const pf_step *s = &program->steps[i++];
         if (s->code == PF_STEP_ENTER) {
             i = r.st[s->mask].count == 0 ? s->index : i;
-        } else if (s->joined > 0) {
-            pf_step_joined(&r, s);
+        } else if (s->joined > 0 && pf_step_joined(&r, s)) {
             i += s->joined - 1u;
         } else {
             if (s->strip == PF_LANES) {

@@ -297,23 +297,80 @@ void pf_step_mul_add(run *r, const pf_step *s)
     }
 }
 
-void pf_step_joined(run *r, const pf_step *s)
+void pf_step_choose(run *r, const pf_step *s)
 {
-    const pf_join *join = &r->p->joins[s->index];
-    void *places[PF_JOIN_PLACES];
+    _Alignas(64) uint8_t chosen[PF_LANES];
+    const pf_value *values = r->p->values;
+    const int condition = values[s->where].scalar ? PF_F_SV : values[s->than].scalar ? PF_F_VS : PF_F_VV;
+#ifdef PF_PLANTED_BUG_CHOICE_REVERSED
+    const pf_val a = s->b, b = s->a;
+#else
+    const pf_val a = s->a, b = s->b;
+#endif
+    const int form = values[a].scalar ? values[b].scalar ? PF_F_SS : PF_F_SV : values[b].scalar ? PF_F_VS : PF_F_VV;
+    is_float(&r->st[s->d]);
+    (void)r->k->op[s->op][PF_T_F64][condition](chosen, r->st[s->where].data, r->st[s->than].data, NULL, r->m->n);
+    r->k->select[PF_LANE_WORD][form](r->st[s->d].data, chosen, r->st[a].data, r->st[b].data, r->m->n);
+}
+
+/* ---- joined steps ---- */
+
+/* Code that may bail looks at whole registers of lanes: those behind the last become like it. */
+static void repeat_last(const run *r, const pf_join *join)
+{
+    const int32_t n = r->m->n;
     for (uint32_t k = 0; k < join->nplaces; k++) {
         const pf_val v = join->places[k].value;
-        char *source = join->places[k].fetch ? r->f->columns[r->p->values[v].index].source : NULL;
-        places[k] = source != NULL ? source : r->st[v].data;
+        if (!r->p->values[v].scalar) {
+            double *lane = r->st[v].data;
+            for (int32_t i = n; i % r->k->lanes != 0; i++) {
+                lane[i] = lane[n - 1];
+            }
+        }
+    }
+}
+
+/* The columns that were to be read at their source. */
+static void fetch_columns(const run *r, const pf_join *join)
+{
+    for (uint32_t k = 0; k < join->nplaces; k++) {
+        if (join->places[k].fetch) {
+            pf_vec *column = &r->f->columns[r->p->values[join->places[k].value].index];
+            if (column->source != NULL) {
+                memcpy(column->data, column->source, PF_LANES * 8);
+                column->source = NULL;
+            }
+        }
+    }
+}
+
+bool pf_step_joined(run *r, const pf_step *s)
+{
+    static const double minus = -1.0;
+    const pf_join *join = &r->p->joins[s->index];
+    const void *places[PF_JOIN_PLACES];
+    for (uint32_t k = 0; k < join->nplaces; k++) {
+        const pf_val v = join->places[k].value;
+        const char *source = join->places[k].fetch ? r->f->columns[r->p->values[v].index].source : NULL;
+        places[k] = v == 0 ? (const void *)&minus : source != NULL ? source : r->st[v].data;
     }
     for (uint32_t k = 0; k < s->joined; k++) {
         is_float(&r->st[s[k].d]);
     }
-    void (*code)(void *const *places, int64_t from, int64_t to);
+    if (join->bails) {
+        repeat_last(r, join);
+    }
+    int (*code)(const void *const *places, int64_t from, int64_t to);
     memcpy(&code, &join->code, sizeof code);
     const int32_t n = r->m->n, strip = strip_now(r, s);
+    int bails = 0;
     for (int32_t i = 0; i < n; i += strip) {
         pf_ask_ahead(r);
-        code(places, 8 * i, 8 * (n - i < strip ? n : i + strip));
+        bails |= code(places, 8 * i, 8 * (n - i < strip ? n : i + strip));
     }
+    if (join->bails && bails != 0) {
+        fetch_columns(r, join);
+        return false;
+    }
+    return true;
 }

@@ -87,7 +87,9 @@ bool pf_step_sequence(run *r, const pf_step *s, pf_interval out);
 void pf_step_int(run *r, const pf_step *s);
 void pf_step_mod_is(run *r, const pf_step *s);
 void pf_step_mul_add(run *r, const pf_step *s);
-void pf_step_joined(run *r, const pf_step *s);
+void pf_step_choose(run *r, const pf_step *s);
+/* Runs s->joined steps at once. False: some lane bails, and nothing is done, each has to run for itself. */
+bool pf_step_joined(run *r, const pf_step *s);
 
 /* ---- run_wide.c ---- */
 

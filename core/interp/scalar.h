@@ -394,7 +394,7 @@ UNARY_OP(toint_bool, uint8_t, int64_t)
 UNARY_OP(sqrt_f64, double, double)
 {
     *r = __builtin_sqrt(a);
-    return !((a >= 0) & (a <= DBL_MAX));
+    return a < 0;
 }
 
 #define LIBM1(name)                                                                                                    \

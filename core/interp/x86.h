@@ -1,8 +1,9 @@
 /* The x86-64 instructions that emit.c needs, as bytes: vectors of 4 doubles (VEX, AVX2) or 8 (EVEX, AVX-512).
  *
  * The code is a function of three arguments: rdi, the addresses of what it works on, by number; rsi and rdx, the first
- * lane's offset in bytes and that of the lane to stop at. rax is for addresses; nothing else is touched but vector
- * registers, which all belong to the callee. (Intel, Software Developer's Manual, volume 2: sections 2.3 and 2.7.) */
+ * lane's offset in bytes and that of the lane to stop at. It returns an int. rax is for addresses; nothing else is
+ * touched but vector and mask registers, which are the callee's to use. (Intel, Software Developer's Manual, volume 2:
+ * sections 2.3 and 2.7.) */
 #ifndef PF_INTERP_X86_H
 #define PF_INTERP_X86_H
 
@@ -96,7 +97,7 @@ static inline void x86_broadcast(x86 *x, int d, int place)
     x86_byte(x, ((unsigned)d & 7) << 3); /* [rax] */
 }
 
-enum { X86_ADD = 0x58, X86_MUL = 0x59, X86_SUB = 0x5c };
+enum { X86_ADD = 0x58, X86_MUL = 0x59, X86_SUB = 0x5c, X86_DIV = 0x5e, X86_XOR = 0x57 };
 
 static inline void x86_arith(x86 *x, unsigned op, int d, int a, int b)
 {
@@ -104,16 +105,28 @@ static inline void x86_arith(x86 *x, unsigned op, int d, int a, int b)
     x86_registers(x, d, b);
 }
 
+static inline void x86_sqrt(x86 *x, int d, int a)
+{
+    x86_vector(x, X86_0F, false, 0x51, d, 0, a, 0);
+    x86_registers(x, d, a);
+}
+
 /* Comparisons that a NaN makes false, but for the last one. None of them signals. */
 enum { X86_EQ = 0x00, X86_LT = 0x11, X86_LE = 0x12, X86_GE = 0x1d, X86_GT = 0x1e, X86_NE = 0x04 };
+
+/* The lanes where it holds: of 512 bits in mask register d, else as lanes of ones in vector register d. */
+static inline void x86_compare(x86 *x, unsigned predicate, int d, int p, int q)
+{
+    x86_vector(x, X86_0F, false, 0xc2, d, p, q, 0);
+    x86_registers(x, d, q);
+    x86_byte(x, predicate);
+}
 
 /* d = p <predicate> q ? yes : no. spare: a register that may be lost; looked at for 256 bits only. */
 static inline void x86_choose(x86 *x, unsigned predicate, int d, int p, int q, int yes, int no, int spare)
 {
     const int mask = x->wide ? 1 : spare;
-    x86_vector(x, X86_0F, false, 0xc2, mask, p, q, 0);
-    x86_registers(x, mask, q);
-    x86_byte(x, predicate);
+    x86_compare(x, predicate, mask, p, q);
     if (x->wide) {
         x86_vector(x, X86_0F38, true, 0x65, d, no, yes, mask);
         x86_registers(x, d, yes);
@@ -124,22 +137,37 @@ static inline void x86_choose(x86 *x, unsigned predicate, int d, int p, int q, i
     }
 }
 
-/* Goes on at `loop` with the next lanes while there are any, and returns after that. */
-static inline void x86_end(x86 *x, size_t loop)
+static inline void x86_bytes(x86 *x, const uint8_t *bytes, size_t n)
 {
-    static const uint8_t compare_jump[] = {0x48, 0x39, 0xd6, 0x0f, 0x82}; /* cmp rsi, rdx; jb */
-    static const uint8_t leave[] = {0xc5, 0xf8, 0x77, 0xc3};              /* vzeroupper; ret */
-    x86_byte(x, 0x48);                                                    /* add rsi, ... */
-    x86_byte(x, 0x83);
-    x86_byte(x, 0xc6);
-    x86_byte(x, x->wide ? 64 : 32);
-    for (size_t i = 0; i < sizeof compare_jump; i++) {
-        x86_byte(x, compare_jump[i]);
+    for (size_t i = 0; i < n; i++) {
+        x86_byte(x, bytes[i]);
     }
+}
+#define X86_BYTES(x, ...) x86_bytes(x, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+/* Goes on at `loop` with the next lanes while there are any. */
+static inline void x86_repeat(x86 *x, size_t loop)
+{
+    X86_BYTES(x, 0x48, 0x83, 0xc6, x->wide ? 64 : 32); /* add rsi, ... */
+    X86_BYTES(x, 0x48, 0x39, 0xd6, 0x0f, 0x82);        /* cmp rsi, rdx; jb ... */
     x86_int32(x, (int32_t)loop - (int32_t)(x->n + 4));
-    for (size_t i = 0; i < sizeof leave; i++) {
-        x86_byte(x, leave[i]);
+}
+
+/* The result is not zero if some lane of `signs` is negative; zero is zeros. */
+static inline void x86_result(x86 *x, int signs, int zero)
+{
+    if (x->wide) {
+        x86_compare(x, X86_LT, 1, signs, zero);
+        X86_BYTES(x, 0xc5, 0xf9, 0x93, 0xc1); /* kmovb eax, k1 */
+    } else {
+        x86_vector(x, X86_0F, false, 0x50, 0, 0, signs, 0); /* vmovmskpd eax, ... */
+        x86_registers(x, 0, signs);
     }
+}
+
+static inline void x86_return(x86 *x)
+{
+    X86_BYTES(x, 0xc5, 0xf8, 0x77, 0xc3); /* vzeroupper; ret */
 }
 
 #endif

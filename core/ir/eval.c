@@ -444,7 +444,6 @@ static int libm_f64(pf_op op, double a, double *r)
 #define CALL(name)                                                                                                     \
     case PF_OP_##name:                                                                                                 \
         return if_finite(name(a), r);
-        CALL(sqrt)
         CALL(exp)
         CALL(expm1)
         CALL(log)
@@ -498,6 +497,9 @@ static int one_f64(pf_op op, double a, pf_scalar *out)
     case PF_OP_isinf:
         out->u.i = isinf(a) != 0;
         return 0;
+    case PF_OP_sqrt: /* inf and NaN have one too */
+        out->u.f = sqrt(a);
+        return a < 0 ? PF_BAIL_DOMAIN : 0;
     case PF_OP_isfinite:
         out->u.i = isfinite(a) != 0;
         return 0;

@@ -13,7 +13,7 @@
 #include "../interp/program.h"
 #include "interp_values.h"
 
-enum { COLUMNS = 4, MOST_REFS = 90, OUTPUTS = 3, ROUNDS = 400 };
+enum { COLUMNS = 4, MOST_REFS = 100, OUTPUTS = 3, ROUNDS = 400 };
 
 /* How a program looks: few values that are used often, or many at once; constants, or columns alone. */
 typedef struct shape {
@@ -43,7 +43,7 @@ static pf_fn *random_program(const shape *how)
     }
     for (int k = 0; k < how->nsteps; k++) {
         const pf_ref x = some(refs, n, how->recent), y = some(refs, n, how->recent);
-        switch (pick(8)) {
+        switch (pick(12)) {
         case 0: { /* a comparison that somebody else may look at too, or truth */
             const pf_ref c =
                 pick(4) == 0 ? pf_ir_op1(fn, PF_OP_truth, x, place) : pf_ir_op2(fn, comparisons[pick(6)], x, y, place);
@@ -53,6 +53,16 @@ static pf_fn *random_program(const shape *how)
         }
         case 1: /* a step that is a pass */
             refs[n++] = pf_ir_op1(fn, pick(2) ? PF_OP_abs : PF_OP_neg, x, place);
+            break;
+        case 2: /* hardly ever bails */
+            refs[n++] = pf_ir_op1(fn, PF_OP_sqrt, pf_ir_op2(fn, PF_OP_mul, x, x, place), place);
+            break;
+        case 3: /* bails in many rows, or never */
+            if (pick(6) == 0) {
+                refs[n++] = pick(2) ? pf_ir_op1(fn, PF_OP_sqrt, x, place) : pf_ir_op2(fn, PF_OP_div, x, y, place);
+            } else {
+                refs[n++] = pf_ir_op2(fn, PF_OP_div, x, pf_ir_const_f64(fn, random_f64()), place);
+            }
             break;
         default:
             refs[n++] = pf_ir_op2(fn, arithmetic[pick(3)], x, y, place);
@@ -80,12 +90,16 @@ static void run(const pf_program *program, pf_frame *frame, char *const *source,
     }
     frame->n = n;
     pf_interp_run(program, frame);
-    assert_int_equal(frame->nout, n);
-    assert_int_equal(frame->nfailed, 0);
+    assert_int_equal(frame->nout + frame->nfailed, n);
 }
 
 static void compare(const pf_program *program, const pf_frame *frame, const pf_frame *plain)
 {
+    assert_int_equal(frame->nfailed, plain->nfailed);
+    assert_memory_equal(frame->failed, plain->failed, (size_t)plain->nfailed * sizeof *plain->failed);
+    if (plain->nout == 0) {
+        return;
+    }
     for (uint32_t o = 0; o < program->noutputs; o++) {
         assert_int_equal(frame->outputs[o].seen, PF_K_F64);
         for (int32_t i = 0; i < plain->nout; i++) {
@@ -117,22 +131,28 @@ static pf_program *compile(const pf_fn *fn, pf_cpu_isa_level isa, pf_frame **fra
     return program;
 }
 
-static void check_program(const pf_fn *fn, char *const *source, uint32_t *joined, uint32_t *fetched)
+typedef struct tally {
+    uint32_t joined, fetched, failed, whole;
+} tally;
+
+static void check_program(const pf_fn *fn, char *const *source, tally *t)
 {
     pf_frame *plain_frame, *frame;
     pf_program *plain = compile(fn, PF_CPU_BASE, &plain_frame);
     assert_int_equal(plain->njoins, 0);
     for (int isa = PF_CPU_AVX2; isa <= (int)pf_cpu_isa(); isa++) {
         pf_program *program = compile(fn, (pf_cpu_isa_level)isa, &frame);
-        *joined += joined_steps(program);
+        t->joined += joined_steps(program);
         for (uint32_t c = 0; c < program->ncolumns; c++) {
-            *fetched += frame->columns[c].takes_source;
+            t->fetched += frame->columns[c].takes_source;
         }
         for (int round = 0; round < 3; round++) {
             const int32_t n = round == 0 ? PF_LANES : 1 + (int32_t)pick(PF_LANES);
             run(plain, plain_frame, source, n);
             run(program, frame, source, n);
             compare(program, frame, plain_frame);
+            t->failed += plain_frame->nfailed > 0;
+            t->whole += plain_frame->nfailed == 0;
         }
         pf_frame_free(frame);
         pf_interp_free(program);
@@ -147,7 +167,7 @@ static void test_random_programs(void **state)
     static const shape shapes[] = {{3, 2, 1}, {10, 3, 3}, {40, 4, 6}, {60, 30, 0}, {70, 60, 12}};
     static _Alignas(64) char memory[COLUMNS][PF_LANES * 8 + 64];
     char *source[COLUMNS];
-    uint32_t joined = 0, fetched = 0;
+    tally t = {0};
     for (int round = 0; round < ROUNDS; round++) {
         for (int c = 0; c < COLUMNS; c++) {
             source[c] = memory[c] + (round + c) % 8 * 8; /* sources are aligned to a double, no more */
@@ -157,12 +177,11 @@ static void test_random_programs(void **state)
             }
         }
         pf_fn *fn = random_program(&shapes[round % 5]);
-        check_program(fn, source, &joined, &fetched);
+        check_program(fn, source, &t);
         pf_ir_free(fn);
     }
     if (pf_cpu_isa() >= PF_CPU_AVX2) {
-        assert_true(joined > ROUNDS * 4);
-        assert_true(fetched > ROUNDS);
+        assert_true(t.joined > ROUNDS * 4 && t.fetched > ROUNDS && t.failed > ROUNDS / 4 && t.whole > ROUNDS / 4);
     }
 }
 
