@@ -78,7 +78,8 @@ static pf_step *condition_for(const lowering *l, pf_ref ref)
     for (uint32_t i = p->nsteps; i > l->first_step; i--) {
         pf_step *step = &p->steps[i - 1];
         if (step->d == c) {
-            return step->code == PF_STEP_OP && step->ka == PF_K_F64 && step->kb == PF_K_F64 ? step : NULL;
+            const bool decides = step->b != 0 || step->op == PF_OP_truth; /* isnan and its like do not */
+            return step->code == PF_STEP_OP && step->ka == PF_K_F64 && step->kb == PF_K_F64 && decides ? step : NULL;
         }
     }
     return NULL;
