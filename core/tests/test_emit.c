@@ -21,6 +21,7 @@ typedef struct shape {
 } shape;
 
 static const uint8_t arithmetic[] = {PF_OP_add, PF_OP_sub, PF_OP_mul};
+static const uint8_t tests[] = {PF_OP_truth, PF_OP_isnan, PF_OP_isinf};
 static const uint8_t comparisons[] = {PF_OP_lt, PF_OP_le, PF_OP_gt, PF_OP_ge, PF_OP_eq, PF_OP_ne};
 
 static pf_ref some(const pf_ref *refs, int n, int recent)
@@ -45,8 +46,8 @@ static pf_fn *random_program(const shape *how)
         const pf_ref x = some(refs, n, how->recent), y = some(refs, n, how->recent);
         switch (pick(12)) {
         case 0: { /* a comparison that somebody else may look at too, or truth */
-            const pf_ref c =
-                pick(4) == 0 ? pf_ir_op1(fn, PF_OP_truth, x, place) : pf_ir_op2(fn, comparisons[pick(6)], x, y, place);
+            const pf_ref c = pick(4) == 0 ? pf_ir_op1(fn, tests[pick(3)], x, place)
+                                          : pf_ir_op2(fn, comparisons[pick(6)], x, y, place);
             const pf_ref first = pf_ir_select(fn, c, some(refs, n, how->recent), some(refs, n, how->recent));
             refs[n++] = pick(3) != 0 ? first : pf_ir_select(fn, c, x, first);
             break;
