@@ -390,8 +390,9 @@ static PyObject *doctor(PyObject *module, PyObject *none)
 {
     (void)module;
     (void)none;
-    return Py_BuildValue("{s:{s:s},s:{s:i,s:i},s:N}", "cpu", "instructions", pf_cpu_isa_name(pf_cpu_isa()), "workers", "cpus",
-                         pf_cpus_usable(), "traced", (int)pf_is_traced(), "selftest", pf_chain_selftest());
+    return Py_BuildValue("{s:{s:s,s:O},s:{s:i,s:i},s:N}", "cpu", "instructions", pf_cpu_isa_name(pf_cpu_isa()),
+                         "machine code", pf_interp_emits() ? Py_True : Py_False, "workers", "cpus", pf_cpus_usable(),
+                         "traced", (int)pf_is_traced(), "selftest", pf_chain_selftest());
 }
 
 static PyMethodDef methods[] = {

@@ -484,6 +484,27 @@ def test_doctor_is_content():
     assert run_python("-m", "purefold", "nonsense").returncode == 2
 
 
+@native
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_a_process_that_may_not_make_code_does_without():
+    code = """
+import ctypes, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) != 0:  # PR_SET_MDWE: from now on no memory is made executable
+    sys.exit(3)
+import purefold as pf
+from array import array
+xs = array("d", range(5000))
+f = lambda x: x * x * 0.5 + 1.0 if x < 2000.0 else x / 3.0 - 1.0
+with pf.config(min_rows=1):
+    assert pf.list(map(f, xs)) == list(map(f, xs)) and pf.last().native
+print(*[values["machine code"] for title, values in __import__("purefold.doctor").doctor.facts() if title == "cpu"])
+"""
+    done = run_python("-c", code)
+    if done.returncode == 3:
+        pytest.skip("this kernel cannot forbid it")
+    assert done.returncode == 0 and done.stdout == "False\n", done
+
+
 def test_the_text_form_shows_every_part():
     from purefold._explain import _explanation
 

@@ -386,9 +386,14 @@ static pf_status write_runs(writer *w)
     return PF_OK;
 }
 
+static bool emits_for(const pf_kernels *kernels)
+{
+    return kernels->lanes >= 4 && pf_code_allowed();
+}
+
 pf_status emit_runs(pf_program *p)
 {
-    if (p->kernels->lanes < 4 || !pf_code_allowed()) {
+    if (!emits_for(p->kernels)) {
         return PF_OK;
     }
     writer *w = pf_mem_calloc(1, sizeof *w);
@@ -412,6 +417,12 @@ pf_status emit_runs(pf_program *p)
 
 #else
 
+static bool emits_for(const pf_kernels *kernels)
+{
+    (void)kernels;
+    return false;
+}
+
 pf_status emit_runs(pf_program *p)
 {
     (void)p;
@@ -419,3 +430,8 @@ pf_status emit_runs(pf_program *p)
 }
 
 #endif
+
+bool pf_interp_emits(void)
+{
+    return emits_for(pf_kernels_for(PF_CPU_AVX512));
+}

@@ -26,6 +26,8 @@ typedef enum pf_outputs {
 /* PF_UNSUPPORTED where tier 1 has no kernel; the caller falls back. */
 PF_MUST_CHECK pf_status pf_interp_compile(const pf_fn *fn, pf_outputs ints, pf_program **out);
 void pf_interp_free(pf_program *program); /* NULL allowed */
+/* Whether runs of float steps become machine code here, by the CPU and by what this process may do. */
+bool pf_interp_emits(void);
 
 typedef struct pf_failed {
     uint16_t row;    /* index within the vector's rows */
