@@ -496,8 +496,9 @@ from array import array
 xs = array("d", range(5000))
 f = lambda x: x * x * 0.5 + 1.0 if x < 2000.0 else x / 3.0 - 1.0
 with pf.config(min_rows=1):
-    assert pf.list(map(f, xs)) == list(map(f, xs)) and pf.last().native
-print(*[values["machine code"] for title, values in __import__("purefold.doctor").doctor.facts() if title == "cpu"])
+    assert pf.list(map(f, xs)) == list(map(f, xs)) and pf.last().data["native"]
+from purefold.doctor import facts
+print(dict(facts())["cpu"]["machine code"])
 """
     done = run_python("-c", code)
     if done.returncode == 3:
