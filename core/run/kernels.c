@@ -19,6 +19,14 @@ typedef uint64_t uvec __attribute__((vector_size(8 * LANES), aligned(8), may_ali
 
 /* ---- block sums ---- */
 
+/* x + y, rounded once as any sum, by the units that multiply: every second sum of a block goes there, as the units that
+ * add are what a block waits for. */
+#if defined(__AVX512F__)
+#define SUM(x, y) ((fvec)_mm512_fmadd_pd((__m512d)(x), _mm512_set1_pd(1.0), (__m512d)(y)))
+#else
+#define SUM(x, y) ((x) + (y))
+#endif
+
 /* Of lanes. Where y is NaN, so is the result; where only x is, it is forgotten. */
 #if defined(__AVX512F__)
 #define LARGER(x, y) ((fvec)_mm512_max_pd((__m512d)(x), (__m512d)(y)))
@@ -72,15 +80,15 @@ static inline __attribute__((always_inline)) bool sum_block(const double *x, dou
             *(fvec *)(copy + i) = v0;
             *(fvec *)(copy + i + LANES) = v1;
         }
-        fvec r0 = (v0 + big) - big, r1 = (v1 + big) - big;
+        fvec r0 = SUM(v0, big) - big, r1 = SUM(v1, big) - big;
         fvec d0 = v0 - r0, d1 = v1 - r1;
         fvec off0 = (fvec)((ivec)d0 & absolute), off1 = (fvec)((ivec)d1 & absolute);
         worst0 = LARGER(worst0, off0);
         worst1 = LARGER(worst1, off1);
-        total0 += r0;
-        total1 += r1;
-        size0 += (fvec)((ivec)r0 & absolute);
-        size1 += (fvec)((ivec)r1 & absolute);
+        total0 = SUM(r0, total0);
+        total1 = SUM(r1, total1);
+        size0 = SUM((fvec)((ivec)r0 & absolute), size0);
+        size1 = SUM((fvec)((ivec)r1 & absolute), size1);
         if (thoroughly) {
             small &= ((fvec)((ivec)v0 & absolute) < limit) & ((fvec)((ivec)v1 & absolute) < limit);
         }
