@@ -115,13 +115,13 @@ static bool can_change(PyObject *object)
     return !PyTuple_Check(object) && !PyFrozenSet_Check(object);
 }
 
-/* A parameter of what is proven. Its default stands for it where that is something to be called, since operands are
- * data; and where it can be changed in place, changing the parameter may change it. */
+/* A parameter of what is proven. Its default stands for it where that is anything but data, as operands are; and where
+ * it can be changed in place, changing the parameter may change it. */
 static pf_e_value parameter(pf_analysis *a, PyObject *name, PyObject *value)
 {
     if (value != NULL) {
         pf_e_value v = pf_e_default(a, value, name);
-        if (v.kind == E_PY && PyCallable_Check(value)) {
+        if (v.kind == E_PY && !pf_e_is_data(value)) {
             return v;
         }
         if (v.kind == E_PY && can_change(value)) {

@@ -17,8 +17,13 @@
  * builtin container, for one call. Raising is an outcome, not an effect. Generators are as pure as their bodies.
  * An operator on a captured object of a class of the user's own runs that class's code: not provable.
  *
- * In-place operators (`n -= 1`) on operands from outside are judged as on immutable ones, by the rule of exact
- * types, unless the other operand is a list, set or dict that the function just made.
+ * An object that somebody else keeps is looked at only where that runs no code but its type's own: exact data, all the
+ * way down, and functions and ordinary classes as such. What stands for other objects or shows them (proxies, views,
+ * deques, defaultdicts) is not, nor is a container that holds anything unknown, nor a dict with such a key if it is
+ * searched.
+ *
+ * In-place operators (`n -= 1`) on arguments are judged as on immutable ones, by the rule of exact types, unless the
+ * other operand is a list, set or dict that the function just made. Codecs other than the default may be the user's.
  *
  * No user code runs and no audit event is raised. All functions need the GIL. */
 #ifndef PF_EXT_EFFECTS_H

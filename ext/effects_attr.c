@@ -59,17 +59,14 @@ static pf_e_value instance_attribute(pf_analysis *a, pf_e_entry *entry, int inst
     PyObject *object = owner.py, *found, *value;
     PyTypeObject *type = Py_TYPE(object);
     if (pf_e_is_data_type(type)) {
-        if (PyUnicode_CompareWithASCIIString(name, "index") == 0 ||
-            PyUnicode_CompareWithASCIIString(name, "count") == 0) {
-            pf_e_deep_operand(a, entry, instr, owner); /* the methods that compare items */
-        }
+        pf_e_deep_operand(a, entry, instr, owner); /* its methods compare items, or give them away */
         return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
-    }
-    if (pf_e_is_builtin_type(type)) {
-        return pf_e_opaque;
     }
     if (type->tp_getattro != PyObject_GenericGetAttr || !pf_type_is_plain(type) || !pf_instance_is_plain(object)) {
         return runs_code(a, entry, instr, name);
+    }
+    if (pf_e_is_builtin_type(type)) {
+        return pf_e_opaque;
     }
     found = _PyType_Lookup(type, name);
     if (found != NULL && Py_TYPE(found)->tp_descr_get != NULL &&
@@ -98,6 +95,18 @@ static pf_e_value object_attribute(pf_analysis *a, pf_e_entry *entry, int instr,
                                   : instance_attribute(a, entry, instr, owner, name);
 }
 
+/* Of what was made here: the items of a named tuple, and methods. Others lead anywhere (gi_frame). */
+static pf_e_value own_attribute(pf_analysis *a, pf_e_value owner, PyObject *name)
+{
+    const pf_e_site *site = pf_e_find(owner.site);
+    if (site->record == SITE_RECORD && PyUnicode_READ_CHAR(name, 0) != '_') {
+        return pf_e_item(a, owner);
+    }
+    return site->record == SITE_OTHER && pf_e_is_method(name)
+               ? (pf_e_value){.kind = E_BOUND, .site = owner.site, .py = name}
+               : pf_e_opaque;
+}
+
 pf_e_value pf_e_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_value owner, PyObject *name)
 {
     pf_e_value v;
@@ -109,14 +118,13 @@ pf_e_value pf_e_attribute(pf_analysis *a, pf_e_entry *entry, int instr, pf_e_val
     case E_SHARED:
         pf_e_operand(a, entry, instr, owner);
         if (owner.root == ROOT_TYPES) {
-            return pf_e_opaque;
+            return runs_code(a, entry, instr, name);
         }
         return (pf_e_value){.kind = E_SHARED, .root = owner.root, .name = owner.name, .py = name};
     case E_FRESH:
-        return (pf_e_value){.kind = E_BOUND, .site = owner.site, .py = name};
+        return own_attribute(a, owner, name);
     case E_BOUND:
-        v = pf_e_item(a, owner);
-        return v.kind == E_BOUND ? pf_e_opaque : pf_e_attribute(a, entry, instr, v, name);
+        return owner.site != NULL ? pf_e_opaque : (pf_e_value){.kind = E_BOUND, .py = name};
     case E_FUNC:
         return pf_e_opaque;
     default:

@@ -1,8 +1,10 @@
 /* What calling something does: Python functions are entered (effects_bind.c), everything else is looked up in
  * pure_callables.def. */
-#include "effects_internal.h"
-
 #include <string.h>
+
+#include "effects_internal.h"
+#include "intrinsics.h"
+#include "replay.h"
 
 typedef enum result {
     PLAIN,
@@ -12,6 +14,7 @@ typedef enum result {
     VALUES,
     NEXT,
     FRESH,
+    SIFTED,
     NEW,
     HOLDS,
     TUPLES,
@@ -20,7 +23,16 @@ typedef enum result {
     SLICE,
     OPAQUE
 } result;
-typedef enum calls { CALLS_NONE, CALLS_FIRST, CALLS_KEY, CALLS_KEY2, CALLS_FOLD, CALLS_FOLD2, CALLS_SPREAD } calls;
+typedef enum calls {
+    CALLS_NONE,
+    CALLS_SENTINEL,
+    CALLS_FIRST,
+    CALLS_KEY,
+    CALLS_KEY2,
+    CALLS_FOLD,
+    CALLS_FOLD2,
+    CALLS_SPREAD
+} calls;
 typedef enum stores { STORES_NONE, STORES_ARGS, STORES_ITEMS, STORES_ALL, STORES_PAIR } stores;
 
 typedef struct function_row {
@@ -105,6 +117,26 @@ static bool is_impure_module(const char *module)
         }
     }
     return false;
+}
+
+bool pf_e_is_method(PyObject *name)
+{
+    return find_method(name) != NULL;
+}
+
+/* Functions that read attributes of their arguments, by names that they are given. */
+static bool reads_names(const char *name)
+{
+    return strcmp(name, "getattr") == 0 || strcmp(name, "hasattr") == 0 || strcmp(name, "format") == 0 ||
+           strcmp(name, "format_map") == 0;
+}
+
+/* Codecs and their error handlers may be the user's: more arguments than these name one. */
+static bool names_codec(const char *name, const pf_e_call *c)
+{
+    bool method = strcmp(name, "encode") == 0 || strcmp(name, "decode") == 0;
+    bool type = strcmp(name, "str") == 0 || strcmp(name, "bytes") == 0 || strcmp(name, "bytearray") == 0;
+    return (method || type) && (c->nargs > type || c->spread);
 }
 
 /* ---- arguments ---- */
@@ -198,6 +230,7 @@ static pf_e_value make_result(pf_analysis *a, const pf_e_call *c, result kind, p
     case VALUE:
         return all;
     case FRESH:
+    case SIFTED:
     case VALUES:
         return fresh(a, c, 0, items);
     case NEW:
@@ -249,11 +282,14 @@ static pf_e_value call_key(pf_analysis *a, const pf_e_call *c, pf_e_value *key, 
     for (pf_e_value *arg = c->args; arg < c->args + c->nargs; arg++) {
         v = arg == key ? v : pf_e_join(a, v, pf_e_join(a, pf_e_item(a, *arg), *arg));
     }
-    return call_with(a, c, *key, &v, 1, false);
+    v = call_with(a, c, *key, &v, 1, false);
+    pf_e_deep_operand(a, c->entry, c->instr, v); /* results are compared */
+    return v;
 }
 
-/* map, filter: one item of each of the others. */
-static pf_e_value call_first(pf_analysis *a, const pf_e_call *c)
+/* map, filter: one item of each of the others. `sifted`: the result's truth decides, or the item's if there is no
+ * function. */
+static pf_e_value call_first(pf_analysis *a, const pf_e_call *c, bool sifted)
 {
     pf_e_value args[8];
     int n = c->nargs - 1;
@@ -263,16 +299,21 @@ static pf_e_value call_first(pf_analysis *a, const pf_e_call *c)
     for (int i = 0; i < n; i++) {
         args[i] = pf_e_item(a, c->args[i + 1]);
     }
-    return call_with(a, c, c->args[0], args, n, c->spread);
+    pf_e_value result = call_with(a, c, c->args[0], args, n, c->spread);
+    if (sifted) {
+        pf_e_operand(a, c->entry, c->instr, result);
+        pf_e_operand(a, c->entry, c->instr, c->args[0].kind == E_PLAIN ? args[0] : result);
+    }
+    return result;
 }
 
-static pf_e_value call_passed(pf_analysis *a, const pf_e_call *c, calls how)
+static pf_e_value call_passed(pf_analysis *a, const pf_e_call *c, calls how, bool sifted)
 {
     int npos = c->nargs - pf_e_keyword_count(c);
     pf_e_value *key;
     switch (how) {
     case CALLS_FIRST:
-        return npos >= 2 ? call_first(a, c) : pf_e_plain;
+        return npos >= 2 ? call_first(a, c, sifted) : pf_e_plain;
     case CALLS_KEY:
         return call_key(a, c, find_keyword(c, "key"), pf_e_plain);
     case CALLS_KEY2:
@@ -282,11 +323,15 @@ static pf_e_value call_passed(pf_analysis *a, const pf_e_call *c, calls how)
                          : pf_e_plain;
     case CALLS_FOLD2:
         key = npos >= 2 ? &c->args[1] : find_keyword(c, "func");
+        if (key == NULL || key->kind == E_PLAIN) { /* adds */
+            pf_e_deep_operand(a, c->entry, c->instr, join_both(a, c, 0));
+        }
         return key != NULL ? fold(a, c, *key, join_args(a, c, 2), pf_e_item(a, c->args[0]))
                            : pf_e_join(a, fresh(a, c, 5, pf_e_plain), pf_e_item(a, c->args[0]));
     case CALLS_SPREAD:
         if (npos >= 2) {
-            pf_e_value all = pf_e_item(a, pf_e_item(a, c->args[1]));
+            pf_e_value one = pf_e_item(a, c->args[1]), all = pf_e_item(a, one);
+            pf_e_iterated(a, c->entry, c->instr, one);
             return call_with(a, c, c->args[0], &all, 1, true);
         }
         return pf_e_plain;
@@ -326,7 +371,7 @@ static bool without_callable(const pf_e_call *c, calls how, pf_e_call *rest, pf_
 /* Functions that look into their arguments compare, hash or format what is there. */
 static bool looks_inside(result kind)
 {
-    return kind == PLAIN || kind == ANY || kind == NEW || kind == HOLDS;
+    return kind == PLAIN || kind == ANY || kind == NEW || kind == HOLDS || kind == SIFTED;
 }
 
 static void check_args(pf_analysis *a, const pf_e_call *c, int from, bool deep)
@@ -339,11 +384,23 @@ static void check_args(pf_analysis *a, const pf_e_call *c, int from, bool deep)
     }
 }
 
+static bool may_be_called(pf_e_value v)
+{
+    bool unknown = v.kind == E_SHARED && (v.root == ROOT_OPAQUE || v.root == ROOT_TYPES);
+    return v.kind == E_FUNC || v.kind == E_BOUND || unknown || (v.kind == E_PY && PyCallable_Check(v.py));
+}
+
 /* f(*args): no telling what is called, or whether a key is among the arguments that are not data. */
 static bool hides_callable(const pf_e_call *c, calls how)
 {
-    bool data = c->args[0].kind == E_SHARED && c->args[0].root != ROOT_OPAQUE;
-    return c->spread && c->nargs < 2 && how != CALLS_NONE && !(how == CALLS_KEY && data);
+    if (how == CALLS_SENTINEL) {
+        return c->spread || c->nargs > 1;
+    }
+    if (!c->spread || how == CALLS_NONE) {
+        return false;
+    }
+    return how == CALLS_KEY || how == CALLS_KEY2 || how == CALLS_FOLD2 ? may_be_called(c->args[c->nargs - 1])
+                                                                       : c->nargs < 2;
 }
 
 static pf_e_value call_row(pf_analysis *a, const pf_e_call *c, const function_row *row)
@@ -351,15 +408,22 @@ static pf_e_value call_row(pf_analysis *a, const pf_e_call *c, const function_ro
     int skip = row->calls == CALLS_FIRST || row->calls == CALLS_FOLD || row->calls == CALLS_SPREAD;
     pf_e_value room[16], all;
     pf_e_call rest;
-    if (hides_callable(c, row->calls) || !without_callable(c, row->calls, &rest, room, 16)) {
+    if (hides_callable(c, row->calls) || names_codec(row->name, c) ||
+        !without_callable(c, row->calls, &rest, room, 16)) {
         return unknown_text(a, c, PF_REASON_UNKNOWN_CALL, row->name);
     }
     check_args(a, &rest, skip, looks_inside(row->result));
+    for (int i = 0; i < c->nargs && reads_names(row->name); i++) {
+        pf_e_named_operand(a, c->entry, c->instr, c->args[i]);
+    }
     if (row->result == NEXT && c->nargs > 0 && c->args[0].kind == E_SHARED) {
         return unknown(a, c, PF_REASON_CONSUMES_ITERATOR, c->args[0].name);
     }
-    pf_e_value called = call_passed(a, c, row->calls);
+    pf_e_value called = call_passed(a, c, row->calls, row->result == SIFTED);
     pf_e_value items = join_items(a, &rest, skip);
+    if (row->result == HOLDS) {
+        pf_e_iterated(a, c->entry, c->instr, items); /* pairs */
+    }
     if (row->result == NEXT) {
         all = pf_e_join(a, pf_e_item(a, c->nargs ? c->args[0] : pf_e_plain), join_args(a, c, 1));
     } else {
@@ -375,6 +439,10 @@ static void store(pf_analysis *a, const pf_e_call *c, pf_e_value receiver, store
                         : how == STORES_ALL   ? join_all(a, c, 0)
                         : how == STORES_PAIR  ? join_args(a, c, 1)
                                               : pf_e_plain;
+    pf_e_searched(a, c->entry, c->instr, receiver);
+    if (how == STORES_ALL) {
+        pf_e_iterated(a, c->entry, c->instr, join_items(a, c, 0)); /* pairs */
+    }
     pf_e_mutate(a, c->entry, c->instr, receiver, stored, PF_REASON_MUTATES_UNKNOWN);
     if (how == STORES_PAIR && c->nargs > 0) {
         pf_e_add_key(a, receiver, c->args[0]);
@@ -402,18 +470,38 @@ static pf_e_value call_method(pf_analysis *a, const pf_e_call *c, pf_e_value rec
     bool opaque = receiver.kind == E_SHARED && (receiver.root == ROOT_OPAQUE || receiver.root == ROOT_TYPES);
     pf_e_value room[16];
     pf_e_call rest;
-    if (row == NULL || !known || opaque || !without_callable(c, CALLS_KEY, &rest, room, 16)) {
+    if (row == NULL || !known || opaque || hides_callable(c, CALLS_KEY) || names_codec(row->name, c) ||
+        !without_callable(c, CALLS_KEY, &rest, room, 16)) {
         return unknown(a, c, PF_REASON_IMPURE_METHOD, name);
     }
     call_key(a, c, find_keyword(c, "key"), receiver);
     check_args(a, &rest, 0, true);
+    for (int i = 0; i < c->nargs && reads_names(row->name); i++) {
+        pf_e_named_operand(a, c->entry, c->instr, c->args[i]);
+    }
     if (row->result == PLAIN || row->result == NEW) {
         pf_e_deep_operand(a, c->entry, c->instr, receiver);
     }
+    pf_e_searched(a, c->entry, c->instr, receiver);
     if (row->mutates) {
         store(a, &rest, receiver, row->stores);
     }
     return method_result(a, &rest, receiver, row->result);
+}
+
+static pf_e_value call_prefixed(pf_analysis *a, const pf_e_call *c, pf_e_value callee, const pf_e_value *first, int n)
+{
+    pf_e_value args[16];
+    if (n + c->nargs > 16) {
+        return unknown(a, c, PF_REASON_UNKNOWN_CALL, c->callee.name);
+    }
+    memcpy(args, first, sizeof(pf_e_value) * (size_t)n);
+    memcpy(args + n, c->args, sizeof(pf_e_value) * (size_t)c->nargs);
+    pf_e_call inner = *c;
+    inner.callee = callee;
+    inner.args = args;
+    inner.nargs = n + c->nargs;
+    return pf_e_do_call(a, &inner);
 }
 
 /* ---- classes ---- */
@@ -426,11 +514,27 @@ static PyTypeObject *builtin_base(PyTypeObject *type)
     return type;
 }
 
-/* A named tuple that adds nothing but its fields: every function in it is namedtuple's own. */
+/* What namedtuple puts into a class, and runs by itself: a __repr__ of its own, and data. __new__ is called, so it is
+ * proven. */
+static bool is_of_namedtuple(PyObject *name, PyObject *value)
+{
+    static const char *const never_run[] = {"__new__", "_make", "_replace", "__replace__", "_asdict", "__getnewargs__"};
+    for (size_t i = 0; i < sizeof never_run / sizeof *never_run; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, never_run[i]) == 0) {
+            return true;
+        }
+    }
+    if (PyFunction_Check(value)) {
+        PyObject *module = ((PyFunctionObject *)value)->func_module;
+        return PyUnicode_CompareWithASCIIString(name, "__repr__") == 0 && module != NULL && PyUnicode_Check(module) &&
+               PyUnicode_CompareWithASCIIString(module, "collections") == 0;
+    }
+    return pf_e_is_data_type(Py_TYPE(value)) || strcmp(Py_TYPE(value)->tp_name, "_collections._tuplegetter") == 0;
+}
+
+/* A named tuple that adds nothing but its fields. */
 static bool is_plain_namedtuple(PyTypeObject *type)
 {
-    static const char *const own[] = {"__new__",  "_make",   "_replace",      "__replace__",
-                                      "__repr__", "_asdict", "__getnewargs__"};
     PyObject *key, *value, *dict = type->tp_dict;
     Py_ssize_t at = 0;
     if (type->tp_base != &PyTuple_Type || Py_TYPE(type) != &PyType_Type || dict == NULL ||
@@ -438,11 +542,7 @@ static bool is_plain_namedtuple(PyTypeObject *type)
         return false;
     }
     while (PyDict_Next(dict, &at, &key, &value)) {
-        bool known = !PyFunction_Check(value) && Py_TYPE(value) != &PyProperty_Type;
-        for (size_t i = 0; !known && i < sizeof own / sizeof *own; i++) {
-            known = PyUnicode_CompareWithASCIIString(key, own[i]) == 0;
-        }
-        if (!known) {
+        if (!is_of_namedtuple(key, value)) {
             return false;
         }
     }
@@ -471,6 +571,32 @@ bool pf_e_is_plain_exception(PyTypeObject *type)
            Py_TYPE(type) == &PyType_Type;
 }
 
+/* Most exceptions keep their arguments; some look into them (SyntaxError, ExceptionGroup). */
+static bool takes_any(const PyTypeObject *type)
+{
+    const PyTypeObject *base = (const PyTypeObject *)PyExc_BaseException;
+    return type->tp_new == base->tp_new && type->tp_init == base->tp_init;
+}
+
+static pf_e_value make_namedtuple(pf_analysis *a, const pf_e_call *c, PyTypeObject *type)
+{
+    enum { RECORD = 6 }; /* what else the instruction makes has a site of its own */
+    PyObject *make = PyDict_GetItemString(type->tp_dict, "__new__");
+    make = make != NULL && Py_TYPE(make) == &PyStaticMethod_Type
+               ? pf_e_keep(a, Py_TYPE(make)->tp_descr_get(make, NULL, (PyObject *)type))
+               : make;
+    if (make == NULL || !PyFunction_Check(make)) {
+        return unknown_text(a, c, PF_REASON_UNKNOWN_CALL, type->tp_name);
+    }
+    pf_e_value self = pf_e_of(a, (PyObject *)type, NULL);
+    call_prefixed(a, c, pf_e_of(a, make, NULL), &self, 1);
+    pf_e_value v = fresh(a, c, RECORD, join_args(a, c, 0));
+    if (v.kind == E_FRESH) {
+        pf_e_find(v.site)->record = SITE_RECORD;
+    }
+    return v;
+}
+
 static pf_e_value call_type(pf_analysis *a, const pf_e_call *c, PyTypeObject *type)
 {
     if (type == &PyType_Type && (c->nargs != 1 || c->spread)) {
@@ -483,33 +609,20 @@ static pf_e_value call_type(pf_analysis *a, const pf_e_call *c, PyTypeObject *ty
         }
     }
     if (pf_e_is_plain_exception(type)) {
-        return pf_e_opaque;
+        check_args(a, c, takes_any(type) ? c->nargs : 0, true);
+        return pf_e_exception();
     }
     if (is_getter(type)) {
+        check_args(a, c, 0, true);
         return make_getter(a, c, type);
     }
     if (is_plain_namedtuple(type)) {
-        return fresh(a, c, 0, join_args(a, c, 0));
+        return make_namedtuple(a, c, type);
     }
     return unknown_text(a, c, PF_REASON_UNKNOWN_CALL, type->tp_name);
 }
 
 /* ---- objects ---- */
-
-static pf_e_value call_prefixed(pf_analysis *a, const pf_e_call *c, pf_e_value callee, const pf_e_value *first, int n)
-{
-    pf_e_value args[16];
-    if (n + c->nargs > 16) {
-        return unknown(a, c, PF_REASON_UNKNOWN_CALL, c->callee.name);
-    }
-    memcpy(args, first, sizeof(pf_e_value) * (size_t)n);
-    memcpy(args + n, c->args, sizeof(pf_e_value) * (size_t)c->nargs);
-    pf_e_call inner = *c;
-    inner.callee = callee;
-    inner.args = args;
-    inner.nargs = n + c->nargs;
-    return pf_e_do_call(a, &inner);
-}
 
 /* Member of a type of the standard library that holds a plain reference: no user code. New reference, kept. */
 static PyObject *member(pf_analysis *a, PyObject *object, const char *text)
@@ -563,6 +676,7 @@ static pf_e_value call_cfunction(pf_analysis *a, const pf_e_call *c, PyObject *o
     const char *name = f->m_ml->ml_name;
     const char *module = f->m_module != NULL && PyUnicode_Check(f->m_module) ? PyUnicode_AsUTF8(f->m_module) : NULL;
     if (f->m_self == (PyObject *)&PyTuple_Type && strcmp(name, "__new__") == 0) {
+        check_args(a, c, 0, false);
         return fresh(a, c, 0, join_items(a, c, 1));
     }
     if (f->m_self != NULL && pf_e_is_data_type(Py_TYPE(f->m_self))) { /* a bound method that somebody kept */
@@ -578,10 +692,21 @@ static pf_e_value call_cfunction(pf_analysis *a, const pf_e_call *c, PyObject *o
     return unknown_text(a, c, impure ? PF_REASON_IMPURE_CALL : PF_REASON_UNKNOWN_CALL, name);
 }
 
+/* What is got is not asked, but a key of a class of the user's would be. */
+static bool gets_by_data(PyObject *getter)
+{
+    Py_ssize_t n;
+    PyObject *words = pf_getter_words(getter, &n);
+    return words != NULL && pf_is_harmless(words);
+}
+
 static pf_e_value call_getter(pf_analysis *a, const pf_e_call *c)
 {
+    if (!gets_by_data(c->callee.py)) {
+        return unknown_text(a, c, PF_REASON_UNKNOWN_CALL, Py_TYPE(c->callee.py)->tp_name);
+    }
     for (int i = 0; i < c->nargs; i++) {
-        pf_e_operand(a, c->entry, c->instr, c->args[i]);
+        pf_e_named_operand(a, c->entry, c->instr, c->args[i]);
     }
     pf_e_value items = join_items(a, c, 0);
     items = pf_e_join(a, items, pf_e_item(a, items));

@@ -110,7 +110,7 @@ static bool arrive_handler(pf_analysis *a, pf_e_entry *entry, const pf_instr *in
     pf_e_value *stack = entry->current + entry->code->nlocalsplus, saved[2] = {stack[h.depth], stack[h.depth + 1]};
     int extra = h.lasti + 1;
     for (int i = 0; i < extra; i++) {
-        stack[h.depth + i] = pf_e_opaque;
+        stack[h.depth + i] = pf_e_exception();
     }
     bool grown = arrive(a, entry, h.target, h.depth + extra);
     stack[h.depth] = saved[0];

@@ -42,6 +42,8 @@ typedef enum pf_e_root {
     ROOT_OPAQUE    /* an object of an unknown type that was not passed in: nothing may be done with it */
 } pf_e_root;
 
+typedef enum pf_e_is_record { SITE_OTHER, SITE_RECORD, SITE_MIXED } pf_e_is_record;
+
 typedef struct pf_e_site pf_e_site;
 typedef struct pf_e_entry pf_e_entry;
 
@@ -62,6 +64,7 @@ struct pf_e_site {
     pf_e_value keys;    /* of a dict */
     bool container;     /* surely a list, set or dict */
     bool slice;
+    uint8_t record;         /* of a named tuple: its attributes are its items */
     PyCodeObject *function; /* FUNC: its code */
 };
 
@@ -121,6 +124,7 @@ static inline bool pf_e_done(const pf_analysis *a)
 /* ---- effects_value.c ---- */
 extern const pf_e_value pf_e_plain, pf_e_bottom, pf_e_opaque;
 pf_e_value pf_e_shared(pf_e_root root, PyObject *name);
+pf_e_value pf_e_exception(void); /* one that was raised or made: opaque, but no class */
 pf_e_value pf_e_of(pf_analysis *a, PyObject *object, PyObject *name); /* a known object; kept alive */
 pf_e_value pf_e_default(pf_analysis *a, PyObject *object, PyObject *name);
 bool pf_e_same(const pf_e_value *x, const pf_e_value *y);
@@ -141,10 +145,16 @@ void pf_e_mutate(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value 
 void pf_e_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v);
 /* The same for one that is compared, hashed, formatted...: what is in it counts too. */
 void pf_e_deep_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v);
+/* The same for one whose attributes are read by names that are not known, which is a call if a class has descriptors.
+ */
+void pf_e_named_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v);
+/* v is searched by a key, and compared with those it has if it is a dict. */
+void pf_e_searched(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v);
 /* v is iterated over, so it must not be an iterator from outside. */
 void pf_e_iterated(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v);
 bool pf_e_is_builtin_type(PyTypeObject *type); /* of the interpreter or an extension, not of the user */
 bool pf_e_is_data_type(PyTypeObject *type);    /* int, str, list, dict and the like: methods do what their name says */
+bool pf_e_is_data(PyObject *object);           /* a container of such types, all the way down */
 PyObject *pf_e_keep(pf_analysis *a, PyObject *object); /* steals; NULL stays NULL */
 
 /* ---- effects_frame.c ---- */
@@ -160,6 +170,7 @@ pf_e_value pf_e_read_free(pf_analysis *a, pf_e_entry *entry, int instr, int slot
 
 /* ---- effects_call.c ---- */
 bool pf_e_is_plain_exception(PyTypeObject *type); /* making and dropping one runs no code of the user's */
+bool pf_e_is_method(PyObject *name);              /* one of pure_callables.def */
 typedef struct pf_e_call {
     pf_e_entry *entry;
     int instr;

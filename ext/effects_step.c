@@ -131,6 +131,16 @@ static void mutate(step *s, pf_e_value v, pf_e_value stored)
                 attribute ? PF_REASON_WRITES_ATTRIBUTE : PF_REASON_MUTATES_UNKNOWN);
 }
 
+/* What `container[index] = value` stores: a slice takes the items. */
+static pf_e_value assigned(step *s, pf_e_value value, pf_e_value index)
+{
+    if (index.kind == E_PLAIN || (index.kind == E_FRESH && !pf_e_find(index.site)->slice)) {
+        return value;
+    }
+    pf_e_iterated(s->a, s->entry, s->index, value);
+    return pf_e_join(s->a, value, item(s, value));
+}
+
 /* LIST_APPEND and its like change what the compiler keeps on the stack. */
 static void collect(step *s, int popped, pf_e_value stored)
 {
@@ -163,7 +173,9 @@ static pf_e_value contains(step *s)
     if (container.kind == E_FRESH) {
         pf_e_value keys = pf_e_find(container.site)->keys;
         pf_e_deep_operand(s->a, s->entry, s->index, keys.kind != E_BOTTOM ? keys : container);
-    } else if (container.kind != E_PY || !PyDict_CheckExact(container.py)) {
+    } else if (container.kind == E_PY && PyDict_CheckExact(container.py)) {
+        pf_e_searched(s->a, s->entry, s->index, container);
+    } else {
         pf_e_deep_operand(s->a, s->entry, s->index, container);
     }
     return pf_e_plain;
@@ -178,11 +190,13 @@ static bool is_new_container(pf_e_value v)
 static pf_e_value binary_in_place(step *s, pf_e_value left, pf_e_value right)
 {
     pf_e_value items = pf_e_join(s->a, item(s, left), item(s, right));
+    pf_e_iterated(s->a, s->entry, s->index, right);
     if (left.kind == E_FRESH) {
+        pf_e_iterated(s->a, s->entry, s->index, item(s, right)); /* pairs, if it is a dict */
         mutate(s, left, items);
         return left;
     }
-    if (left.kind == E_PY || (left.kind == E_SHARED && is_new_container(right))) {
+    if (left.kind == E_PY || (left.kind == E_SHARED && (left.root != ROOT_ARG || is_new_container(right)))) {
         mutate(s, left, items);
     }
     return pf_e_join(s->a, left, fresh(s, items));
@@ -201,14 +215,20 @@ static pf_e_value binary(step *s)
     return fresh(s, pf_e_join(s->a, item(s, left), item(s, right)));
 }
 
-/* `raise Class` calls it. */
+/* `raise Class` calls it, and an exception that is kept outside is given another traceback. */
 static void raised(step *s)
 {
+    if (s->instr->arg > 0 && s->top[-s->instr->arg].kind == E_PY && !PyType_Check(s->top[-s->instr->arg].py)) {
+        mutate(s, s->top[-s->instr->arg], pf_e_plain);
+    }
     for (int i = 1; i <= s->instr->arg; i++) {
         pf_e_value v = s->top[-i];
         PyTypeObject *type = v.kind == E_PY && PyType_Check(v.py) ? (PyTypeObject *)v.py : NULL;
+        bool unknown = v.kind == E_SHARED && (v.root == ROOT_TYPES || v.root == ROOT_OPAQUE);
         if (type != NULL && !pf_e_is_plain_exception(type)) {
             pf_e_stop_text(s->a, s->entry, s->index, PF_REASON_UNKNOWN_CALL, type->tp_name);
+        } else if (unknown && v.py != PyExc_BaseException) { /* perhaps a class */
+            stop(s, PF_REASON_UNKNOWN_CALL, v.name);
         }
     }
 }
@@ -217,11 +237,13 @@ static void raised(step *s)
 static pf_e_value subscript(step *s, pf_e_value container, pf_e_value index)
 {
     pf_e_value v = pf_e_value_in(s->a, container);
-    const bool keyed = container.kind == E_PY && PyDict_Check(container.py) && !PyDict_CheckExact(container.py);
-    if (keyed ||
-        (container.kind == E_PY && PyType_Check(container.py) && !pf_e_is_builtin_type((PyTypeObject *)container.py))) {
-        pf_e_stop_text(s->a, s->entry, s->index, PF_REASON_UNKNOWN_CALL, keyed ? "__missing__" : "__class_getitem__");
+    const bool class = container.kind == E_PY
+                           ? PyType_Check(container.py) && !pf_e_is_builtin_type((PyTypeObject *)container.py)
+                           : container.kind == E_SHARED && container.root == ROOT_TYPES;
+    if (class) {
+        pf_e_stop_text(s->a, s->entry, s->index, PF_REASON_UNKNOWN_CALL, "__class_getitem__");
     }
+    pf_e_searched(s->a, s->entry, s->index, container);
     return index.kind == E_FRESH && pf_e_find(index.site)->slice ? fresh(s, v) : v;
 }
 
@@ -303,6 +325,7 @@ static pf_e_value call_ex(step *s)
     if (s->instr->arg) {
         all = pf_e_join(s->a, all, item(s, base[2]));
     }
+    pf_e_iterated(s->a, s->entry, s->index, base[1]);
     pf_e_call c = {.entry = s->entry, .instr = s->index, .callee = base[0], .args = &all, .nargs = 1, .spread = true};
     return pf_e_do_call(s->a, &c);
 }
@@ -384,7 +407,8 @@ static pf_e_value one_result(step *s)
     case PF_BC_SET_FUNCTION_ATTRIBUTE:
         return s->top[-1];
     case PF_BC_MATCH_CLASS:
-        operands(s, 3);
+        operands(s, 2);
+        pf_e_named_operand(s->a, s->entry, s->index, s->top[-3]);
         return fresh(s, item(s, s->top[-3]));
     case PF_BC_CALL:
         return call(s);
@@ -436,6 +460,8 @@ static bool other_result(step *s)
         return true;
     case PF_BC_MATCH_KEYS:
         operands(s, 2);
+        deep_operands(s, 1);
+        pf_e_searched(s->a, s->entry, s->index, top[-2]);
         top[0] = fresh(s, item(s, top[-2]));
         return true;
     case PF_BC_UNPACK_SEQUENCE:
@@ -462,8 +488,10 @@ static bool other_result(step *s)
         top[-1] = pf_e_plain;
         return true;
     case PF_BC_CHECK_EXC_MATCH:
-    case PF_BC_CHECK_EG_MATCH:
         top[-1] = pf_e_plain;
+        return true;
+    case PF_BC_CHECK_EG_MATCH: /* the rest, and what matches */
+        top[-2] = top[-1] = pf_e_exception();
         return true;
     case PF_BC_POP_TOP:
     case PF_BC_POP_EXCEPT:
@@ -505,20 +533,33 @@ static bool writes(step *s)
         return true;
     case PF_BC_LIST_EXTEND:
     case PF_BC_SET_UPDATE:
+        pf_e_iterated(s->a, s->entry, s->index, top[-1]);
+        if (s->instr->op == PF_BC_SET_UPDATE) {
+            deep_operands(s, 1);
+        }
+        collect(s, 1, item(s, top[-1]));
+        return true;
     case PF_BC_DICT_UPDATE:
     case PF_BC_DICT_MERGE:
         pf_e_iterated(s->a, s->entry, s->index, top[-1]);
+        pf_e_searched(s->a, s->entry, s->index, top[-1]);
         collect(s, 1, item(s, top[-1]));
+        pf_e_add_key(s->a, *(top - 1 - s->instr->arg), item(s, top[-1]));
         return true;
     case PF_BC_STORE_SUBSCR:
         deep_operands(s, 1);
-        mutate(s, top[-2], top[-3]);
+        pf_e_searched(s->a, s->entry, s->index, top[-2]);
+        mutate(s, top[-2], assigned(s, top[-3], top[-1]));
         pf_e_add_key(s->a, top[-2], top[-1]);
         return true;
     case PF_BC_DELETE_SUBSCR:
+        deep_operands(s, 1);
+        pf_e_searched(s->a, s->entry, s->index, top[-2]);
         mutate(s, top[-2], pf_e_bottom);
         return true;
     case PF_BC_STORE_SLICE:
+        operands(s, 2);
+        pf_e_iterated(s->a, s->entry, s->index, top[-4]);
         mutate(s, top[-3], item(s, top[-4]));
         return true;
     case PF_BC_STORE_ATTR:

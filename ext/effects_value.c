@@ -10,6 +10,11 @@ pf_e_value pf_e_shared(pf_e_root root, PyObject *name)
     return (pf_e_value){.kind = E_SHARED, .root = (uint8_t)root, .name = name};
 }
 
+pf_e_value pf_e_exception(void)
+{
+    return (pf_e_value){.kind = E_SHARED, .root = ROOT_OPAQUE, .py = PyExc_BaseException};
+}
+
 /* Loops read the same few objects over and over. */
 static bool is_kept_lately(PyObject *keep, PyObject *object)
 {
@@ -75,10 +80,89 @@ bool pf_e_is_data_type(PyTypeObject *type)
            type == &PySlice_Type;
 }
 
+/* Looking at one runs no code but its type's own. Not so of what stands for other objects or shows what it holds:
+ * proxies, deques, views, defaultdicts, iterators. */
+static bool is_inert(PyTypeObject *type)
+{
+    return pf_e_is_data_type(type) || type == &PyType_Type || type == &PyFunction_Type || type == &PyCFunction_Type ||
+           type == &PyMethodDescr_Type;
+}
+
 /* Changing it in place only raises. */
 static bool is_immutable_type(PyTypeObject *type)
 {
     return type == &PyTuple_Type || type == &PyFrozenSet_Type || type == &PySlice_Type;
+}
+
+/* ---- what is in them ---- */
+
+typedef enum holds { PLAIN_ITEMS, DATA_ITEMS, OTHER_ITEMS } holds;
+
+enum { MOST_ITEMS = 4096, MOST_LEVELS = 8 };
+
+/* What is in a captured container right now: plain items, or data all the way down, or anything. Beyond a few thousand
+ * items nobody looks. `keys`: of a dict, only these. */
+static holds look_into(PyObject *o, bool keys, int level, int *left);
+
+static holds look_at(PyObject *item, holds sofar, int level, int *left)
+{
+    if (sofar == OTHER_ITEMS || --*left < 0) {
+        return OTHER_ITEMS;
+    }
+    if (is_plain_object(item)) {
+        return sofar;
+    }
+    return look_into(item, false, level + 1, left) == OTHER_ITEMS ? OTHER_ITEMS : DATA_ITEMS;
+}
+
+static holds look_into(PyObject *o, bool keys, int level, int *left)
+{
+    holds found = PLAIN_ITEMS;
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    if (level > MOST_LEVELS) {
+        return OTHER_ITEMS;
+    }
+    if (PyList_CheckExact(o) || PyTuple_CheckExact(o)) {
+        PyObject **items = PyList_CheckExact(o) ? ((PyListObject *)o)->ob_item : ((PyTupleObject *)o)->ob_item;
+        for (Py_ssize_t i = 0; i < Py_SIZE(o) && found != OTHER_ITEMS; i++) {
+            found = look_at(items[i], found, level, left);
+        }
+    } else if (PyDict_CheckExact(o)) {
+        while (found != OTHER_ITEMS && PyDict_Next(o, &at, &key, &value)) {
+            found = look_at(key, found, level, left);
+            found = keys ? found : look_at(value, found, level, left);
+        }
+    } else if (PyAnySet_CheckExact(o)) {
+        PySetObject *set = (PySetObject *)o;
+        for (Py_ssize_t i = 0; i <= set->mask && found != OTHER_ITEMS; i++) {
+            if (set->table[i].key != NULL && set->table[i].hash != -1) { /* -1: a removed one */
+                found = look_at(set->table[i].key, found, level, left);
+            }
+        }
+    } else if (Py_TYPE(o) != &PyByteArray_Type && Py_TYPE(o) != &PyMemoryView_Type) {
+        found = OTHER_ITEMS;
+    }
+    return found;
+}
+
+static pf_e_value scan(pf_e_value v, bool keys)
+{
+    int left = MOST_ITEMS;
+    switch (look_into(v.py, keys, 0, &left)) {
+    case PLAIN_ITEMS:
+        return pf_e_plain;
+    case DATA_ITEMS:
+        return pf_e_shared(v.root, v.name);
+    default:
+        return pf_e_opaque;
+    }
+}
+
+bool pf_e_is_data(PyObject *object)
+{
+    int left = MOST_ITEMS;
+    return look_into(object, false, 0, &left) != OTHER_ITEMS;
 }
 
 /* ---- sites and joins ---- */
@@ -105,7 +189,7 @@ static bool is_ordinary_class(PyObject *object)
 /* What remains of a value of which only the way it was reached is known; it must still be safe to operate on. */
 static pf_e_value loosen(pf_e_value v)
 {
-    if (v.kind == E_SHARED || (v.kind == E_PY && pf_e_is_data_type(Py_TYPE(v.py)))) {
+    if (v.kind == E_SHARED || (v.kind == E_PY && pf_e_is_data(v.py))) {
         return pf_e_shared(v.root, v.name);
     }
     if (v.kind == E_PY && is_ordinary_class(v.py)) {
@@ -121,7 +205,7 @@ static pf_e_value join_shared(pf_e_value x, pf_e_value y)
     }
     pf_e_value joined = {.kind = E_SHARED, .root = x.root, .name = x.name, .py = x.py == y.py ? x.py : NULL};
     if (x.root != y.root || x.name != y.name) {
-        joined.root = ROOT_MIXED;
+        joined.root = x.root == y.root ? x.root : ROOT_MIXED;
         joined.name = NULL;
     }
     return joined;
@@ -135,6 +219,7 @@ static void unify(pf_analysis *a, pf_e_site *x, pf_e_site *y)
         y->parent = x;
         x->container = x->container && y->container;
         x->slice = x->slice || y->slice;
+        x->record = x->record == y->record ? x->record : SITE_MIXED;
         a->changed = true;
         pf_e_add(a, &x->content, y->content);
         pf_e_add(a, &x->keys, y->keys);
@@ -196,50 +281,6 @@ pf_e_value pf_e_fresh(pf_analysis *a, const pf_e_entry *entry, int instr, int pa
 
 /* ---- items ---- */
 
-/* One item of a captured container: stays plain, or is some data, or anything. */
-static pf_e_value scan_item(pf_analysis *a, pf_e_value sofar, pf_e_value container, PyObject *item)
-{
-    if (is_plain_object(item)) {
-        return sofar;
-    }
-    bool data = pf_e_is_data_type(Py_TYPE(item));
-    return pf_e_join(a, sofar, data ? pf_e_shared(container.root, container.name) : pf_e_opaque);
-}
-
-/* What is in a captured container right now. Beyond a few thousand items nobody looks. */
-static pf_e_value scan(pf_analysis *a, pf_e_value v)
-{
-    enum { FEW = 4096 };
-    PyObject *o = v.py, *key, *value;
-    pf_e_value found = pf_e_plain;
-    Py_ssize_t at = 0;
-    if (PyList_CheckExact(o) && PyList_GET_SIZE(o) <= FEW) {
-        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(o); i++) {
-            found = scan_item(a, found, v, PyList_GET_ITEM(o, i));
-        }
-    } else if (PyTuple_CheckExact(o) && PyTuple_GET_SIZE(o) <= FEW) {
-        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); i++) {
-            found = scan_item(a, found, v, PyTuple_GET_ITEM(o, i));
-        }
-    } else if (PyDict_CheckExact(o) && PyDict_GET_SIZE(o) <= FEW) {
-        while (PyDict_Next(o, &at, &key, &value)) {
-            found = scan_item(a, scan_item(a, found, v, key), v, value);
-        }
-    } else if (PyAnySet_CheckExact(o) && PySet_GET_SIZE(o) <= FEW) {
-        PySetObject *set = (PySetObject *)o;
-        for (Py_ssize_t i = 0; i <= set->mask; i++) {
-            if (set->table[i].key != NULL && set->table[i].hash != -1) { /* -1: a removed one */
-                found = scan_item(a, found, v, set->table[i].key);
-            }
-        }
-    } else if (Py_TYPE(o) == &PyByteArray_Type || Py_TYPE(o) == &PyMemoryView_Type) {
-        return found;
-    } else {
-        return pf_e_opaque;
-    }
-    return found;
-}
-
 pf_e_value pf_e_value_in(pf_analysis *a, pf_e_value v)
 {
     switch (v.kind) {
@@ -247,7 +288,7 @@ pf_e_value pf_e_value_in(pf_analysis *a, pf_e_value v)
     case E_BOUND:
         return v.site != NULL ? pf_e_join(a, pf_e_plain, pf_e_find(v.site)->content) : pf_e_plain;
     case E_PY:
-        return scan(a, v);
+        return scan(v, false);
     case E_SHARED:
         return pf_e_shared(v.root, v.name);
     case E_FUNC:
@@ -346,35 +387,60 @@ void pf_e_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value
 {
     if (v.kind == E_SHARED && v.root == ROOT_OPAQUE) {
         pf_e_stop(a, entry, instr, PF_REASON_UNKNOWN_CALL, v.name);
-    } else if (v.kind == E_PY && !pf_e_is_builtin_type(Py_TYPE(v.py))) {
+    } else if (v.kind == E_PY && !is_inert(Py_TYPE(v.py))) {
         pf_e_stop_text(a, entry, instr, PF_REASON_UNKNOWN_CALL, Py_TYPE(v.py)->tp_name);
     }
 }
 
-/* Objects in objects: deep enough for anything that a function builds, and an end for what contains itself. */
-static void check_inside(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v, int depth)
+static void named_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)
 {
+    bool code = v.kind == E_PY ? !pf_e_is_data_type(Py_TYPE(v.py)) : v.kind == E_SHARED && v.root == ROOT_TYPES;
     pf_e_operand(a, entry, instr, v);
+    if (code) {
+        pf_e_stop(a, entry, instr, PF_REASON_UNKNOWN_CALL, v.name);
+    }
+}
+
+typedef void check(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v);
+
+/* Objects in objects: deep enough for anything that a function builds, and an end for what contains itself. */
+static void check_inside(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v, check *one, int depth)
+{
+    one(a, entry, instr, v);
     if (depth == 0 || pf_e_done(a)) {
         return;
     }
     if (v.kind == E_FRESH) {
-        check_inside(a, entry, instr, pf_e_find(v.site)->content, depth - 1);
-        check_inside(a, entry, instr, pf_e_find(v.site)->keys, depth - 1);
+        check_inside(a, entry, instr, pf_e_find(v.site)->content, one, depth - 1);
+        check_inside(a, entry, instr, pf_e_find(v.site)->keys, one, depth - 1);
     } else if (v.kind == E_PY && pf_e_is_data_type(Py_TYPE(v.py))) {
-        pf_e_operand(a, entry, instr, scan(a, v));
+        one(a, entry, instr, scan(v, false));
     }
 }
 
 void pf_e_deep_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)
 {
-    check_inside(a, entry, instr, v, 5);
+    check_inside(a, entry, instr, v, pf_e_operand, 5);
+}
+
+void pf_e_named_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)
+{
+    check_inside(a, entry, instr, v, named_operand, 5);
+}
+
+void pf_e_searched(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)
+{
+    if (v.kind == E_FRESH && pf_e_find(v.site)->keys.kind != E_BOTTOM) {
+        pf_e_deep_operand(a, entry, instr, pf_e_find(v.site)->keys);
+    } else if (v.kind == E_PY && PyDict_CheckExact(v.py)) {
+        pf_e_operand(a, entry, instr, scan(v, true));
+    }
 }
 
 void pf_e_iterated(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)
 {
-    pf_e_operand(a, entry, instr, v);
-    if (v.kind == E_PY && Py_TYPE(v.py)->tp_iternext != NULL) {
+    if (v.kind == E_PY && Py_TYPE(v.py)->tp_iternext != NULL && pf_e_is_builtin_type(Py_TYPE(v.py))) {
         pf_e_stop(a, entry, instr, PF_REASON_CONSUMES_ITERATOR, v.name);
     }
+    pf_e_operand(a, entry, instr, v);
 }
