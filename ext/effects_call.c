@@ -514,6 +514,11 @@ static PyTypeObject *builtin_base(PyTypeObject *type)
     return type;
 }
 
+static bool is_type(PyObject *object, const char *name)
+{
+    return pf_e_is_builtin_type(Py_TYPE(object)) && strcmp(Py_TYPE(object)->tp_name, name) == 0;
+}
+
 /* What namedtuple puts into a class, and runs by itself: a __repr__ of its own, and data. __new__ is called, so it is
  * proven. */
 static bool is_of_namedtuple(PyObject *name, PyObject *value)
@@ -529,7 +534,8 @@ static bool is_of_namedtuple(PyObject *name, PyObject *value)
         return PyUnicode_CompareWithASCIIString(name, "__repr__") == 0 && module != NULL && PyUnicode_Check(module) &&
                PyUnicode_CompareWithASCIIString(module, "collections") == 0;
     }
-    return pf_e_is_data_type(Py_TYPE(value)) || strcmp(Py_TYPE(value)->tp_name, "_collections._tuplegetter") == 0;
+    return pf_e_is_data_type(Py_TYPE(value)) || is_type(value, "_collections._tuplegetter") /* as 3.11 calls it */ ||
+           is_type(value, "collections._tuplegetter");
 }
 
 /* A named tuple that adds nothing but its fields. */
@@ -725,11 +731,6 @@ static pf_e_value call_descriptor(pf_analysis *a, const pf_e_call *c, PyObject *
         rest.nargs--;
     }
     return call_method(a, &rest, c->args[0], name);
-}
-
-static bool is_type(PyObject *object, const char *name)
-{
-    return pf_e_is_builtin_type(Py_TYPE(object)) && strcmp(Py_TYPE(object)->tp_name, name) == 0;
 }
 
 static pf_e_value call_object(pf_analysis *a, const pf_e_call *c)
