@@ -479,8 +479,8 @@ static void require_pure(pf_builder *b, PyObject *func)
         b->error = true;
         return;
     }
-    if (!effects.pure) {
-        pf_b_refuse(b, effects.reason);
+    if (!effects.pure || (effects.may_warn && b->wants->plain_step)) {
+        pf_b_refuse(b, effects.pure ? PF_REASON_IMPURE : effects.reason);
     }
     pf_effects_clear(&effects);
 }

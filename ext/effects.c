@@ -43,7 +43,7 @@ static void set_place(const pf_analysis *a, pf_effects *out)
 
 static int conclude(pf_analysis *a, pf_effects *out)
 {
-    memset(out, 0, sizeof *out);
+    *out = (pf_effects){.may_warn = a->may_warn};
     if (a->failed) {
         return -1;
     }

@@ -412,6 +412,9 @@ static pf_e_value call_row(pf_analysis *a, const pf_e_call *c, const function_ro
         !without_callable(c, row->calls, &rest, room, 16)) {
         return unknown_text(a, c, PF_REASON_UNKNOWN_CALL, row->name);
     }
+    if (strcmp(row->name, "inv") == 0 || strcmp(row->name, "invert") == 0) {
+        pf_e_inverts(a);
+    }
     check_args(a, &rest, skip, looks_inside(row->result));
     for (int i = 0; i < c->nargs && reads_names(row->name); i++) {
         pf_e_named_operand(a, c->entry, c->instr, c->args[i]);

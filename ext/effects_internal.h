@@ -107,6 +107,7 @@ typedef struct pf_analysis {
     long steps;
     bool changed;
     bool failed;  /* a Python exception is set */
+    bool may_warn;
     bool stopped; /* an offence was found: reason, entry, instr, name say which */
     int reason;
     const pf_e_entry *where;
@@ -115,6 +116,12 @@ typedef struct pf_analysis {
 } pf_analysis;
 
 enum { PF_E_MAX_ENTRIES = 600, PF_E_MAX_LEVEL = 100, PF_E_MAX_STEPS = 300000 };
+
+/* ~, by whatever name */
+static inline void pf_e_inverts(pf_analysis *a)
+{
+    a->may_warn |= PY_VERSION_HEX >= 0x030c0000;
+}
 
 static inline bool pf_e_done(const pf_analysis *a)
 {

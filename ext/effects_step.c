@@ -352,9 +352,12 @@ static pf_e_value one_result(step *s)
         return pf_e_of(s->a, PyExc_AssertionError, NULL);
     case PF_BC_LOAD_CLOSURE:
         return pf_e_plain;
+    case PF_BC_UNARY_INVERT:
+        pf_e_inverts(s->a);
+        operands(s, 1);
+        return pf_e_plain;
     case PF_BC_UNARY_NEG:
     case PF_BC_UNARY_POS:
-    case PF_BC_UNARY_INVERT:
     case PF_BC_UNARY_NOT:
     case PF_BC_TO_BOOL:
         operands(s, 1);

@@ -40,13 +40,13 @@ PyObject *pf_e_keep(pf_analysis *a, PyObject *object)
 
 /* ---- known objects ---- */
 
-/* Immutable all the way down, and no callable. */
+/* Immutable all the way down, and no callable. Not NotImplemented: asking for its truth warns. */
 static bool is_plain_object(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
-    return object == Py_None || object == Py_Ellipsis || object == Py_NotImplemented || type == &PyLong_Type ||
-           type == &PyFloat_Type || type == &PyBool_Type || type == &PyUnicode_Type || type == &PyBytes_Type ||
-           type == &PyComplex_Type || type == &PyRange_Type;
+    return object == Py_None || object == Py_Ellipsis || type == &PyLong_Type || type == &PyFloat_Type ||
+           type == &PyBool_Type || type == &PyUnicode_Type || type == &PyBytes_Type || type == &PyComplex_Type ||
+           type == &PyRange_Type;
 }
 
 pf_e_value pf_e_of(pf_analysis *a, PyObject *object, PyObject *name)

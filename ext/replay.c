@@ -106,7 +106,7 @@ static bool callable_is_pure(PyObject *callable)
         PyErr_Clear();
         return false;
     }
-    bool pure = effects.pure;
+    bool pure = effects.pure && !effects.may_warn;
     pf_effects_clear(&effects);
     return pure;
 }
@@ -130,7 +130,7 @@ static bool genexpr_is_pure(PyObject *generator)
         PyErr_Clear();
         return false;
     }
-    bool pure = effects.pure;
+    bool pure = effects.pure && !effects.may_warn;
     pf_effects_clear(&effects);
     return pure;
 }

@@ -9,6 +9,7 @@ import functools
 import itertools
 import operator
 import types
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -309,3 +310,36 @@ KEPT = ValueError()
 )  # fmt: skip
 def test_effect_is_seen(function: Callable[[Any], Any]) -> None:
     assert not _engine._effects(function)["pure"]
+
+
+def inverted(x: Any) -> float:
+    return 1.0 / x if isinstance(x, float) else float(~x)
+
+
+def inverted_by_name(x: Any) -> float:
+    return 1.0 / x if isinstance(x, float) else float(operator.inv(x))
+
+
+def truth_of_not_implemented(x: Any) -> float:
+    return 1.0 / x if isinstance(x, float) else float(not NotImplemented)
+
+
+@pytest.mark.parametrize("function", [inverted, inverted_by_name, truth_of_not_implemented])
+@pytest.mark.parametrize("n", SIZES)
+def test_warning_on_an_unseen_way(function: Callable[[Any], float], n: int) -> None:
+    def run(consumer: Any) -> Any:
+        xs: list[Any] = [float(i % 97) + 1 for i in range(n)]
+        xs[AT] = True
+
+        def show(*_: Any, **__: Any) -> None:
+            xs[AT + 3 :] = [9.5] * (n - AT - 3)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = show
+            return consumer(map(function, xs))
+
+    plain = run(PLAIN.sum)
+    for threads in (1, 2):
+        with pf.config(min_rows=1, threads=threads):
+            assert run(pf.sum) == plain
