@@ -60,6 +60,7 @@ static int conclude(pf_analysis *a, pf_effects *out)
         set_place(a, out);
     } else {
         out->pure = true;
+        out->gives_rows = pf_e_is_row(a->result);
         out->reason = PF_REASON_NONE;
     }
     return 0;
@@ -167,6 +168,7 @@ static void prove_code(pf_analysis *a, const pf_e_entry *model)
     pf_e_entry *root = pf_e_enter(a, model, args);
     if (root != NULL && !pf_e_done(a)) {
         run_epochs(a, root);
+        a->result = code->is_generator ? root->yields : root->ret;
     }
 }
 
@@ -199,7 +201,7 @@ static void prove_object(pf_analysis *a, PyObject *callable)
     do {
         a->changed = false;
         a->epoch++;
-        pf_e_do_call(a, &call);
+        a->result = pf_e_do_call(a, &call);
     } while (a->changed && !pf_e_done(a));
     a->where = a->where == &entry ? NULL : a->where;
 }

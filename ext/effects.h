@@ -34,7 +34,8 @@
 
 typedef struct pf_effects {
     bool pure;
-    bool may_warn;        /* ~: of a bool CPython warns from 3.12 on, and what a warning calls is anybody's */
+    bool gives_rows; /* what it returns (or yields) is as operands are: exact scalars, or tuples and what it made */
+    bool may_warn;   /* ~: of a bool CPython warns from 3.12 on, and what a warning calls is anybody's */
     int reason;           /* pf_reason: NONE if pure, UNRESOLVED if all that is missing are names not yet defined */
     PyObject *function;   /* owned: qualified name of the function with the offending instruction; NULL if pure */
     PyObject *file;       /* owned: its file name; NULL if pure */

@@ -108,6 +108,7 @@ typedef struct pf_analysis {
     bool changed;
     bool failed;  /* a Python exception is set */
     bool may_warn;
+    pf_e_value result; /* what is proven returns or yields */
     bool stopped; /* an offence was found: reason, entry, instr, name say which */
     int reason;
     const pf_e_entry *where;
@@ -161,6 +162,7 @@ void pf_e_searched(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_valu
 void pf_e_iterated(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v);
 bool pf_e_is_builtin_type(PyTypeObject *type); /* of the interpreter or an extension, not of the user */
 bool pf_e_is_data_type(PyTypeObject *type);    /* int, str, list, dict and the like: methods do what their name says */
+bool pf_e_is_row(pf_e_value v);                /* an argument's, or made of such: may be an argument itself */
 bool pf_e_is_data(PyObject *object);           /* a container of such types, all the way down */
 PyObject *pf_e_keep(pf_analysis *a, PyObject *object); /* steals; NULL stays NULL */
 

@@ -1,5 +1,6 @@
 /* Values of the purity analysis: where objects come from, and what it means to change them. */
 #include "effects_internal.h"
+#include "replay.h"
 
 const pf_e_value pf_e_bottom = {.kind = E_BOTTOM};
 const pf_e_value pf_e_plain = {.kind = E_PLAIN};
@@ -312,6 +313,27 @@ void pf_e_add_key(pf_analysis *a, pf_e_value container, pf_e_value key)
     if (container.kind == E_FRESH) {
         pf_e_add(a, &pf_e_find(container.site)->keys, key);
     }
+}
+
+static bool made_of_rows(pf_e_value v, int depth)
+{
+    switch (v.kind) {
+    case E_BOTTOM:
+    case E_PLAIN:
+        return true;
+    case E_FRESH:
+        return depth > 0 && made_of_rows(pf_e_find(v.site)->content, depth - 1) &&
+               made_of_rows(pf_e_find(v.site)->keys, depth - 1);
+    case E_PY:
+        return pf_is_harmless(v.py);
+    default:
+        return v.kind == E_SHARED && v.root == ROOT_ARG && v.py == NULL;
+    }
+}
+
+bool pf_e_is_row(pf_e_value v)
+{
+    return made_of_rows(v, 5);
 }
 
 /* ---- offences ---- */

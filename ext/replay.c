@@ -99,19 +99,25 @@ static bool captures_are_free(const pf_pyplan *plan, const pf_request *request)
 
 /* ---- and the others ---- */
 
-static bool callable_is_pure(PyObject *callable)
+/* `looked_at`: what comes of it goes into another function, or is asked for its truth. */
+static bool settles(const pf_effects *effects, bool looked_at)
+{
+    return effects->pure && !effects->may_warn && (effects->gives_rows || !looked_at);
+}
+
+static bool callable_is_pure(PyObject *callable, bool looked_at)
 {
     pf_effects effects;
     if (pf_effects_function(callable, &effects) < 0) {
         PyErr_Clear();
         return false;
     }
-    bool pure = effects.pure && !effects.may_warn;
+    bool pure = settles(&effects, looked_at);
     pf_effects_clear(&effects);
     return pure;
 }
 
-static bool genexpr_is_pure(PyObject *generator)
+static bool genexpr_is_pure(PyObject *generator, bool looked_at)
 {
     enum { MOST_CELLS = 64 };
     PyCodeObject *code = pf_genexpr_code(generator);
@@ -130,7 +136,7 @@ static bool genexpr_is_pure(PyObject *generator)
         PyErr_Clear();
         return false;
     }
-    bool pure = effects.pure && !effects.may_warn;
+    bool pure = settles(&effects, looked_at);
     pf_effects_clear(&effects);
     return pure;
 }
@@ -142,14 +148,15 @@ static bool prove(const pf_request *request)
     bool pure = true;
     for (int n = 0; n < request->chain->nnodes && pure; n++) {
         const pf_node *node = &request->chain->nodes[n];
+        bool looked_at = n > 0 || node->kind == PF_NODE_FILTER || node->kind == PF_NODE_TAKEWHILE;
         if (node->kind == PF_NODE_GENEXPR) {
-            pure = genexpr_is_pure(node->object);
+            pure = genexpr_is_pure(node->object, looked_at);
         } else if (node->kind != PF_NODE_CHAIN && node->func != NULL) {
-            pure = callable_is_pure(node->func);
+            pure = callable_is_pure(node->func, looked_at);
         }
     }
     for (int i = 0; i < request->nextra && pure; i++) {
-        pure = callable_is_pure(request->extra[i]);
+        pure = callable_is_pure(request->extra[i], false);
     }
     if (collecting) {
         PyGC_Enable();

@@ -37,10 +37,13 @@ def edit(*_: Any) -> int:
 class Noisy:
     """Whatever is done with it edits the source."""
 
-    __hash__ = __bool__ = __index__ = __add__ = __radd__ = __lt__ = __iter__ = edit  # type: ignore[assignment]
+    __hash__ = __index__ = __add__ = __radd__ = __lt__ = __iter__ = edit  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return str(edit())
+
+    def __bool__(self) -> bool:
+        return bool(edit())
 
     def __eq__(self, other: object) -> bool:
         return bool(edit())
@@ -343,3 +346,61 @@ def test_warning_on_an_unseen_way(function: Callable[[Any], float], n: int) -> N
     for threads in (1, 2):
         with pf.config(min_rows=1, threads=threads):
             assert run(pf.sum) == plain
+
+
+def gives_noisy(x: Any) -> Any:
+    return x * 2.0 if isinstance(x, float) else NOISY
+
+
+def gives_pair(x: Any) -> Any:
+    return (x, 1.0) if isinstance(x, float) else (NOISY, 1.0)
+
+
+def gives_kept_list(x: Any) -> Any:
+    return (x,) if isinstance(x, float) else SOURCE
+
+
+def adds(x: Any) -> Any:
+    return x + 1.0
+
+
+def adds_in_place(xs: Any) -> Any:
+    xs += (0.0,) if len(xs) > 1 else ()
+    return xs[0]
+
+
+SOURCE: list[Any] = []
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        lambda xs: map(adds, map(gives_noisy, xs)),
+        lambda xs: (x + 1.0 for x in map(gives_noisy, xs)),
+        lambda xs: (x + 1.0 for x in (gives_noisy(x) for x in xs)),
+        lambda xs: (1.0 for _ in filter(gives_noisy, xs)),
+        lambda xs: (1.0 for _ in itertools.takewhile(gives_noisy, xs)),
+        lambda xs: itertools.starmap(operator.add, map(gives_pair, xs)),
+        lambda xs: map(adds_in_place, map(gives_kept_list, xs)),
+    ],
+)
+@pytest.mark.parametrize("n", SIZES)
+def test_what_an_unseen_way_gives_to_the_next_step(chain: Callable[[Any], Any], n: int) -> None:
+    """Each function is pure for itself, as one of numbers; but this one hands the next an object that is none."""
+
+    def run(consumer: Any) -> Any:
+        SOURCE[:] = [float(i % 97) + 1 for i in range(n)]
+        SOURCE[AT] = "q"
+
+        def change() -> None:
+            SOURCE[AT + 3 :] = [9.5] * (n - AT - 3)
+
+        EDIT[0] = change
+        answer = consumer(chain(SOURCE))
+        EDIT[0] = lambda: None
+        return answer, len(SOURCE)
+
+    plain = run(PLAIN.list)
+    for threads in (1, 2):
+        with pf.config(min_rows=1, threads=threads):
+            assert run(pf.list) == plain
