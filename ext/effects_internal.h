@@ -62,6 +62,7 @@ struct pf_e_site {
     int instr, part;    /* key, with code */
     pf_e_value content; /* items; of a dict: its values */
     pf_e_value keys;    /* of a dict */
+    long check;         /* the last one that looked at it */
     bool container;     /* surely a list, set or dict */
     bool slice;
     uint8_t record;         /* of a named tuple: its attributes are its items */
@@ -104,7 +105,7 @@ typedef struct pf_analysis {
     PyObject *keep;       /* list: objects that must live as long as the analysis */
     PyObject *unresolved; /* list of names */
     int nentries, level, epoch;
-    long steps;
+    long steps, check;
     bool changed;
     bool failed;  /* a Python exception is set */
     bool may_warn;

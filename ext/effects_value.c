@@ -425,16 +425,18 @@ static void named_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf
 
 typedef void check(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v);
 
-/* Objects in objects: deep enough for anything that a function builds, and an end for what contains itself. */
-static void check_inside(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v, check *one, int depth)
+/* Objects in objects; a site is looked at once, so there is an end for what contains itself. */
+static void check_inside(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v, check *one)
 {
     one(a, entry, instr, v);
-    if (depth == 0 || pf_e_done(a)) {
+    pf_e_site *site = v.kind == E_FRESH ? pf_e_find(v.site) : NULL;
+    if (pf_e_done(a) || (site != NULL && site->check == a->check)) {
         return;
     }
-    if (v.kind == E_FRESH) {
-        check_inside(a, entry, instr, pf_e_find(v.site)->content, one, depth - 1);
-        check_inside(a, entry, instr, pf_e_find(v.site)->keys, one, depth - 1);
+    if (site != NULL) {
+        site->check = a->check;
+        check_inside(a, entry, instr, site->content, one);
+        check_inside(a, entry, instr, site->keys, one);
     } else if (v.kind == E_PY && pf_e_is_data_type(Py_TYPE(v.py))) {
         one(a, entry, instr, scan(v, false));
     }
@@ -442,12 +444,14 @@ static void check_inside(pf_analysis *a, const pf_e_entry *entry, int instr, pf_
 
 void pf_e_deep_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)
 {
-    check_inside(a, entry, instr, v, pf_e_operand, 5);
+    a->check++;
+    check_inside(a, entry, instr, v, pf_e_operand);
 }
 
 void pf_e_named_operand(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)
 {
-    check_inside(a, entry, instr, v, named_operand, 5);
+    a->check++;
+    check_inside(a, entry, instr, v, named_operand);
 }
 
 void pf_e_searched(pf_analysis *a, const pf_e_entry *entry, int instr, pf_e_value v)

@@ -189,6 +189,7 @@ FUNCTIONS: list[Callable[[Any], Any]] = [
     lambda x: frozenset([NOISY]),
     lambda x: {*[1, KEY]},
     lambda x: NESTED[0][0] + 1,
+    lambda x: str([[[[[[[[NOISY]]]]]]]]),
     lambda x: NESTED[0] < [1],
     lambda x: min([1, 2], key=lambda v: NOISY),
     lambda x: tuple(filter(None, [NOISY])),
