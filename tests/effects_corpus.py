@@ -17,6 +17,7 @@ LIMIT = 3
 TABLE = {"a": 1, "b": 2}
 NUMBERS = [1, 2, 3]
 ROWS = [[1], [2]]
+LARGE = dict.fromkeys(range(20_000), 1)
 ITERATOR = iter([1, 2, 3])
 OBJECTS = [object.__new__(type("Foreign", (), {}))]
 COUNTER = 0
@@ -98,6 +99,10 @@ def p_global(x):
 
 def p_captured_contents(x):
     return TABLE[x] + NUMBERS[0] + TABLE.get(x, 0) + sum(NUMBERS) + ROWS[0][0]
+
+
+def p_large_table(x):
+    return LARGE.get(x, 0) + LARGE[x]
 
 
 def p_loop(xs):
