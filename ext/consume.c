@@ -478,9 +478,10 @@ static PyObject *fold_items(PyObject *op, PyObject *iterable, PyObject *identity
     pf_fold_sink sink;
     pf_fold_init(&sink, op, identity, combine);
     pf_call call = {PF_CONSUME_FOLD, iterable, &op, 1, start_of(identity), &sink.base};
-    int status = pf_exec_run(&call);
+    bool stays = identity != NULL && !pf_is_harmless(identity);
+    int status = stays ? 0 : pf_exec_run(&call);
     if (status == 0) {
-        status = pf_exec_by_row(&call);
+        status = pf_exec_by_block(&call);
     }
     PyObject *result = status > 0 ? pf_fold_result(&sink) : NULL;
     pf_fold_clear(&sink);
@@ -503,7 +504,7 @@ static PyObject *consume_fold(PyObject *module, PyObject *args, PyObject *kwargs
     }
     combine = combine == Py_None ? NULL : combine;
     if (combine != NULL && identity == NULL) {
-        PyErr_SetString(PyExc_TypeError, "fold() with combine needs an identity");
+        PyErr_SetString(PyExc_TypeError, "fold() needs identity where combine is given");
         return NULL;
     }
     return fold_items(op, iterable, identity, combine);

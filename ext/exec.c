@@ -140,10 +140,7 @@ static int pull(pf_exec *ex)
 {
     PyObject *item;
     while ((item = pf_feed_pull(ex->feed)) != NULL) {
-        pf_sink *sink = ex->sink;
-        sink->foreign |= sink->wary && !pf_is_harmless(item);
-        int status = pf_later_raise(&ex->later);
-        status = status == 0 ? sink->type->object(sink, item) : status > 0 ? 0 : -1;
+        int status = pf_exec_take(ex, item);
         Py_DECREF(item);
         if (status != 0) {
             return status;
@@ -157,7 +154,14 @@ static int pull(pf_exec *ex)
 #endif
         PyErr_Clear();
     }
-    return 1;
+    return pf_exec_close(ex, INT64_MAX) ? 1 : pf_later_raise(&ex->later);
+}
+
+/* The source may raise when the rest of a block is taken. */
+static int detach(pf_exec *ex, int status)
+{
+    pf_feed_detach(ex->feed);
+    return PyErr_Occurred() ? -1 : status;
 }
 
 static void finish_report(pf_exec *ex, PyCodeObject *few)
@@ -202,7 +206,7 @@ static void let_collector_go(pf_exec *ex)
 /* few: NULL, or the code of the generator expression for whose sake few rows are run natively. */
 static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings, PyCodeObject *few)
 {
-    pf_feed_ops ops = {pf_exec_next_row, ex};
+    pf_feed_ops ops = {pf_exec_next_row, ex, ex->sink->type->block, pf_exec_close};
     if (pf_exec_make_run(ex, settings) < 0) {
         refuse(&ex->report->refusal, PF_REASON_NO_MEMORY);
         return 0;
@@ -228,7 +232,7 @@ static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings
     ex->hand_end = pf_exec_rows(ex) > 0 ? 1 : 0;
     int status = pull(ex);
     ex->sink->run = NULL;
-    pf_feed_detach(ex->feed);
+    status = detach(ex, status);
     pf_later_clear(&ex->later);
     finish_report(ex, few);
     Py_XDECREF(few);
@@ -324,41 +328,56 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     return status;
 }
 
-/* Items of anything, one after the other, numbered from 0. */
-static int pull_numbered(PyObject *iterator, pf_sink *sink)
+/* Items of anything, which are rows themselves. */
+static int pull_items(pf_exec *ex, PyObject *iterator)
 {
-    PyObject *item;
-    for (sink->row = 0; (item = PyIter_Next(iterator)) != NULL; sink->row++) {
-        int status = sink->type->object(sink, item);
-        Py_DECREF(item);
-        if (status != 0) {
-            return status;
+    int64_t row = 0, start;
+    do {
+        PyObject *item;
+        for (start = row; row < start + ex->sink->type->block && (item = PyIter_Next(iterator)) != NULL; row++) {
+            int status = pf_later_add(&ex->later, item, row);
+            Py_DECREF(item);
+            if (status < 0) {
+                return -1;
+            }
         }
-    }
-    return PyErr_Occurred() ? -1 : 1;
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+        if (!pf_exec_close(ex, INT64_MAX)) {
+            return pf_later_raise(&ex->later);
+        }
+    } while (row > start);
+    return 1;
 }
 
-int pf_exec_by_row(const pf_call *call)
+static pf_feed_answer alone(void *ctx, int64_t *row, bool single)
+{
+    (void)ctx;
+    (void)row;
+    (void)single;
+    return PF_FEED_TRANSPARENT;
+}
+
+int pf_exec_by_block(const pf_call *call)
 {
     PyObject *iterator = PyObject_GetIter(call->iterable);
     pf_exec *ex = iterator != NULL ? new_exec() : NULL;
     int status = -1;
     if (ex != NULL) {
         int read = pf_chain_read(iterator, &ex->chain);
+        ex->sink = call->sink;
+        ex->sink->wary = false;
         if (read == 0 || pf_chain_flattens(&ex->chain)) {
-            status = pull_numbered(iterator, call->sink);
+            status = pull_items(ex, iterator);
         } else if (read > 0) {
-            pf_feed_ops ops = {pf_exec_next_row, ex};
-            ex->sink = call->sink;
-            ex->by_row = 0;
-            ex->strided = false;
-            pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
+            pf_feed_ops ops = {alone, ex, ex->sink->type->block, pf_exec_close};
             ex->feed = pf_feed_attach(iterator, &ex->chain, &ops);
             if (ex->feed != NULL) {
-                status = pull(ex);
-                pf_feed_detach(ex->feed);
+                status = detach(ex, pull(ex));
             }
         }
+        pf_later_clear(&ex->later);
         free_exec(ex);
     }
     Py_XDECREF(iterator);
@@ -401,7 +420,7 @@ int pf_exec_run(const pf_call *call)
             ex->sink = call->sink;
             ex->failed = ex->rows = 0;
             ex->strided = false;
-            ex->redo = ex->by_row = ex->hand = ex->handing = -1;
+            ex->redo = ex->hand = ex->handing = -1;
             ex->handed = ex->hands = 0;
             ex->proof = PF_PROOF_UNKNOWN;
             ex->gave_up = false;

@@ -19,9 +19,9 @@ typedef struct pf_call {
  * leave them; 0: nothing was touched, the builtin is to be called. */
 int pf_exec_run(const pf_call *call);
 
-/* The same in CPython alone, but row by row, so that the sink knows which source row each object comes from (fold). An
- * iterable that purefold does not read counts its items as rows. Never 0. */
-int pf_exec_by_row(const pf_call *call);
+/* The same in CPython alone, but block by block (fold). An iterable that purefold does not read counts its items as
+ * rows. Never 0. */
+int pf_exec_by_block(const pf_call *call);
 
 /* The iterator behind what a consumer was given: new reference. NULL where purefold does not read it (no exception, see
  * pf_unread_reason) or with an exception. */

@@ -37,7 +37,6 @@ typedef struct pf_exec {
         hand_end; /* handing >= 0: rows of the run from here on go to the chain, until the sink has its object */
     int64_t handed;
     int hands;
-    int64_t by_row; /* >= 0: native running is over, each row from this one on is handed to the chain by itself */
     struct pf_exec *spare; /* free list */
 } pf_exec;
 
@@ -46,6 +45,10 @@ typedef struct pf_exec {
 int pf_exec_make_run(pf_exec *ex, const pf_settings *settings); /* 0, or -1: no memory. No exception is set */
 /* pf_feed_ops.next_row, with a pf_exec for its context. */
 pf_feed_answer pf_exec_next_row(void *ctx, int64_t *row, bool single);
+/* pf_feed_ops.close, for a sink that takes blocks. */
+bool pf_exec_close(void *ctx, int64_t row);
+/* An object that the chain gave: 0 go on, 1 the consumer is done, -1 with an exception. */
+int pf_exec_take(pf_exec *ex, PyObject *item);
 bool pf_exec_calls(const pf_exec *ex);       /* the sink runs Python code for each output */
 int64_t pf_exec_rows(const pf_exec *ex);     /* of the run */
 int64_t pf_exec_frontier(const pf_exec *ex); /* source rows before it are merged or were handed out */

@@ -72,8 +72,10 @@ bool pf_exec_calls(const pf_exec *ex)
 static pf_status absorb(void *ctx, const pf_piece *piece)
 {
     pf_exec *ex = ctx;
-    int status;
-    if (pf_exec_calls(ex)) {
+    int status = 0;
+    if (ex->later.error != NULL) {
+        /* nothing counts any more but whether a row of the block raises */
+    } else if (pf_exec_calls(ex)) {
         status = pf_later_queue(&ex->later, ex->plan, piece, &ex->sink->row) < 0 ? PF_SINK_REDO : 0;
     } else {
         status = ex->sink->hungry ? PF_SINK_HAND : ex->sink->type->piece(ex->sink, piece);
@@ -89,26 +91,11 @@ static bool takes_blocks(void *ctx, const pf_fblocks *blocks)
     return ex->sink->type->takes_blocks(ex->sink, blocks);
 }
 
-/* The next row by itself: how a consumer that must know each row's number goes on without a plan. */
-static pf_feed_answer single_row(pf_exec *ex, int64_t *row)
-{
-    *row = ex->sink->row = ex->by_row;
-    if (ex->by_row >= ex->rows) {
-        return PF_FEED_TRANSPARENT;
-    }
-    ex->by_row++;
-    return PF_FEED_ROW;
-}
-
 static pf_feed_answer give_up(pf_exec *ex, int64_t at, int64_t *row)
 {
     pf_later_unpin(&ex->later); /* what was computed ahead will not be used */
     ex->sink->wary = false;
     ex->gave_up |= at < ex->rows;
-    if (ex->request.consumer == PF_CONSUME_FOLD) {
-        ex->by_row = at;
-        return single_row(ex, row);
-    }
     *row = at;
     return PF_FEED_TRANSPARENT;
 }
@@ -116,9 +103,6 @@ static pf_feed_answer give_up(pf_exec *ex, int64_t at, int64_t *row)
 /* A row that the chain computes, the last one of the native run. */
 static pf_feed_answer last_row(pf_exec *ex, int64_t at, int64_t *row)
 {
-    if (ex->request.consumer == PF_CONSUME_FOLD) {
-        return give_up(ex, at, row);
-    }
     ex->sink->wary = false;
     *row = ex->sink->row = at;
     return PF_FEED_LAST_ROW;
@@ -127,6 +111,11 @@ static pf_feed_answer last_row(pf_exec *ex, int64_t at, int64_t *row)
 /* The next of the rows that the sink wants as objects. */
 static pf_feed_answer hand_row(pf_exec *ex, int64_t *row)
 {
+    int64_t at = source_row(ex, ex->handing);
+    if (ex->sink->type->block > 0 && (ex->sink->foreign || !pf_gather_open(&ex->gather) ||
+                                      !pf_replay_is_free(&ex->gather, &ex->request, at, &ex->proof))) {
+        return give_up(ex, at, row); /* the items of its block are to be read first */
+    }
     ex->handed++;
     *row = ex->sink->row = source_row(ex, ex->handing++);
     return PF_FEED_ROW;
@@ -198,8 +187,8 @@ static pf_event advance(pf_exec *ex, pf_event_info *info)
     return event;
 }
 
-/* No worker is in flight any more: now other code may run. Returns a row that the chain has to give as an object, or
- * -1. */
+/* No worker is in flight any more: now other code may run. Returns a row from which on the chain has to give objects,
+ * or -1. */
 static int64_t after_window(pf_exec *ex, pf_event event, const pf_event_info *info)
 {
     if (event == PF_EVENT_FAILED && !info->barrier && pf_later_pin(&ex->later, ex->run) != PF_OK) {
@@ -210,7 +199,11 @@ static int64_t after_window(pf_exec *ex, pf_event event, const pf_event_info *in
         PyErr_Clear();
     }
     Py_CLEAR(ex->sink->old);
-    if (ex->later.nwaiting > 0) {
+    if (ex->sink->type->block > 0) {
+        bool hands = event == PF_EVENT_FAILED || event == PF_EVENT_STOP; /* the row before the frontier */
+        int64_t closed = pf_later_close(&ex->later, ex->sink, hands ? source_row(ex, info->row) : pf_exec_frontier(ex));
+        redo = closed >= 0 ? closed : redo;
+    } else if (ex->later.nwaiting > 0) {
         int64_t raised = pf_later_call(&ex->later, ex->sink, source_row, ex);
         redo = raised >= 0 ? raised : redo;
     }
@@ -277,9 +270,6 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
 pf_feed_answer pf_exec_next_row(void *ctx, int64_t *row, bool single)
 {
     pf_exec *ex = ctx;
-    if (ex->by_row >= 0) {
-        return single_row(ex, row);
-    }
     if (ex->handing >= 0) {
         if (ex->sink->hungry && ex->handing < ex->hand_end) {
             return hand_row(ex, row);
@@ -308,6 +298,50 @@ pf_feed_answer pf_exec_next_row(void *ctx, int64_t *row, bool single)
         tell_counts(ex, *row);
     }
     return answer;
+}
+
+/* ---- what the chain gives ---- */
+
+bool pf_exec_close(void *ctx, int64_t row)
+{
+    pf_exec *ex = ctx;
+    if (ex->sink->type->block == 0) {
+        return true;
+    }
+    ex->sink->wary = false; /* native running is over */
+    pf_later_close(&ex->later, ex->sink, row);
+    ex->sink->row = row;
+    return ex->later.error == NULL || row < ex->later.error_end;
+}
+
+/* A fold's function may be called ahead of its time where nothing can be seen of that: a row that ran natively or could
+ * have, an accumulator in numbers. */
+static int take_in_block(pf_exec *ex, PyObject *item)
+{
+    pf_sink *sink = ex->sink;
+    if (!sink->wary || sink->foreign || pf_exec_calls(ex)) {
+        return pf_later_add(&ex->later, item, sink->row);
+    }
+    if (ex->later.error != NULL || sink->type->object(sink, item) == 0) {
+        return 0;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) { /* an interrupt, say, which no row is to outdo */
+        return -1;
+    }
+    sink->hungry = false;
+    pf_later_keep(&ex->later, sink);
+    return 0;
+}
+
+int pf_exec_take(pf_exec *ex, PyObject *item)
+{
+    pf_sink *sink = ex->sink;
+    sink->foreign |= sink->wary && !pf_is_harmless(item);
+    if (sink->type->block > 0) {
+        return take_in_block(ex, item);
+    }
+    int status = pf_later_raise(&ex->later);
+    return status == 0 ? sink->type->object(sink, item) : status > 0 ? 0 : -1;
 }
 
 /* ---- a new run ---- */

@@ -278,6 +278,7 @@ static void drop(pf_feed *feed) {
     for (int i = 0; i < feed->nborn; i++) {
         Py_DECREF(feed->born[i]);
     }
+    Py_XDECREF(feed->ahead);
     pf_chain *chain = &feed->chain;
     PyObject *root = feed->root;
     let_go(chain);
@@ -294,7 +295,8 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     feed->ops = *ops;
     feed->thread = PyThreadState_Get();
     feed->busy = feed->transparent = feed->restored = feed->suspended = feed->revealed = feed->foreign = feed->asked = false;
-    feed->skipped = false;
+    feed->skipped = feed->closed = feed->dry = false;
+    feed->ahead = NULL;
     feed->row = feed->seen = -1;
     feed->error[0] = feed->error[1] = feed->error[2] = NULL;
     feed->nsteps = feed->nslices = feed->nlaggards = feed->nslots = feed->nborn = 0;
@@ -332,6 +334,16 @@ void pf_feed_detach(pf_feed *feed) {
     PyErr_Fetch(&type, &value, &traceback);
     if (!feed->transparent && !feed->suspended && !feed->revealed) {
         feed_settle_slots(feed);
+    }
+    if (!feed->transparent) {
+        feed_take_rest(feed);
+    }
+    if (feed->error[0] != NULL) { /* the source's own: goes before a row's */
+        PyErr_Restore(type, value, traceback);
+        PyErr_Clear();
+        type = feed->error[0];
+        value = feed->error[1];
+        traceback = feed->error[2];
     }
     feed_put_real(feed);
     for (int i = 0; i < feed->nslots; i++) {

@@ -32,6 +32,12 @@ typedef struct pf_feed_ops {
     /* *row: on entry, all rows before it are done. single: this very row is to be named, or the end. */
     pf_feed_answer (*next_row)(void *ctx, int64_t *row, bool single);
     void *ctx;
+    /* block > 0: going on alone, CPython gets its rows in blocks of so many. The items of a block are taken from the
+     * first leaf (or zip... of leaves) before any of its rows is computed. When they are used up `close` is asked: all
+     * rows before `row` are done. False: no row of the next block is to be computed, and the chain is told that its
+     * leaves have ended. Where the chain ends or raises on its own, the rest of the block is taken as well. */
+    int64_t block;
+    bool (*close)(void *ctx, int64_t row);
 } pf_feed_ops;
 
 typedef struct pf_feed pf_feed;

@@ -47,6 +47,10 @@ struct pf_feed {
     bool suspended;
     bool revealed;    /* the chain has been handed a row, and leaves stand behind it for all to see */
     bool skipped;     /* some row was computed natively: CPython's own counters have been left behind */
+    bool closed;      /* no further block is wanted: every feeder is at its end */
+    bool dry;         /* the first one is */
+    PyObject *ahead;  /* owned, NULL: none yet: a list of what was taken for the block from what it stands for */
+    Py_ssize_t given; /* items of it */
     bool foreign;     /* another thread has pulled a feeder and may still be inside of that pull */
     int64_t row;      /* the row being handed over, -1: none */
     int64_t seen;     /* the last row that CPython has computed, -1: none */
@@ -79,6 +83,8 @@ int feed_swap_holder(const pf_feed *feed, const feed_slot *slot, PyObject *was, 
 void feed_put_real(const pf_feed *feed); /* back into all holders */
 /* Every iterator as it stands when the rows that were taken from its feeder are done. */
 void feed_settle_slots(pf_feed *feed);
+/* The chain has ended in the middle of a block: its rest has been taken all the same. feed->error: what that raised. */
+void feed_take_rest(pf_feed *feed);
 void feed_note_positions(pf_feed *feed); /* for others to move: feed->taken and sources */
 
 /* ---- feed_place.c ---- */

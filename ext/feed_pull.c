@@ -172,9 +172,90 @@ static bool pulled_meanwhile(const pf_feed *feed, const feed_slot *slot, PyObjec
     return *item != NULL || c->source == NULL;
 }
 
+static void keep_error(pf_feed *feed)
+{
+    PyErr_Fetch(&feed->error[0], &feed->error[1], &feed->error[2]);
+}
+
+static void raise_error(pf_feed *feed)
+{
+    PyErr_Restore(feed->error[0], feed->error[1], feed->error[2]);
+    feed->error[0] = feed->error[1] = feed->error[2] = NULL;
+}
+
+/* ---- blocks ---- */
+
+/* The row of item number k of what the first feeder stands for: an islice may skip some. */
+static int64_t row_of_item(const pf_feed *feed, int64_t k)
+{
+    int64_t row = feed_row_of(&feed->chain, feed->slots[0].node, k);
+    return row <= INT64_MAX - feed->ops.block ? row : INT64_MAX - feed->ops.block;
+}
+
+/* Number of the next one. */
+static int64_t next_item(const pf_feed *feed)
+{
+    return feed_ordinal(&feed->chain, feed->slots[0].node, feed->slots[0].row);
+}
+
+/* feed->ahead: from that one on to the end of its block, or of all. -1 with an error. */
+static int take_block(pf_feed *feed)
+{
+    feed_slot *first = &feed->slots[0];
+    int64_t k = next_item(feed), row = row_of_item(feed, k), end = row - row % feed->ops.block + feed->ops.block;
+    PyObject *ahead = PyList_New(0);
+    if (ahead == NULL) {
+        return -1;
+    }
+    Py_XSETREF(feed->ahead, ahead);
+    feed->given = 0;
+    first->row = end;
+    do {
+        PyObject *item = forward(feed_real_of(feed, first));
+        feed->dry = item == NULL || PyList_Append(ahead, item) < 0;
+        Py_XDECREF(item);
+    } while (!feed->dry && row_of_item(feed, ++k) < end);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static void next_block(pf_feed *feed)
+{
+    int64_t row = row_of_item(feed, next_item(feed));
+    feed->busy = true;
+    feed->closed = !feed->ops.close(feed->ops.ctx, row);
+    feed->busy = false;
+    if (!feed->closed && take_block(feed) < 0) {
+        keep_error(feed);
+        feed->closed = true;
+    }
+}
+
+/* Only the source is read ahead: what else the chain has leaves for are steps. */
+static PyObject *next_of_block(pf_feed *feed, const feed_slot *slot)
+{
+    bool first = slot == feed->slots;
+    if (first && !feed->dry && (feed->ahead == NULL || feed->given == PyList_GET_SIZE(feed->ahead))) {
+        next_block(feed);
+    }
+    if (feed->closed || (first && feed->given == PyList_GET_SIZE(feed->ahead))) {
+        return NULL;
+    }
+    return first ? Py_NewRef(PyList_GET_ITEM(feed->ahead, feed->given++)) : forward(feed_real_of(feed, slot));
+}
+
+void feed_take_rest(pf_feed *feed)
+{
+    if (feed->ops.block > 0 && row_of_item(feed, next_item(feed)) % feed->ops.block != 0 && take_block(feed) < 0) {
+        keep_error(feed);
+    }
+}
+
 /* Transparent: the real iterator answers. With its item the real iterators go back to their holders; with its end the feeder
  * has to be found in this slot's. */
 static PyObject *forward_slot(pf_feed *feed, const feed_slot *slot) {
+    if (feed->ops.block > 0) {
+        return next_of_block(feed, slot);
+    }
     PyObject *real = feed_real_of(feed, slot), *item;
     if (!pulled_meanwhile(feed, slot, &item)) {
         item = forward(real);
@@ -237,15 +318,6 @@ static PyObject *go_transparent(pf_feed *feed, const feed_slot *slot, int64_t ro
     feed->transparent = true;
     feed->row = -1;
     return forward_slot(feed, slot);
-}
-
-static void keep_error(pf_feed *feed) {
-    PyErr_Fetch(&feed->error[0], &feed->error[1], &feed->error[2]);
-}
-
-static void raise_error(pf_feed *feed) {
-    PyErr_Restore(feed->error[0], feed->error[1], feed->error[2]);
-    feed->error[0] = feed->error[1] = feed->error[2] = NULL;
 }
 
 static PyObject *act_on(pf_feed *feed, feed_slot *slot, pf_feed_answer answer, int64_t row) {
@@ -390,6 +462,7 @@ static void ask_ahead(pf_feed *feed) {
         if (!feed->revealed) {
             feed_settle_slots(feed);
         }
+        feed_take_rest(feed);
         feed_put_real(feed);
         feed->transparent = feed->restored = true;
         return;

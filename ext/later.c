@@ -104,6 +104,56 @@ int pf_later_raise(pf_later *later)
     return -1;
 }
 
+/* ---- blocks ---- */
+
+int pf_later_add(pf_later *later, PyObject *item, int64_t row)
+{
+    if (!has_room(&later->waiting, later->nwaiting, &later->waiting_room, sizeof *later->waiting)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    later->waiting[later->nwaiting++] = (struct pf_waiting){Py_NewRef(item), row};
+    return 0;
+}
+
+static int64_t block_end(const pf_sink *sink, int64_t row)
+{
+    return row - row % sink->type->block + sink->type->block;
+}
+
+void pf_later_keep(pf_later *later, const pf_sink *sink)
+{
+    PyErr_Fetch(&later->error, &later->value, &later->traceback);
+    later->error_end = block_end(sink, sink->row);
+}
+
+int64_t pf_later_close(pf_later *later, pf_sink *sink, int64_t row)
+{
+    int64_t n = 0, end = -1;
+    if (later->error != NULL) {
+        return later->error_end <= row ? later->error_end : -1;
+    }
+    while (end < 0 && n < later->nwaiting && block_end(sink, later->waiting[n].row) <= row) {
+        int64_t behind = block_end(sink, later->waiting[n].row);
+        for (; n < later->nwaiting && later->waiting[n].row < behind && later->error == NULL; n++) {
+            sink->row = later->waiting[n].row;
+            if (sink->type->object(sink, later->waiting[n].item) < 0) {
+                pf_later_keep(later, sink);
+            }
+        }
+        end = later->error != NULL || (sink->wary && sink->foreign) ? behind : -1;
+    }
+    int64_t done = end < 0 ? n : later->nwaiting;
+    for (int64_t i = 0; i < done; i++) {
+        Py_DECREF(later->waiting[i].item);
+    }
+    later->nwaiting -= done;
+    if (done > 0) {
+        memmove(later->waiting, later->waiting + done, (size_t)later->nwaiting * sizeof *later->waiting);
+    }
+    return end;
+}
+
 void pf_later_clear(pf_later *later)
 {
     pf_later_unpin(later);

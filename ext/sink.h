@@ -12,7 +12,7 @@
 
 typedef struct pf_sink pf_sink;
 
-enum { PF_SINK_REDO = -2, PF_SINK_HAND = -3 };
+enum { PF_SINK_REDO = -2, PF_SINK_HAND = -3, PF_FOLD_BLOCK = 4096 };
 
 typedef struct pf_sink_type {
     /* Native results; 0, -1 with an exception, or PF_SINK_REDO: everything before row sink->row was taken, the rest of the
@@ -23,6 +23,7 @@ typedef struct pf_sink_type {
     int (*object)(pf_sink *sink, PyObject *item);
     /* object may run any code: native results come to it as objects, between windows (later.h). Exact sums go to piece all the same. */
     bool calls;
+    int64_t block; /* > 0: object is called when all source rows of a block of so many are there (docs/fold.md) */
     bool stores; /* object runs no code of the item's type */
     /* PF_SINK_FSUM: pf_hooks.takes_blocks, or NULL. */
     bool (*takes_blocks)(const pf_sink *sink, const pf_fblocks *blocks);
@@ -118,8 +119,6 @@ typedef struct pf_fold_sink {
     PyObject *results; /* owned: a list of what the blocks before came to, NULL: none */
     int64_t number;    /* of the block being folded */
 } pf_fold_sink;
-
-enum { PF_FOLD_BLOCK = 4096 };
 
 void pf_fold_init(pf_fold_sink *sink, PyObject *function, PyObject *identity, PyObject *combine);
 PyObject *pf_fold_result(pf_fold_sink *sink); /* NULL without an exception: nothing to fold */

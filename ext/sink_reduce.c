@@ -147,7 +147,7 @@ static int fold_object(pf_sink *base, PyObject *item)
     return accumulate(base, sink->function, &sink->block, item);
 }
 
-static const pf_sink_type fold_type = {fold_piece, fold_object, true};
+static const pf_sink_type fold_type = {fold_piece, fold_object, true, PF_FOLD_BLOCK};
 
 void pf_fold_init(pf_fold_sink *sink, PyObject *function, PyObject *identity, PyObject *combine_function)
 {

@@ -649,7 +649,8 @@ class Generator(Expressions):
         if not number and self.chance(70):  # the truth of a row that is an object is no question anybody asks
             choices = ["list"] * 4 + ["tuple", "next"]
         choices += ["sum"] * 5 + ["min", "max"] * 2 + ["reduce"] * 2 if number else ["max", "min"]
-        if number and not self.long:  # within one block fold is reduce, whatever the operation
+        # the oracle knows one block, of a source that neither changes nor raises
+        if number and not self.long and "foreign:Editor" not in self.features and not any("strict" in text for text in (ch.text, *self.body)):
             choices.append("fold")
         name = rnd.choice(choices)
         if name == "next" and not self.drops and self.chance(70):  # the first row of all is seldom what is looked for
@@ -726,6 +727,7 @@ class Generator(Expressions):
         return self.rnd.choice((
             ("lambda a, b: (a[0] + 1, a[1] + b)", ", (0, 0)"), ("lambda a, b: (min(a[0], b), a[1] + b * b)", ", (10**9, 0)"), ("lambda a, b: a | b", ", 0"), ("min", ""),
             ("operator.add", ", 0"), ("lambda a, b: a + b", ""), ("lambda a, b: a if a > b else b", ""), ("max", ""), ("operator.xor", ", 0"), ("lambda a, b: b", ""), ("lambda a, b: a * b % 1000003", ", 1"),
+            ("lambda a, b: a + 100 // b", ", 0"), ("lambda a, b: a * 31 + 100 // (b - 2) & 0xffff", ", 0"),
         ))
 
     def program(self, seed) -> Program:

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import ast
 import builtins
+import collections
 import contextlib
 import functools
 import gc
 import itertools
+import operator
 import re
 import struct
 import sys
@@ -32,6 +34,7 @@ FILENAME = "<program>"
 REST_LIMIT = 50
 DROP_INS = ("sum", "min", "max", "any", "all", "list", "tuple", "next", "reduce", "fold")
 SENTINEL = object()
+BLOCK = 4096  # of fold
 ADDRESS = re.compile("0x[0-9a-f]{6,}")  # in the text of an object without a __repr__: read as the source's object it is
 
 
@@ -45,7 +48,51 @@ class Opaque:
         return self.name
 
 
-PLAIN = {name: getattr(builtins, name) for name in DROP_INS if hasattr(builtins, name)} | {"reduce": functools.reduce, "fold": functools.reduce}  # the generator folds with associative operations only
+def kinds(node: dict) -> set[str]:
+    return {node["kind"]}.union(*map(kinds, node["children"]))
+
+
+def source_of(node: dict) -> dict:
+    """Where a chain as purefold reads it takes its rows from."""
+    return node if kinds(node) <= {"leaf", "zip", "enumerate", "islice", "chain"} else source_of(node["children"][0])
+
+
+def lengths(node: dict) -> list[int]:
+    """What the leaves have left; -1: it is not known."""
+    found = [length for child in node["children"] for length in lengths(child)]
+    return found or [operator.length_hint(node["object"], -1) if node.get("begun") else -1]
+
+
+def fold(op: Any, iterable: Any, *identity: Any) -> Any:
+    """docs/fold.md within one block, which is what the generator writes: its items are taken, its rows computed, then they are folded."""
+    from purefold import _engine
+
+    iterator = iter(iterable)
+    chain = _engine._read_chain(iterator) if _engine._unsupported is None else "no engine"
+    if isinstance(chain, str) or "flatten" in kinds(chain):  # its own source
+        results = []
+        while block := [*itertools.islice(iterator, BLOCK)]:
+            results.append(functools.reduce(op, block, *identity))
+        return functools.reduce(op, results or identity)
+    if source_of(chain) is chain:
+        return functools.reduce(op, [*iterator], *identity)
+    node, rows, error = source_of(chain), [], None
+    before = lengths(node)
+    try:
+        rows = [*iterator]
+    except Exception as raised:
+        error = raised
+    taken = [a - b for a, b in zip(before, lengths(node))]
+    untouched = taken[0] == 0 if before[0] >= 0 else not rows and "islice" in kinds(chain)
+    ended = "zip" in kinds(node) and (len({*taken}) > 1 or -1 in before)  # it would take once more what it took when it ended
+    if error is not None or not (untouched or ended):
+        collections.deque(itertools.islice(node["object"], BLOCK - taken[0]), 0)  # the rest of the block
+    if error is not None:
+        raise error
+    return functools.reduce(op, rows, *identity)
+
+
+PLAIN = {name: getattr(builtins, name) for name in DROP_INS if hasattr(builtins, name)} | {"reduce": functools.reduce, "fold": fold}
 
 
 def drop_ins(pf: Any, text: str, names: str) -> dict:

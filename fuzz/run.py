@@ -48,7 +48,7 @@ WATCH = WATCHED.append
 OUT = lambda value: print("value", type(value).__name__, repr(value)[:500])
 FAIL = lambda error: print("exception", repr(error), [(t.name, t.lineno) for t in traceback.extract_tb(error.__traceback__)])
 from functools import reduce
-fold = reduce
+fold = lambda op, rows, *start: reduce(op, [*rows], *start)
 PROGRAM = r"""
 {text}
 """

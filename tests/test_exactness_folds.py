@@ -12,13 +12,13 @@ import struct
 from collections import namedtuple
 
 import pytest
+from differential import reference
 from differential.check import needs_engine, rest, same
 
 import purefold as pf
 
 NAN, INF = float("nan"), float("inf")
-BLOCK = 4096
-NONE = object()
+NONE, BLOCK = reference.NONE, reference.BLOCK
 INTS = [3, -7, 0, 2**31, -(2**40), 2**62, 2**62, 2**63 - 1, -(2**63), 1, 1, -1, 12, 5, -(2**62), 7, 6, 2, 2, 9]
 FLOATS = [0.0, -0.0, 1.5, -2.25, 1e16, 1.0, -1e16, 1e-300, 0.1, 0.2, -0.3, 5e-324, 1e308, 1e308, -1e308, 3.0, 3.0, 2.0**53, 1.0, -7.5]
 SPECIAL = [-0.0, 0.0, NAN, 1.0, INF, -INF, NAN, -0.0, 2.0, 0.0, -1.0, -NAN, 5.0, 5.0, -0.0, 0.0]
@@ -338,19 +338,6 @@ def test_rows_of_nested_loops():
 
 # ---- fold ----------------------------------------------------------------------------------------------------------
 
-def reference(op, source, steps=iter, identity=NONE, combine=None):
-    """That of docs/fold.md, see tests/test_public_face.py."""
-    first = () if identity is NONE else (identity,)
-    items, results = iter(source), []
-    while block := [*itertools.islice(items, BLOCK)]:
-        rows = [*steps(block)]
-        if rows:
-            results.append(functools.reduce(op, rows, *first))
-    if not results and identity is NONE:
-        raise TypeError("fold() of empty iterable with no identity value")
-    return functools.reduce(combine or op, results) if results else identity
-
-
 def outcome(function, *args):
     try:
         return repr(bits(function(*args)))
@@ -359,7 +346,7 @@ def outcome(function, *args):
 
 
 def check_fold(op, xs, steps=iter, identity=NONE, combine=None):
-    expected = outcome(reference, op, xs, steps, identity, combine)
+    expected = outcome(reference.fold, op, xs, steps, identity, combine)
     for settings in ({"threads": 2, "min_rows": 1}, {"threads": 1, "min_rows": 1}, {}):
         with pf.config(**settings):
             found = outcome(lambda: pf.fold(op, steps(xs), *start(identity), **({"combine": combine} if combine else {})))
