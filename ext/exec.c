@@ -423,6 +423,7 @@ int pf_exec_run(const pf_call *call)
             ex->redo = ex->hand = ex->handing = -1;
             ex->handed = ex->hands = 0;
             ex->proof = PF_PROOF_UNKNOWN;
+            ex->telling = PF_TURNS_UNKNOWN;
             ex->gave_up = false;
             ex->report = report;
             hold_collector(ex);

@@ -9,6 +9,7 @@
 #include "gather.h"
 #include "later.h"
 #include "replay.h"
+#include "turns.h"
 
 typedef struct pf_exec {
     pf_chain chain;
@@ -30,6 +31,8 @@ typedef struct pf_exec {
     pf_later later;
     bool collector; /* it has been switched off, and is to be on again */
     pf_proof proof; /* of all ways through the chain's functions */
+    enum { PF_TURNS_UNKNOWN, PF_TURNS_TOLD, PF_TURNS_UNTOLD } telling; /* pf_turns_tell, since the last window */
+    uint64_t turns;                                                    /* when the chain was last given a row */
     int64_t redo;   /* row that absorb could not take and CPython is to do, or -1 */
     bool gave_up;
     int64_t hand; /* row of the run from which on the sink wants objects, or -1 */

@@ -5,7 +5,7 @@
 
 #include "../core/prim/cpus.h"
 
-enum { FAILED_BEFORE_GIVING_UP = 32, MOST_HANDS = 8 };
+enum { FAILED_BEFORE_GIVING_UP = 32, TOLD_ROWS = 8, UNTOLD_ROWS = 20, MOST_HANDS = 8 };
 static const int64_t WINDOW_NS = 5000000;
 static const int64_t CALLING_WINDOW_NS =
     500000; /* where outputs queue for Python code, which takes its time over them */
@@ -170,10 +170,22 @@ static void count_bail(pf_report *report, const pf_event_info *info)
     }
 }
 
-/* After each failed row the watches are walked, which takes longer the more there is to compare. */
+/* Whether it will be noticed that others ran while a row went through CPython. Else what lies beyond each failed row is
+ * dropped. */
+static bool tells_turns(pf_exec *ex)
+{
+    if (ex->telling == PF_TURNS_UNKNOWN) {
+        ex->telling = pf_turns_tell() ? PF_TURNS_TOLD : PF_TURNS_UNTOLD;
+    }
+    return ex->telling == PF_TURNS_TOLD;
+}
+
+/* After each failed row the watches are walked, which takes longer the more there is to compare, and rows may have to
+ * be computed again. */
 static bool fails_too_often(const pf_exec *ex, int64_t row)
 {
-    return ex->failed >= FAILED_BEFORE_GIVING_UP && ex->failed * (8 + ex->searched / 16) > row + 1;
+    int64_t worth = (ex->telling == PF_TURNS_UNTOLD ? UNTOLD_ROWS : TOLD_ROWS) + ex->searched / 16;
+    return ex->failed >= FAILED_BEFORE_GIVING_UP && ex->failed * worth > row + 1;
 }
 
 /* One stretch of native work. The collector waits: boxing must not run finalizers while workers read. */
@@ -191,8 +203,12 @@ static pf_event advance(pf_exec *ex, pf_event_info *info)
  * or -1. */
 static int64_t after_window(pf_exec *ex, pf_event event, const pf_event_info *info)
 {
-    if (event == PF_EVENT_FAILED && !info->barrier && pf_later_pin(&ex->later, ex->run) != PF_OK) {
-        pf_run_drop(ex->run);
+    if (event == PF_EVENT_FAILED && !info->barrier) {
+        if (!tells_turns(ex)) {
+            pf_run_alone(ex->run);
+        } else if (pf_later_pin(&ex->later, ex->run) != PF_OK) {
+            pf_run_drop(ex->run);
+        }
     }
     int64_t redo = event == PF_EVENT_ERROR ? ex->redo : -1;
     if (redo >= 0) { /* the row's object is CPython's to compute, and the consumer's to choke on */
@@ -245,6 +261,7 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
         case PF_EVENT_TICK:
             pf_later_unpin(&ex->later); /* everything is merged */
             ex->proof = PF_PROOF_UNKNOWN;
+            ex->telling = PF_TURNS_UNKNOWN;
             if (!between_windows(ex, &error)) {
                 *row = pf_exec_frontier(ex);
                 return error < 0 ? PF_FEED_ERROR : give_up(ex, *row, row);
@@ -277,6 +294,10 @@ pf_feed_answer pf_exec_next_row(void *ctx, int64_t *row, bool single)
         pf_run_skip(ex->run, ex->handing);
         ex->handing = -1;
     }
+    if (ex->failed > 0 && ex->turns != pf_turns()) { /* the rows computed ahead may have been edited meanwhile */
+        ex->telling = PF_TURNS_UNKNOWN;
+        pf_run_drop(ex->run);
+    }
     int64_t done = pf_exec_frontier(ex) > *row ? pf_exec_frontier(ex) : *row;
     /* What the consumer did with the last row's object may have changed anything, or what it has now runs code at every
      * row. */
@@ -297,6 +318,7 @@ pf_feed_answer pf_exec_next_row(void *ctx, int64_t *row, bool single)
     if (ex->plan->ncounters > 0) {
         tell_counts(ex, *row);
     }
+    ex->turns = pf_turns();
     return answer;
 }
 

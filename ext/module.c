@@ -23,6 +23,7 @@
 #include "feed.h"
 #include "intrinsics.h"
 #include "plan.h"
+#include "turns.h"
 #include "types.h"
 
 PyMODINIT_FUNC PyInit__engine(void);
@@ -93,10 +94,11 @@ static int engine_exec(PyObject *module)
         return PyModule_AddStringConstant(module, "_unsupported", why);
     }
     pf_dicts_init();
-    bool ok = PyModule_AddObjectRef(module, "_unsupported", Py_None) == 0 && pf_chain_init() == 0 && pf_feed_init() == 0 &&
-              add_config(module) == 0 && pf_consume_add(module) == 0 && pf_intrinsics_init() == 0 &&
-              pf_types_add(module) == 0 && pf_explain_add(module) == 0 && pf_debug_chain_add(module) == 0 &&
-              pf_debug_add(module) == 0 && pf_debug_ops_add(module) == 0 && pf_purity_add(module) == 0 && add_hooks(module) == 0;
+    bool ok = PyModule_AddObjectRef(module, "_unsupported", Py_None) == 0 && pf_chain_init() == 0 &&
+              pf_feed_init() == 0 && pf_turns_init() == 0 && add_config(module) == 0 && pf_consume_add(module) == 0 &&
+              pf_intrinsics_init() == 0 && pf_types_add(module) == 0 && pf_explain_add(module) == 0 &&
+              pf_debug_chain_add(module) == 0 && pf_debug_add(module) == 0 && pf_debug_ops_add(module) == 0 &&
+              pf_purity_add(module) == 0 && add_hooks(module) == 0;
     return ok ? 0 : -1;
 }
 

@@ -542,3 +542,99 @@ def test_the_collector_takes_items_while_a_plan_is_made(which, consume):
         gc.callbacks.remove(callback)
     rows = [names["h"](x) for x in range(1000) if x not in taken]
     assert answer in (rows, sum(rows), max(rows))
+
+
+# ---- items that change while a failed row is in CPython ----
+
+
+class Edits:
+    """Sets all items that are still to come to a number of its own, but for those that fail natively."""
+
+    def __init__(self, n, every):
+        self.xs, self.every = sprinkled(n, every), every
+        self.it, self.log = iter(self.xs), []
+
+    def __call__(self):
+        taken = len(self.xs) - self.it.__length_hint__()
+        rest = [1000 + len(self.log)] * (len(self.xs) - taken)
+        first = -taken % self.every
+        rest[first :: self.every] = [2**200] * len(rest[first :: self.every])
+        self.xs[taken:] = rest
+        if len(self.xs) - self.it.__length_hint__() == taken:
+            self.log.append((taken, rest))
+        else:
+            self.log.append(None)  # another thread took some of them in between
+
+    def expected(self):
+        rows = sprinkled(len(self.xs), self.every)
+        for taken, rest in self.log:
+            rows[taken:] = rest
+        return sum(x * 2 + 1 for x in rows)
+
+
+@needs_engine
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rate", [12, 20, 50, 400])
+def test_a_handler_edits_the_rows_that_are_to_come(rate, threads):
+    for delay in (0.0003, 0.0006, 0.001, 0.002):
+        edits = Edits(200_000, rate)
+
+        def edit(*_, edits=edits):
+            if edits.it.__length_hint__() and len(edits.log) < 4:
+                edits()
+                signal.setitimer(signal.ITIMER_REAL, 0.0005)
+
+        with pf.config(threads=threads), every(delay, edit):
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            answer = pf.sum(x * 2 + 1 for x in edits.it)
+        assert answer == edits.expected()
+
+
+@needs_engine
+@pytest.mark.parametrize("rate", [12, 20, 50, 400])
+def test_a_thread_edits_the_rows_that_are_to_come(rate):
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        for delay in (0.0005, 0.001, 0.002, 0.004):
+            edits = Edits(200_000, rate)
+
+            def work(edits=edits, delay=delay):
+                time.sleep(delay)
+                edits()
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            answer = pf.sum(x * 2 + 1 for x in edits.it)
+            thread.join()
+            assert None in edits.log or answer == edits.expected()
+    finally:
+        sys.setswitchinterval(before)
+
+
+@needs_engine
+@pytest.mark.parametrize("rate", [12, 50, 400])
+def test_a_finalizer_edits_the_rows_that_are_to_come(rate):
+    class Garbage:
+        def __init__(self, edits):
+            self.itself, self.edits = self, edits
+
+        def __del__(self):
+            self.edits()
+
+    before = gc.get_threshold()
+    for threshold in (700, 3000, 20_000):
+        edits = Edits(50_000, rate)
+        gc.collect()
+        gc.set_threshold(threshold)
+        try:
+            Garbage(edits)
+            answer = pf.list((x, x * 2) for x in edits.it)
+        finally:
+            gc.set_threshold(*before)
+        rows = sprinkled(50_000, rate)
+        for taken, rest in edits.log:
+            rows[taken:] = rest
+        assert answer == [(x, x * 2) for x in rows]
+        gc.collect()
+        assert edits.log

@@ -237,6 +237,12 @@ void pf_run_drop(pf_run *run)
     atomic_store_explicit(&run->saturated, false, memory_order_relaxed);
 }
 
+void pf_run_alone(pf_run *run)
+{
+    pf_run_drop(run);
+    run->threads = 1;
+}
+
 void pf_run_skip(pf_run *run, int64_t row)
 {
     run->frontier = row;

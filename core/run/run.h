@@ -155,6 +155,7 @@ PF_MUST_CHECK pf_status pf_run_new(const pf_plan *plan, const pf_run_config *con
 pf_event pf_run_advance(pf_run *run, pf_event_info *info);
 int64_t pf_run_frontier(const pf_run *run);          /* rows before it are merged or were handed out */
 void pf_run_drop(pf_run *run);                       /* forgets what was computed beyond the frontier */
+void pf_run_alone(pf_run *run);                      /* the same, and from now on nobody is asked to compute ahead */
 void pf_run_skip(pf_run *run, int64_t row);          /* rows before `row` are done elsewhere: moves the frontier on; drops */
 /* All rows before `row` (not less than the frontier) are done, whoever ran them, and the counters stand at `counts`, which may be
  * NULL where the plan has none. Drops. */
