@@ -13,12 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from differential.check import needs_engine
 
 import purefold as pf
-from purefold import _engine
 
-if _engine._unsupported is not None:
-    pytest.skip(_engine._unsupported, allow_module_level=True)
+pytestmark = needs_engine
 
 CONTAINERS: tuple[Callable[[Any], Any], ...] = (list, tuple, set, frozenset, dict.fromkeys)
 NAN = float("nan")

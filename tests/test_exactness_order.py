@@ -10,12 +10,11 @@ from collections import namedtuple
 from typing import Any
 
 import pytest
+from differential.check import needs_engine
 
 import purefold as pf
-from purefold import _engine
 
-if _engine._unsupported is not None:
-    pytest.skip(_engine._unsupported, allow_module_level=True)
+pytestmark = needs_engine
 
 OPERATORS = ("<", "<=", ">", ">=", "==", "!=")
 NAN, OTHER_NAN = float("nan"), float("nan")

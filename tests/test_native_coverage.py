@@ -23,12 +23,11 @@ from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import pytest
+from differential.check import needs_engine
 
 import purefold as pf
-from purefold import _engine
 
-if _engine._unsupported is not None:
-    pytest.skip(_engine._unsupported, allow_module_level=True)
+pytestmark = needs_engine
 
 
 class Trip(NamedTuple):

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+from differential.check import needs_engine
 
 from purefold import _engine
 
-if _engine._unsupported is not None:
-    pytest.skip(_engine._unsupported, allow_module_level=True)
+pytestmark = needs_engine
 
 
 class Op(NamedTuple):
@@ -35,7 +35,7 @@ class Op(NamedTuple):
     text: str
 
 
-OPS = {op[0]: Op(*op) for op in _engine._ops()}
+OPS = {op[0]: Op(*op) for op in getattr(_engine, "_ops", list)()}  # none without an engine
 OVERFLOW, ZERO, DOMAIN, INEXACT, KIND, ALWAYS = (1 << bit for bit in range(6))
 TERM = 8
 TYPES = {"i64": int, "f64": float, "bool": bool, "str": str, "none": type(None)}

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from differential import reference
+from differential.check import needs_engine
 
 import purefold as pf
 from purefold import _engine
@@ -28,7 +29,6 @@ from purefold import _engine
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ("sum", "min", "max", "any", "all", "next")
 TYPES = ("list", "tuple")
-native = pytest.mark.skipif(_engine._unsupported is not None, reason=f"no engine here: {_engine._unsupported}")
 
 
 def run_python(*arguments, **environ):
@@ -108,7 +108,7 @@ def test_fold_is_the_reference(n):
                           combine=lambda a, b: (a[0] + b[0], a[1] + b[1]))  # fmt: skip
 
 
-@native
+@needs_engine
 def test_fold_blocks_count_source_rows_not_outputs():
     xs = [x / 7 for x in range(30_000)]
     answer = pf.fold(lambda a, b: a + b, (x * 1.1 for x in xs if x % 3 < 1))
@@ -277,7 +277,7 @@ def test_config_rejects_unknown_names():
     assert pf.config.threads == 0
 
 
-@native
+@needs_engine
 @pytest.mark.parametrize(
     "settings",
     [
@@ -291,7 +291,7 @@ def test_config_rejects_nonsense_whole(settings):
     assert pf.config.log == ""
 
 
-@native
+@needs_engine
 def test_config_disables_rules_by_name():
     with pf.config(disable="range_stride"):
         assert pf.config.disable == ("range_stride",)
@@ -312,7 +312,7 @@ def test_environment_gives_defaults():
     assert done.stdout == "2\n"
 
 
-@native
+@needs_engine
 def test_nonsense_in_the_environment_is_left_out_with_a_warning():
     done = run_python("-c", "import purefold as pf; print(pf.config.threads)", PUREFOLD_THREADS="many")
     assert done.stdout == "0\n" and "RuntimeWarning: PUREFOLD_THREADS=many is ignored" in done.stderr
@@ -328,7 +328,7 @@ def a_module():
     return module
 
 
-@native
+@needs_engine
 def test_patch_puts_dropins_in_and_takes_them_out():
     module = a_module()
     before = dict(module.__dict__)
@@ -343,7 +343,7 @@ def test_patch_puts_dropins_in_and_takes_them_out():
     assert all(module.__dict__[name] is value for name, value in before.items())
 
 
-@native
+@needs_engine
 def test_patch_leaves_what_the_module_bound_meanwhile():
     module = a_module()
     with pf.patch(module):
@@ -352,7 +352,7 @@ def test_patch_leaves_what_the_module_bound_meanwhile():
     assert module.sum == module.add == "rebound" and "list" not in module.__dict__
 
 
-@native
+@needs_engine
 def test_patch_is_undone_after_an_exception_and_takes_several():
     one, two = a_module(), a_module()
     with pytest.raises(KeyError), pf.patch(one, two):
@@ -383,7 +383,7 @@ def test_explain_gives_text_and_json():
         pf.explain(chain, format="yaml")
 
 
-@native
+@needs_engine
 def test_explain_says_what_runs_natively():
     xs = list(range(1000))
     data = pf.explain((x * 2 for x in xs if x % 3), pf.sum).data
@@ -393,7 +393,7 @@ def test_explain_says_what_runs_natively():
     assert text.startswith("sum: native, tier 1") and "1,000 rows left" in text
 
 
-@native
+@needs_engine
 def test_explain_says_why_not():
     def writes(x):
         seen.append(x)
@@ -408,7 +408,7 @@ def test_explain_says_why_not():
     assert f"`{explanation.data['reason']['code']}`" in codes
 
 
-@native
+@needs_engine
 def test_explain_analyzes_without_consuming():
     xs = list(range(50_000))
     chain = (x * 2 for x in xs if x % 3)
@@ -417,7 +417,7 @@ def test_explain_analyzes_without_consuming():
     assert sum(chain) == sum(x * 2 for x in xs if x % 3), "explain consumed the chain"
 
 
-@native
+@needs_engine
 def test_last_and_stats_tell_what_ran():
     pf.stats(reset=True)
     xs = list(range(20_000))
@@ -433,7 +433,7 @@ def test_last_and_stats_tell_what_ran():
     assert pf.stats()["calls"] == 0
 
 
-@native
+@needs_engine
 def test_last_belongs_to_its_thread():
     pf.sum(x for x in range(1000))
     seen = []
@@ -443,7 +443,7 @@ def test_last_belongs_to_its_thread():
     assert seen == [None] and pf.last() is not None
 
 
-@native
+@needs_engine
 def test_log_prints_each_reason_once():
     code = "import purefold as pf\nfor _ in range(3): pf.sum(print(end='') or 1 for x in range(100))"
     done = run_python("-c", code, PUREFOLD_LOG="fallback")

@@ -14,12 +14,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from differential.check import needs_engine
 
 import purefold as pf
-from purefold import _engine
 
-if _engine._unsupported is not None:
-    pytest.skip(_engine._unsupported, allow_module_level=True)
+pytestmark = needs_engine
 
 PLAIN = SimpleNamespace(
     sum=builtins.sum, list=builtins.list, tuple=builtins.tuple, any=builtins.any, reduce=__import__("functools").reduce
