@@ -20,6 +20,7 @@ ROWS = [[1], [2]]
 LARGE = dict.fromkeys(range(20_000), 1)
 ITERATOR = iter([1, 2, 3])
 OBJECTS = [object.__new__(type("Foreign", (), {}))]
+NAMED = {"a": OBJECTS[0]}
 COUNTER = 0
 FUNCTIONS = {"abs": abs, "print": print}
 Point = namedtuple("Point", "x y")
@@ -98,7 +99,7 @@ def p_global(x):
 
 
 def p_captured_contents(x):
-    return TABLE[x] + NUMBERS[0] + TABLE.get(x, 0) + sum(NUMBERS) + ROWS[0][0]
+    return TABLE[x] + NUMBERS[0] + TABLE.get(x, 0) + sum(NUMBERS) + ROWS[0][0] + NUMBERS.index(x) + NUMBERS.copy()[0]
 
 
 def p_large_table(x):
@@ -448,6 +449,18 @@ def i_captured_method(x):
     return list(map(NUMBERS.append, x))
 
 
+def i_captured_method_that_compares(x):
+    return OBJECTS.index(x)
+
+
+def i_captured_method_kept(x, find=OBJECTS.count):
+    return find(x)
+
+
+def i_captured_method_that_gives(x):
+    return NAMED.get("a") + x
+
+
 def i_captured_iterator(x):
     return next(ITERATOR) + x
 
@@ -656,6 +669,9 @@ IMPURE = {
     i_captured_item: ("mutates-captured", "ROWS"),
     i_captured_alias: ("mutates-captured", "ROWS"),
     i_captured_method: ("mutates-captured", "NUMBERS"),
+    i_captured_method_that_compares: ("unknown-call", None),
+    i_captured_method_kept: ("unknown-call", None),
+    i_captured_method_that_gives: ("unknown-call", None),
     i_captured_iterator: ("consumes-iterator", "ITERATOR"),
     i_captured_iterator_summed: ("consumes-iterator", "ITERATOR"),
     i_argument_iterator: ("consumes-iterator", "it"),
