@@ -456,7 +456,7 @@ def test_doctor_is_content():
     assert run_python("-m", "purefold", "nonsense").returncode == 2
 
 
-@native
+@needs_engine
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 def test_a_process_that_may_not_make_code_does_without():
     code = """
