@@ -509,82 +509,12 @@ static pf_e_value call_prefixed(pf_analysis *a, const pf_e_call *c, pf_e_value c
 
 /* ---- classes ---- */
 
-static PyTypeObject *builtin_base(PyTypeObject *type)
-{
-    while (type != NULL && !pf_e_is_builtin_type(type)) {
-        type = type->tp_base;
-    }
-    return type;
-}
-
-static bool is_type(PyObject *object, const char *name)
-{
-    return pf_e_is_builtin_type(Py_TYPE(object)) && strcmp(Py_TYPE(object)->tp_name, name) == 0;
-}
-
-/* What namedtuple puts into a class, and runs by itself: a __repr__ of its own, and data. __new__ is called, so it is
- * proven. */
-static bool is_of_namedtuple(PyObject *name, PyObject *value)
-{
-    static const char *const never_run[] = {"__new__", "_make", "_replace", "__replace__", "_asdict", "__getnewargs__"};
-    for (size_t i = 0; i < sizeof never_run / sizeof *never_run; i++) {
-        if (PyUnicode_CompareWithASCIIString(name, never_run[i]) == 0) {
-            return true;
-        }
-    }
-    if (PyFunction_Check(value)) {
-        PyObject *module = ((PyFunctionObject *)value)->func_module;
-        return PyUnicode_CompareWithASCIIString(name, "__repr__") == 0 && module != NULL && PyUnicode_Check(module) &&
-               PyUnicode_CompareWithASCIIString(module, "collections") == 0;
-    }
-    return pf_e_is_data_type(Py_TYPE(value)) || is_type(value, "_collections._tuplegetter") /* as 3.11 calls it */ ||
-           is_type(value, "collections._tuplegetter");
-}
-
-/* A named tuple that adds nothing but its fields. */
-static bool is_plain_namedtuple(PyTypeObject *type)
-{
-    PyObject *key, *value, *dict = type->tp_dict;
-    Py_ssize_t at = 0;
-    if (type->tp_base != &PyTuple_Type || Py_TYPE(type) != &PyType_Type || dict == NULL ||
-        PyDict_GetItemString(dict, "_fields") == NULL) {
-        return false;
-    }
-    while (PyDict_Next(dict, &at, &key, &value)) {
-        if (!is_of_namedtuple(key, value)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* A getter made in the function: any one stands for it, since call_getter does not ask what it gets. */
 static pf_e_value make_getter(pf_analysis *a, const pf_e_call *c, PyTypeObject *type)
 {
     PyObject *getter = pf_e_keep(a, PyObject_CallFunction((PyObject *)type, "s", "x"));
     a->failed = a->failed || getter == NULL;
     return getter != NULL ? pf_e_of(a, getter, c->callee.name) : pf_e_plain;
-}
-
-static bool is_getter(PyTypeObject *type)
-{
-    return pf_e_is_builtin_type(type) &&
-           (strcmp(type->tp_name, "operator.itemgetter") == 0 || strcmp(type->tp_name, "operator.attrgetter") == 0);
-}
-
-bool pf_e_is_plain_exception(PyTypeObject *type)
-{
-    const PyTypeObject *base = builtin_base(type);
-    return PyExceptionClass_Check((PyObject *)type) && base != NULL && type->tp_init == base->tp_init &&
-           type->tp_new == base->tp_new && type->tp_finalize == base->tp_finalize && type->tp_del == base->tp_del &&
-           Py_TYPE(type) == &PyType_Type;
-}
-
-/* Most exceptions keep their arguments; some look into them (SyntaxError, ExceptionGroup). */
-static bool takes_any(const PyTypeObject *type)
-{
-    const PyTypeObject *base = (const PyTypeObject *)PyExc_BaseException;
-    return type->tp_new == base->tp_new && type->tp_init == base->tp_init;
 }
 
 static pf_e_value make_namedtuple(pf_analysis *a, const pf_e_call *c, PyTypeObject *type)
@@ -618,14 +548,14 @@ static pf_e_value call_type(pf_analysis *a, const pf_e_call *c, PyTypeObject *ty
         }
     }
     if (pf_e_is_plain_exception(type)) {
-        check_args(a, c, takes_any(type) ? c->nargs : 0, true);
+        check_args(a, c, pf_e_takes_any(type) ? c->nargs : 0, true);
         return pf_e_exception();
     }
-    if (is_getter(type)) {
+    if (pf_e_is_getter(type)) {
         check_args(a, c, 0, true);
         return make_getter(a, c, type);
     }
-    if (is_plain_namedtuple(type)) {
+    if (pf_e_is_plain_namedtuple(type)) {
         return make_namedtuple(a, c, type);
     }
     return unknown_text(a, c, PF_REASON_UNKNOWN_CALL, type->tp_name);
@@ -755,10 +685,10 @@ static pf_e_value call_object(pf_analysis *a, const pf_e_call *c)
     if (Py_TYPE(o) == &PyMethodDescr_Type) {
         return call_descriptor(a, c, o);
     }
-    if (is_type(o, "functools.partial")) {
+    if (pf_e_is_type(o, "functools.partial")) {
         return call_partial(a, c, o);
     }
-    if (is_getter(Py_TYPE(o))) {
+    if (pf_e_is_getter(Py_TYPE(o))) {
         return call_getter(a, c);
     }
     return c->callee.name ? unknown(a, c, PF_REASON_UNKNOWN_CALL, c->callee.name)

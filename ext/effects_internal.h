@@ -178,9 +178,15 @@ void pf_e_step(pf_analysis *a, pf_e_entry *entry, int instr); /* on entry->curre
 /* The contents of the variable that closure slot `slot` of entry stands for. */
 pf_e_value pf_e_read_free(pf_analysis *a, pf_e_entry *entry, int instr, int slot);
 
+/* ---- effects_types.c ---- */
+bool pf_e_is_type(PyObject *object, const char *name); /* a builtin type by its tp_name */
+bool pf_e_is_plain_namedtuple(PyTypeObject *type);     /* adds nothing but its fields */
+bool pf_e_is_getter(PyTypeObject *type);               /* itemgetter or attrgetter */
+bool pf_e_is_plain_exception(PyTypeObject *type);      /* making and dropping one runs no code of the user's */
+bool pf_e_takes_any(const PyTypeObject *type); /* an exception that keeps its arguments and does not look into them */
+
 /* ---- effects_call.c ---- */
-bool pf_e_is_plain_exception(PyTypeObject *type); /* making and dropping one runs no code of the user's */
-bool pf_e_is_method(PyObject *name);              /* one of pure_callables.def */
+bool pf_e_is_method(PyObject *name); /* one of pure_callables.def */
 typedef struct pf_e_call {
     pf_e_entry *entry;
     int instr;
