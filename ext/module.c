@@ -1,8 +1,8 @@
 /* purefold._engine: the module itself.
  *
  * Each part of the binding adds its own names; this file only says in which order. The module uses multi-phase
- * initialisation and declares sub-interpreters and free threading supported: there `_unsupported` says why the
- * package hands out the plain builtins instead. */
+ * initialisation and declares sub-interpreters supported: there `_unsupported` says why the package hands out the
+ * plain builtins instead, as aside.c does for Pythons that the engine is not built for. */
 #include <Python.h>
 
 #include <pthread.h>
@@ -10,6 +10,7 @@
 
 #include "../core/rewrite/rewrite.h"
 #include "../core/run/run.h"
+#include "aside.h"
 #include "chain.h"
 #include "config.h"
 #include "consume.h"
@@ -31,14 +32,11 @@ PyMODINIT_FUNC PyInit__engine(void);
 /* Why this interpreter gets the plain builtins, or NULL. */
 static const char *unsupported(void)
 {
-#ifdef Py_GIL_DISABLED
-    return "Builds without the GIL run plain for now.";
-#endif
     if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
-        return "Sub-interpreters run plain.";
+        return PF_ASIDE_SUBINTERPRETER;
     }
     if (!pf_decode_supported()) {
-        return "This Python version has no bytecode table yet; 3.11, 3.12 and 3.13 have.";
+        return PF_ASIDE_NO_TABLE;
     }
     return NULL;
 }
@@ -106,9 +104,6 @@ static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, engine_exec},
 #if PY_VERSION_HEX >= 0x030C0000
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#endif
-#if PY_VERSION_HEX >= 0x030D0000
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
     {0, NULL},
 };
