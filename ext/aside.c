@@ -1,5 +1,5 @@
-/* purefold._engine where nothing of the engine is built, as it knows nothing of this Python's inner workings: the reason,
- * and nothing else (ext/meson.build says where). */
+/* purefold._engine where nothing of the engine is built, as it knows nothing of this Python's inner workings: the
+ * reason, and nothing else (ext/meson.build says where). */
 #include <Python.h>
 
 #include "aside.h"
