@@ -11,6 +11,7 @@ import signal
 import pytest
 
 import purefold as pf
+from differential.check import needs_engine
 from fuzz import oracle
 from fuzz.generate import generate
 
@@ -20,6 +21,7 @@ try:
 except ImportError:
     given = None
 
+pytestmark = needs_engine
 BATCHES, PER_BATCH = 20, 60
 
 
