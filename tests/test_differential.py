@@ -9,9 +9,9 @@ from __future__ import annotations
 import signal
 
 import pytest
+from differential.check import needs_engine
 
 import purefold as pf
-from differential.check import needs_engine
 from fuzz import oracle
 from fuzz.generate import generate
 
