@@ -107,7 +107,9 @@ static bool call_function(pf_builder *b, pf_state *st, const pf_av *function, co
     if (locals == NULL) {
         return false;
     }
-    memcpy(locals, args, sizeof(pf_av) * (size_t)npositional);
+    if (npositional > 0) { /* else args may be NULL */
+        memcpy(locals, args, sizeof(pf_av) * (size_t)npositional);
+    }
     if (!bind_keywords(b, st, code, locals, args, nargs, kwnames) || !bind_defaults(b, st, function, code, locals)) {
         return false;
     }
