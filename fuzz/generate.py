@@ -146,7 +146,7 @@ TURNS = (
 )
 
 
-# What the oracle's fold does not follow: sources that raise, steps that end before their source, several leaves that are one source, and
+# What the oracle's fold does not always follow: sources that raise, steps that end before their source, several leaves that are one, and
 # warnings, which name its own lines. tests/test_exactness_fold_blocks.py does.
 BEYOND_FOLD = ("strict", "takewhile", "islice", "zip", "~", "invert")
 

@@ -22,6 +22,7 @@ import contextlib
 import functools
 import gc
 import itertools
+import operator
 import re
 import struct
 import sys
@@ -56,6 +57,12 @@ def source_of(node: dict) -> dict:
     return node if kinds(node) <= {"leaf", "zip", "enumerate", "islice", "chain"} else source_of(node["children"][0])
 
 
+def lengths(node: dict) -> list[int]:
+    """What the leaves have left; -1: it is not known."""
+    found = [length for child in node["children"] for length in lengths(child)]
+    return found or [operator.length_hint(node["object"], -1) if node.get("begun") else -1]
+
+
 def fold(op: Any, iterable: Any, *identity: Any) -> Any:
     """docs/fold.md within one block, which is what the generator writes: its items are taken, its rows computed, then they are folded."""
     from purefold import _engine
@@ -69,12 +76,17 @@ def fold(op: Any, iterable: Any, *identity: Any) -> Any:
         return functools.reduce(op, results or identity)
     if source_of(chain) is chain:
         return functools.reduce(op, [*iterator], *identity)
-    rows, error = [], None
+    node, rows, error = source_of(chain), [], None
+    before = lengths(node)
     try:
         rows = [*iterator]
     except Exception as raised:
         error = raised
-    collections.deque(source_of(chain)["object"], 0)  # the rest of the block
+    taken = [a - b for a, b in zip(before, lengths(node))]
+    untouched = taken[0] == 0 if before[0] >= 0 else not rows and "islice" in kinds(chain)
+    ended = "zip" in kinds(node) and (len({*taken}) > 1 or -1 in before)  # it would take once more what it took when it ended
+    if error is not None or not (untouched or ended):
+        collections.deque(itertools.islice(node["object"], BLOCK - taken[0]), 0)  # the rest of the block
     if error is not None:
         raise error
     return functools.reduce(op, rows, *identity)
