@@ -101,8 +101,8 @@ typedef enum holds { PLAIN_ITEMS, DATA_ITEMS, OTHER_ITEMS } holds;
 
 enum { MOST_ITEMS = 1 << 16, MOST_LEVELS = 8 };
 
-/* What is in a captured container right now: plain items, or data all the way down, or anything. Beyond some ten
- * thousand items nobody looks. `keys`: of a dict, only these. */
+/* What is in a captured container right now: plain items, or data all the way down, or anything. Beyond MOST_ITEMS
+ * nobody looks. `keys`: of a dict, only these. */
 static holds look_into(PyObject *o, bool keys, int level, int *left);
 
 static holds look_at(PyObject *item, holds sofar, int level, int *left)

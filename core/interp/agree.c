@@ -12,7 +12,7 @@
 #include "../base/mem.h"
 #include "../column/vec.h"
 
-enum { N = 331, WORDS = PF_LANES / 64, RESULT = 8192 + 256 }; /* odd: tails matter */
+enum { N = 331, WORDS = PF_LANES / 64, RESULT = PF_LANES * 8 + 256 }; /* odd: tails matter */
 
 /* How large the values of an input are: what kernels ask for that are told about intervals. */
 enum { TINY, HALF, WIDE, NSIZES };

@@ -132,6 +132,8 @@ static void block(const double *x, double *copy, int guess, bool want_c, pf_fblo
     }
 }
 
+/* ---- integer sums ---- */
+
 static int64_t sum_narrow(const int64_t *x, int32_t n)
 {
     ivec a = {0}, b = {0};
