@@ -262,7 +262,7 @@ static pf_kinds fill_memory(const pf_gather_leaf *g, int64_t row, int32_t n, pf_
         return PF_K_F64;
     case 'd':
         if (stride == 8 && n == PF_LANES && vec->takes_source) {
-            vec->source = (char *)from;
+            vec->source = from;
         } else if (stride == 8) {
             look_ahead(g, row, n, vec);
             pf_column_kernels()->copy_f64(from, n, (uint64_t *)vec->data + lane);

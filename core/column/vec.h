@@ -35,9 +35,8 @@ typedef struct pf_vec {
     int64_t lo, hi;
     int64_t start, step;
     const char *ahead, *ahead_end; /* equal: nothing to ask for */
-    bool
-        takes_source; /* a column: its program reads PF_LANES floats from their source, once, and need not get a copy */
-    char *source;     /* which is only read; NULL: the lanes are in data */
+    bool takes_source;   /* a column: its program reads PF_LANES floats at their source, once, and needs no copy */
+    const char *source;  /* NULL: the lanes are in data */
     const int64_t *high; /* PF_WIDTH_I128 */
     const uint64_t *kept; /* iota: a bit for each of the sequence's first kept_n lanes */
     int32_t kept_n;

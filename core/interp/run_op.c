@@ -299,7 +299,7 @@ void pf_step_mul_add(run *r, const pf_step *s)
 
 void pf_step_choose(run *r, const pf_step *s)
 {
-    _Alignas(64) uint8_t chosen[PF_LANES];
+    _Alignas(PF_CACHE_LINE) uint8_t chosen[PF_LANES];
     const pf_value *values = r->p->values;
     const int condition = values[s->where].scalar ? PF_F_SV : values[s->than].scalar ? PF_F_VS : PF_F_VV;
 #ifdef PF_PLANTED_BUG_CHOICE_REVERSED
@@ -330,16 +330,20 @@ static void repeat_last(const run *r, const pf_join *join)
     }
 }
 
-/* The columns that were to be read at their source. */
+/* The column whose lanes are still at their source, if this is a place for one. */
+static pf_vec *column_to_fetch(const run *r, const pf_join_place *place)
+{
+    pf_vec *column = place->fetch ? &r->f->columns[r->p->values[place->value].index] : NULL;
+    return column != NULL && column->source != NULL ? column : NULL;
+}
+
 static void fetch_columns(const run *r, const pf_join *join)
 {
     for (uint32_t k = 0; k < join->nplaces; k++) {
-        if (join->places[k].fetch) {
-            pf_vec *column = &r->f->columns[r->p->values[join->places[k].value].index];
-            if (column->source != NULL) {
-                memcpy(column->data, column->source, PF_LANES * 8);
-                column->source = NULL;
-            }
+        pf_vec *column = column_to_fetch(r, &join->places[k]);
+        if (column != NULL) {
+            memcpy(column->data, column->source, PF_LANES * 8);
+            column->source = NULL;
         }
     }
 }
@@ -351,8 +355,8 @@ bool pf_step_joined(run *r, const pf_step *s)
     const void *places[PF_JOIN_PLACES];
     for (uint32_t k = 0; k < join->nplaces; k++) {
         const pf_val v = join->places[k].value;
-        const char *source = join->places[k].fetch ? r->f->columns[r->p->values[v].index].source : NULL;
-        places[k] = v == 0 ? (const void *)&minus : source != NULL ? source : r->st[v].data;
+        const pf_vec *column = column_to_fetch(r, &join->places[k]);
+        places[k] = v == 0 ? (const void *)&minus : column != NULL ? column->source : r->st[v].data;
     }
     for (uint32_t k = 0; k < s->joined; k++) {
         is_float(&r->st[s[k].d]);
