@@ -195,7 +195,7 @@ static pf_status place_all(allocation *a)
         if (s->code == PF_STEP_COMPACT) {
             PF_TRY(list_moves(a, s, at));
         }
-        together = together > 0 ? together : s->joined > 0 ? s->joined : s->waits ? 2 : 1;
+        together = together > 0 ? together : s->waits ? 2 : pf_steps_at_once(s);
         together--;
         for (; together == 0 && done <= i; done++) {
             if (p->steps[done].code != PF_STEP_EXIT) {

@@ -165,35 +165,41 @@ static void write_op(writer *w, const pf_step *s)
     }
 }
 
+static void write_mul_add(writer *w, const pf_step *s)
+{
+    const int a = load(w, s->a), b = load(w, s->b), c = load(w, s->c);
+    used(w, s->a);
+    used(w, s->b);
+    const int d = result(w, s->d); /* c holds on to its register */
+    x86_arith(&w->x, X86_MUL, d, a, b);
+    x86_arith(&w->x, s->negate ? X86_SUB : X86_ADD, d, d, c);
+    used(w, s->c);
+}
+
+static void write_choice(writer *w, const pf_step *s)
+{
+    const int where = load(w, s->where), than = load(w, s->than), spare = take_register(w);
+#ifdef PF_PLANTED_BUG_CHOICE_REVERSED
+    const int a = load(w, s->b), b = load(w, s->a);
+#else
+    const int a = load(w, s->a), b = load(w, s->b);
+#endif
+    used(w, s->a);
+    used(w, s->b);
+    used(w, s->where);
+    used(w, s->than);
+    x86_choose(&w->x, predicate_of(s->op), result(w, s->d), where, than, a, b, spare);
+    w->free |= UINT32_C(1) << spare;
+}
+
 static void write_step(writer *w, const pf_step *s)
 {
     if (s->code == PF_STEP_OP) {
         write_op(w, s);
-        let_go(w, s->d);
-        return;
-    }
-    const int a = load(w, s->a), b = load(w, s->b);
-    if (s->code == PF_STEP_MUL_ADD) {
-        const int c = load(w, s->c);
-        used(w, s->a);
-        used(w, s->b);
-        const int d = result(w, s->d); /* c holds on to its register */
-        x86_arith(&w->x, X86_MUL, d, a, b);
-        x86_arith(&w->x, s->negate ? X86_SUB : X86_ADD, d, d, c);
-        used(w, s->c);
+    } else if (s->code == PF_STEP_MUL_ADD) {
+        write_mul_add(w, s);
     } else {
-        const int where = load(w, s->where), than = load(w, s->than), spare = take_register(w);
-        used(w, s->a);
-        used(w, s->b);
-        used(w, s->where);
-        used(w, s->than);
-        const int d = result(w, s->d);
-#ifdef PF_PLANTED_BUG_CHOICE_REVERSED
-        x86_choose(&w->x, predicate_of(s->op), d, where, than, b, a, spare);
-#else
-        x86_choose(&w->x, predicate_of(s->op), d, where, than, a, b, spare);
-#endif
-        w->free |= UINT32_C(1) << spare;
+        write_choice(w, s);
     }
     let_go(w, s->d);
 }
@@ -211,12 +217,9 @@ static bool fits(const pf_program *p, const pf_step *s)
     if (s->d == 0 || p->values[s->d].scalar) {
         return false;
     }
-    if (s->code == PF_STEP_MUL_ADD || s->code == PF_STEP_CHOOSE) {
-        return true;
-    }
-    const bool known = s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul ||
-                       (may_bail(s) && s->mask == 0); /* where a mask keeps lanes from bailing, the code would not */
-    return s->code == PF_STEP_OP && known && s->kd == PF_K_F64 && s->ka == PF_K_F64 && s->kb == PF_K_F64;
+    const bool floats = s->kd == PF_K_F64 && s->ka == PF_K_F64 && s->kb == PF_K_F64;
+    return is_light(p, s) || s->code == PF_STEP_CHOOSE ||
+           (may_bail(s) && floats && s->mask == 0); /* where a mask keeps lanes from bailing, the code would not */
 }
 
 static int zeroed(writer *w)
@@ -378,7 +381,7 @@ static pf_status write_runs(writer *w)
         const uint32_t length = length_from(w, s, border);
         if (length > 0) {
             PF_TRY(write_run(w, s, length));
-            s += s->joined > 0 ? s->joined : 1; /* writing has counted what one step looks at */
+            s += pf_steps_at_once(s); /* writing has counted what one step looks at */
         } else {
             pass_by(w, s++);
         }

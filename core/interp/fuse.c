@@ -123,8 +123,7 @@ static bool takes_long(uint8_t op)
     return op == PF_OP_sqrt || op == PF_OP_div || op == PF_OP_fdiv || op == PF_OP_mod;
 }
 
-/* Cheap for each lane, and bails none. */
-static bool is_light(const pf_program *p, const pf_step *s)
+bool is_light(const pf_program *p, const pf_step *s)
 {
     const bool op =
         s->code == PF_STEP_OP && s->kd == PF_K_F64 && (s->op == PF_OP_add || s->op == PF_OP_sub || s->op == PF_OP_mul);
@@ -136,7 +135,7 @@ static void plan_waiting(pf_program *p)
 {
     for (uint32_t i = 0, next; i + 1 < p->nsteps; i = next) {
         pf_step *s = &p->steps[i];
-        next = i + (s->joined > 0 ? s->joined : 1u);
+        next = i + pf_steps_at_once(s);
         const pf_step *heavy = s + 1;
         s->waits = s->joined == 0 && heavy->joined == 0 && heavy->code == PF_STEP_OP && takes_long(heavy->op) &&
                    !p->values[heavy->d].scalar && is_light(p, s) && heavy->a == s->d;
@@ -170,7 +169,7 @@ static uint16_t strip_of(const pf_program *p, const pf_step *s)
 static void plan_strips(pf_program *p)
 {
     p->asks = 1; /* a program may have no step at all */
-    for (uint32_t i = 0; i < p->nsteps; i += p->steps[i].joined > 0 ? p->steps[i].joined : 1) {
+    for (uint32_t i = 0; i < p->nsteps; i += pf_steps_at_once(&p->steps[i])) {
         pf_step *s = &p->steps[i];
         s->strip = s->joined > 0 ? JOINED_STRIP : s->waits ? LONG_STRIP : strip_of(p, s);
         p->asks += s->strip == 0 ? 0 : PF_LANES / s->strip;

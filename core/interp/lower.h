@@ -65,6 +65,8 @@ void lower_define(lowering *l, pf_ref ref, operand o);
 bool fuse_mod_test(lowering *l, const pf_inst *inst, pf_ref ref);
 bool fuse_mul_add(lowering *l, const pf_inst *inst, pf_ref ref);
 bool fuse_choice(lowering *l, const pf_inst *select, pf_ref ref, operand a, operand b);
+/* A sum, difference or product of float lanes, or one and another: cheap for each lane, and bails none. */
+bool is_light(const pf_program *p, const pf_step *s);
 /* Which steps run together, and in which strips, once all are there. */
 PF_MUST_CHECK pf_status plan_steps(pf_program *program);
 

@@ -78,6 +78,12 @@ typedef struct pf_step {
     pf_kernel kernel;
 } pf_step;
 
+/* How many steps run where this one's turn comes, if they are joined. */
+static inline uint32_t pf_steps_at_once(const pf_step *s)
+{
+    return s->joined > 0 ? s->joined : 1;
+}
+
 typedef enum pf_value_origin {
     PF_VALUE_COMPUTED, /* index: the instruction */
     PF_VALUE_ARG,    /* blended by edges: starts each run with no kind seen */

@@ -34,12 +34,12 @@ static inline void x86_int32(x86 *x, int32_t value)
     }
 }
 
-/* Opcode maps, and the bit that tells two opcodes of one number apart. */
+/* Opcode maps. */
 enum { X86_0F = 1, X86_0F38 = 2, X86_0F3A = 3 };
 
 /* Prefix and opcode of an operation on vectors of doubles: d, a, and a third operand that is register `b`, or in memory
  * (b < 0). mask: 0, or the mask register that chooses among lanes; 512 bits only. */
-static inline void x86_vector(x86 *x, int map, bool w, unsigned opcode, int d, int a, int b, int mask)
+static inline void x86_vector(x86 *x, int map, unsigned opcode, int d, int a, int b, int mask)
 {
     const unsigned r = ~(unsigned)d, v = ~(unsigned)a, rm = b < 0 ? ~0u : ~(unsigned)b;
     if (x->wide) {
@@ -50,7 +50,7 @@ static inline void x86_vector(x86 *x, int map, bool w, unsigned opcode, int d, i
     } else {
         x86_byte(x, 0xc4);
         x86_byte(x, (r >> 3 & 1) << 7 | 1u << 6 | (rm >> 3 & 1) << 5 | (unsigned)map);
-        x86_byte(x, (unsigned)w << 7 | (v & 15) << 3 | 1u << 2 | 1);
+        x86_byte(x, (v & 15) << 3 | 1u << 2 | 1);
     }
     x86_byte(x, opcode);
 }
@@ -78,14 +78,14 @@ static inline void x86_at_lane(x86 *x, int reg) /* [rax + rsi] */
 static inline void x86_load(x86 *x, int d, int place)
 {
     x86_address(x, place);
-    x86_vector(x, X86_0F, false, 0x10, d, 0, -1, 0);
+    x86_vector(x, X86_0F, 0x10, d, 0, -1, 0);
     x86_at_lane(x, d);
 }
 
 static inline void x86_store(x86 *x, int reg, int place)
 {
     x86_address(x, place);
-    x86_vector(x, X86_0F, false, 0x11, reg, 0, -1, 0);
+    x86_vector(x, X86_0F, 0x11, reg, 0, -1, 0);
     x86_at_lane(x, reg);
 }
 
@@ -93,7 +93,7 @@ static inline void x86_store(x86 *x, int reg, int place)
 static inline void x86_broadcast(x86 *x, int d, int place)
 {
     x86_address(x, place);
-    x86_vector(x, X86_0F38, false, 0x19, d, 0, -1, 0);
+    x86_vector(x, X86_0F38, 0x19, d, 0, -1, 0);
     x86_byte(x, ((unsigned)d & 7) << 3); /* [rax] */
 }
 
@@ -101,13 +101,13 @@ enum { X86_ADD = 0x58, X86_MUL = 0x59, X86_SUB = 0x5c, X86_DIV = 0x5e, X86_XOR =
 
 static inline void x86_arith(x86 *x, unsigned op, int d, int a, int b)
 {
-    x86_vector(x, X86_0F, false, op, d, a, b, 0);
+    x86_vector(x, X86_0F, op, d, a, b, 0);
     x86_registers(x, d, b);
 }
 
 static inline void x86_sqrt(x86 *x, int d, int a)
 {
-    x86_vector(x, X86_0F, false, 0x51, d, 0, a, 0);
+    x86_vector(x, X86_0F, 0x51, d, 0, a, 0);
     x86_registers(x, d, a);
 }
 
@@ -117,7 +117,7 @@ enum { X86_EQ = 0x00, X86_LT = 0x11, X86_LE = 0x12, X86_GE = 0x1d, X86_GT = 0x1e
 /* The lanes where it holds: of 512 bits in mask register d, else as lanes of ones in vector register d. */
 static inline void x86_compare(x86 *x, unsigned predicate, int d, int p, int q)
 {
-    x86_vector(x, X86_0F, false, 0xc2, d, p, q, 0);
+    x86_vector(x, X86_0F, 0xc2, d, p, q, 0);
     x86_registers(x, d, q);
     x86_byte(x, predicate);
 }
@@ -128,10 +128,10 @@ static inline void x86_choose(x86 *x, unsigned predicate, int d, int p, int q, i
     const int mask = x->wide ? 1 : spare;
     x86_compare(x, predicate, mask, p, q);
     if (x->wide) {
-        x86_vector(x, X86_0F38, true, 0x65, d, no, yes, mask);
+        x86_vector(x, X86_0F38, 0x65, d, no, yes, mask);
         x86_registers(x, d, yes);
     } else {
-        x86_vector(x, X86_0F3A, false, 0x4b, d, no, yes, 0);
+        x86_vector(x, X86_0F3A, 0x4b, d, no, yes, 0);
         x86_registers(x, d, yes);
         x86_byte(x, (unsigned)spare << 4);
     }
@@ -160,7 +160,7 @@ static inline void x86_result(x86 *x, int signs, int zero)
         x86_compare(x, X86_LT, 1, signs, zero);
         X86_BYTES(x, 0xc5, 0xf9, 0x93, 0xc1); /* kmovb eax, k1 */
     } else {
-        x86_vector(x, X86_0F, false, 0x50, 0, 0, signs, 0); /* vmovmskpd eax, ... */
+        x86_vector(x, X86_0F, 0x50, 0, 0, signs, 0); /* vmovmskpd eax, ... */
         x86_registers(x, 0, signs);
     }
 }
