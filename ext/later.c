@@ -45,6 +45,18 @@ void pf_later_unpin(pf_later *later)
 
 /* ---- waiting outputs ---- */
 
+/* Steals item. -1 with an exception. */
+static int push(pf_later *later, PyObject *item, int64_t row)
+{
+    if (!has_room(&later->waiting, later->nwaiting, &later->waiting_room, sizeof *later->waiting)) {
+        Py_DECREF(item);
+        PyErr_NoMemory();
+        return -1;
+    }
+    later->waiting[later->nwaiting++] = (struct pf_waiting){item, row};
+    return 0;
+}
+
 int pf_later_queue(pf_later *later, const pf_pyplan *plan, const pf_piece *piece, int64_t *row)
 {
     for (int64_t i = 0; i < piece->count; i++) {
@@ -54,17 +66,12 @@ int pf_later_queue(pf_later *later, const pf_pyplan *plan, const pf_piece *piece
             Py_CLEAR(item);
             return -1;
         }
-        if (item != NULL && !has_room(&later->waiting, later->nwaiting, &later->waiting_room, sizeof *later->waiting)) {
-            Py_CLEAR(item);
-            PyErr_NoMemory();
-        }
-        if (item == NULL) { /* the row is done anew, and whole */
+        if (item == NULL || push(later, item, *row) < 0) { /* the row is done anew, and whole */
             while (later->nwaiting > 0 && later->waiting[later->nwaiting - 1].row == *row) {
                 Py_DECREF(later->waiting[--later->nwaiting].item);
             }
             return -1;
         }
-        later->waiting[later->nwaiting++] = (struct pf_waiting){item, *row};
     }
     return 0;
 }
@@ -108,12 +115,7 @@ int pf_later_raise(pf_later *later)
 
 int pf_later_add(pf_later *later, PyObject *item, int64_t row)
 {
-    if (!has_room(&later->waiting, later->nwaiting, &later->waiting_room, sizeof *later->waiting)) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    later->waiting[later->nwaiting++] = (struct pf_waiting){Py_NewRef(item), row};
-    return 0;
+    return push(later, Py_NewRef(item), row);
 }
 
 static int64_t block_end(const pf_sink *sink, int64_t row)
