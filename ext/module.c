@@ -1,109 +1,16 @@
-/* purefold._engine: the module itself.
- *
- * Each part of the binding adds its own names; this file only says in which order. The module uses multi-phase
- * initialisation and declares sub-interpreters supported: there `_unsupported` says why the package hands out the
- * plain builtins instead, as aside.c does for Pythons that the engine is not built for. */
-#include <Python.h>
-
-#include <pthread.h>
-#include <stdbool.h>
-
-#include "../core/rewrite/rewrite.h"
-#include "../core/run/run.h"
-#include "aside.h"
-#include "chain.h"
-#include "config.h"
-#include "consume.h"
-#include "debug.h"
-#include "debug_chain.h"
-#include "debug_ops.h"
-#include "decode.h"
-#include "dicts.h"
-#include "effects.h"
-#include "explain.h"
-#include "feed.h"
-#include "intrinsics.h"
-#include "plan.h"
-#include "turns.h"
-#include "types.h"
+/* purefold._engine: the module itself, by multi-phase initialisation. It declares sub-interpreters and builds without
+ * the GIL supported: `_unsupported` says there why the package hands out the plain builtins. */
+#include "module.h"
 
 PyMODINIT_FUNC PyInit__engine(void);
 
-/* Why this interpreter gets the plain builtins, or NULL. */
-static const char *unsupported(void)
-{
-    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
-        return PF_ASIDE_SUBINTERPRETER;
-    }
-    if (!pf_decode_supported()) {
-        return PF_ASIDE_NO_TABLE;
-    }
-    return NULL;
-}
-
-static PyObject *at_exit(PyObject *module, PyObject *none)
-{
-    (void)module;
-    (void)none;
-    pf_run_quiesce(); /* before finalization begins */
-    pf_plan_forget_all();
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef exit_method = {"_at_exit", at_exit, METH_NOARGS, NULL};
-
-/* Workers end before the interpreter does, and before a fork: a forked child has none of them. */
-static int add_hooks(PyObject *module)
-{
-    static bool added; /* hooks are the process's */
-    if (added) {
-        return 0;
-    }
-    PyObject *function = PyCFunction_New(&exit_method, module), *atexit = PyImport_ImportModule("atexit");
-    PyObject *done = function != NULL && atexit != NULL ? PyObject_CallMethod(atexit, "register", "O", function) : NULL;
-    Py_XDECREF(function);
-    Py_XDECREF(atexit);
-    if (done == NULL) {
-        return -1;
-    }
-    Py_DECREF(done);
-    if (pthread_atfork(pf_run_quiesce, NULL, pf_run_after_fork) != 0) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    added = true;
-    return 0;
-}
-
-static int add_config(PyObject *module)
-{
-    static const char *rules[PF_MAX_RULES];
-    for (int i = 0; i < PF_RULE_COUNT; i++) {
-        rules[i] = pf_rules[i].name;
-    }
-    rules[PF_RULE_RANGE_STRIDE] = "range_stride";
-    return pf_config_add(module, rules, PF_ALL_RULES);
-}
-
-static int engine_exec(PyObject *module)
-{
-    const char *why = unsupported();
-    if (why != NULL) {
-        return PyModule_AddStringConstant(module, "_unsupported", why);
-    }
-    pf_dicts_init();
-    bool ok = PyModule_AddObjectRef(module, "_unsupported", Py_None) == 0 && pf_chain_init() == 0 &&
-              pf_feed_init() == 0 && pf_turns_init() == 0 && add_config(module) == 0 && pf_consume_add(module) == 0 &&
-              pf_intrinsics_init() == 0 && pf_types_add(module) == 0 && pf_explain_add(module) == 0 &&
-              pf_debug_chain_add(module) == 0 && pf_debug_add(module) == 0 && pf_debug_ops_add(module) == 0 &&
-              pf_purity_add(module) == 0 && add_hooks(module) == 0;
-    return ok ? 0 : -1;
-}
-
 static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, engine_exec},
+    {Py_mod_exec, pf_module_exec},
 #if PY_VERSION_HEX >= 0x030C0000
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
     {0, NULL},
 };
