@@ -5,8 +5,8 @@
  * its own, and what nobody else wants is never written. A column's lanes are looked at once, so they need not be
  * copied first: the loop reads them from their source (pf_vec.source), which the compute of other lanes hides.
  *
- * Writing the code takes microseconds: each step is one or two instructions, and registers are given out in one pass,
- * as the run has no branches. A run ends where registers do. Should some lane bail, the code says so at its end, and
+ * Little is asked of the writer: each step is one or two instructions, and registers are given out in one pass, as the
+ * run has no branches. A run ends where registers do. Should some lane bail, the code says so at its end, and
  * the run's steps are done as passes, which tell which lane and why. On other CPUs, and where a process may not make
  * code, every step is a pass anyway. */
 #include <string.h>
