@@ -293,6 +293,8 @@ pf_state *pf_b_flow(pf_builder *b, int index, pf_state *list)
     case PF_NODE_LEAF:
     case PF_NODE_CHAIN:
         return pf_b_each(b, list, work_leaf, index, base);
+    case PF_NODE_SEGMENT:
+        return pf_b_flow(b, node->children[0], list);
     case PF_NODE_GENEXPR:
         return pf_b_each(b, pf_b_flow(b, node->children[0], list), work_genexpr, index, base);
     case PF_NODE_MAP:

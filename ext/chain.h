@@ -1,12 +1,14 @@
 /* A lazy chain, read without running it.
  *
- * pf_chain_read walks from the outermost iterator down to the leaves through C structs only: no attribute is looked up, no user
- * code runs, no audit event is raised. What it cannot read makes the whole chain fall back, with a reason.
+ * pf_chain_read walks from the outermost iterator down to the leaves through C structs only: no attribute is looked up,
+ * no user code runs, no audit event is raised. What it cannot read makes the whole chain fall back, with a reason.
  *
  * A chain has one driving row counter: every leaf advances one item per source row (zip and map with several iterables
- * pull their leaves in step), or as many as an islice over it takes for one that it gives. itertools.chain over leaves, and over other
- * such chains, strings segments one after another.
- * Struct offsets are self-tested once at import (pf_chain_selftest); a type that fails reads as `untested-type`. */
+ * pull their leaves in step), or as many as an islice over it takes for one that it gives. itertools.chain over leaves,
+ * and over other such chains, strings segments one after another. Of a chain whose segments are steps of their own,
+ * only what comes next is read: all leaves up to the first such segment, or that one alone. What is behind it
+ * (pf_node.more) is read when its turn comes. Struct offsets are self-tested once at import (pf_chain_selftest); a type
+ * that fails reads as `untested-type`. */
 #ifndef PF_CHAIN_H
 #define PF_CHAIN_H
 
@@ -16,16 +18,19 @@
 
 typedef enum pf_node_kind {
     PF_NODE_LEAF,
-    PF_NODE_GENEXPR,   /* a generator made by a generator expression, not started or suspended at its yield, one live `for` iterator */
+    PF_NODE_GENEXPR, /* a generator made by a generator expression, not started or suspended at its yield, one live
+                        `for` iterator */
     PF_NODE_MAP,
-    PF_NODE_FILTER,    /* func NULL: filter(None, ...) */
+    PF_NODE_FILTER, /* func NULL: filter(None, ...) */
     PF_NODE_ZIP,
     PF_NODE_ENUMERATE,
     PF_NODE_ISLICE,
     PF_NODE_TAKEWHILE,
-    PF_NODE_CHAIN,     /* children are leaves, segments, or other chains of such, which may have none left */
+    PF_NODE_CHAIN,   /* children are leaves, segments, or other chains of such, which may have none left */
+    PF_NODE_SEGMENT, /* a chain in its next segment, the only child: steps, or another chain with such */
     PF_NODE_STARMAP,
-    PF_NODE_FLATTEN    /* a chain that has begun no segment and is no CHAIN: its child gives the iterables, each of them a row */
+    PF_NODE_FLATTEN /* a chain that has begun no segment and is no CHAIN: its child gives the iterables, each of them a
+                       row */
 } pf_node_kind;
 
 typedef enum pf_leaf_kind {
@@ -58,14 +63,18 @@ enum { PF_MAX_NODES = 24, PF_MAX_LEAVES = 12, PF_MAX_CHILDREN = 8 };
 typedef struct pf_node {
     pf_node_kind kind;
     PyObject *object;        /* the iterator object; borrowed. A segment not begun: the iterable */
-    PyObject *func;          /* borrowed; map, filter, takewhile, starmap; GENEXPR: the generator's code object; CHAIN: the iterator
-                              * that gives the iterables, or NULL when it has ended, as only a nested one may have */
+    PyObject
+        *func; /* borrowed; map, filter, takewhile, starmap; GENEXPR: the generator's code object; CHAIN, SEGMENT: the
+                * iterator that gives the iterables, or NULL when it has ended, as only a nested chain's may have */
     int nchildren, children[PF_MAX_CHILDREN]; /* indices of nodes; a child always has a larger index than its parent */
     int leaf;                /* PF_NODE_LEAF: index into leaves, else -1 */
-    bool started;            /* GENEXPR: suspended at a yield. CHAIN: its first child has been begun */
+    bool started;            /* GENEXPR: suspended at a yield. CHAIN, SEGMENT: the first child has been begun */
     bool strict;             /* ZIP */
     bool nested;             /* CHAIN: a segment of another */
-    int64_t count;           /* ENUMERATE: next index. ISLICE: items taken so far (cnt). CHAIN: where func, its source, stands */
+    bool more; /* CHAIN, SEGMENT: segments follow that have not been read. Known even where the first could not be read
+                */
+    int64_t count; /* ENUMERATE: next index. ISLICE: items taken so far (cnt). CHAIN, SEGMENT: where func, its source,
+                      stands */
     int64_t next, stop, islice_step; /* ISLICE; stop -1: none */
     bool view;               /* ISLICE over a leaf, or over another such: rows are counted in the items it gives (pf_leaf_view) */
     int counter;             /* ENUMERATE, ISLICE: the plan's counter for it, -1: none, it is told by the row (plan.h) */
@@ -89,6 +98,10 @@ int pf_chain_read(PyObject *iterator, pf_chain *out);
 int pf_chain_segments(const pf_chain *chain, int node, int *first);
 /* Is there a step that makes a row for each iterable of an itertools.chain, no matter how many items it has? */
 bool pf_chain_flattens(const pf_chain *chain);
+/* Are there segments that have not been read? */
+bool pf_chain_goes_on(const pf_chain *chain);
+/* Does a pull of this node enter a Python frame, below it or its own? */
+bool pf_chain_runs_python(const pf_chain *chain, int node);
 /* Do some such chain's first few iterables have `least` items or more between them? They are few rows, but enough. */
 bool pf_chain_flattens_many(const pf_chain *chain, int64_t least);
 
@@ -120,6 +133,8 @@ int pf_leaf_seek(const pf_leaf *leaf, int64_t taken); /* 0; -1 without an except
 void pf_leaf_end(const pf_leaf *leaf);
 /* The leaf whose items are those that an islice over `leaf` gives. */
 pf_leaf pf_leaf_view(const pf_leaf *leaf, const pf_node *islice);
+/* Its container had fewer items when it was read. */
+bool pf_leaf_has_grown(const pf_leaf *leaf);
 /* How many items it has given since it was read, as it stands now; -1: it was latched at its end meanwhile. */
 int64_t pf_leaf_taken(const pf_leaf *leaf);
 /* The object a leaf gives at row `row` (counted from when it was read); new reference; NULL with error, or without one: no such item. */

@@ -133,8 +133,7 @@ static PyObject *sum_of_many(PyObject *const *args, Py_ssize_t nargs, PyObject *
     }
     pf_sum_sink sink;
     pf_sum_init(&sink, start);
-    /* exact int sums may be taken as a whole only while ints are all there is */
-    pf_call call = {PF_CONSUME_SUM, args[0], NULL, 0, start != NULL && !PyLong_CheckExact(start), &sink.base};
+    pf_call call = {PF_CONSUME_SUM, args[0], NULL, 0, &sink.base};
     int status = pf_exec_run(&call);
     PyObject *result = status > 0 ? pf_sum_result(&sink) : NULL;
     pf_sum_clear(&sink);
@@ -169,7 +168,7 @@ static PyObject *extreme_of_many(pf_consumer consumer, PyObject *const *args, Py
     }
     pf_extreme_sink sink;
     pf_extreme_init(&sink, consumer == PF_CONSUME_MIN ? Py_LT : Py_GT, key);
-    pf_call call = {consumer, args[0], &key, key != NULL, key != NULL, &sink.base};
+    pf_call call = {consumer, args[0], &key, key != NULL, &sink.base};
     int status = pf_exec_run(&call);
     PyObject *result = NULL;
     if (status > 0 && sink.item != NULL) {
@@ -239,7 +238,7 @@ static PyObject *search_natively(pf_consumer consumer, PyObject *iterable, int w
 {
     pf_first_sink sink;
     pf_first_init(&sink, wanted);
-    pf_call call = {consumer, iterable, NULL, 0, 0, &sink.base};
+    pf_call call = {consumer, iterable, NULL, 0, &sink.base};
     int status = pf_exec_run(&call);
     bool found = sink.item != NULL;
     Py_XDECREF(sink.item);
@@ -343,7 +342,7 @@ static PyObject *next_natively(PyObject *const *args, Py_ssize_t nargs)
 {
     pf_first_sink sink;
     pf_first_init(&sink, -1);
-    pf_call call = {PF_CONSUME_NEXT, args[0], NULL, 0, 0, &sink.base};
+    pf_call call = {PF_CONSUME_NEXT, args[0], NULL, 0, &sink.base};
     int status = pf_exec_run(&call);
     if (status == 0) {
         return plain(PF_CONSUME_NEXT, args, nargs, NULL);
@@ -388,7 +387,7 @@ static PyObject *items_natively(pf_consumer consumer, PyObject *const *args, siz
     if (pf_list_init(&sink) < 0) {
         return NULL;
     }
-    pf_call call = {consumer, args[0], NULL, 0, 0, &sink.base};
+    pf_call call = {consumer, args[0], NULL, 0, &sink.base};
     int status = pf_exec_run(&call);
     PyObject *result = NULL;
     if (status > 0) {
@@ -427,23 +426,11 @@ PyObject *pf_consume_tuple(PyObject *const *args, size_t nargsf) { return consum
 
 /* ---- reduce ---- */
 
-/* PF_START_*: what the accumulator starts from. */
-static int start_of(PyObject *initial)
-{
-    if (initial == NULL) {
-        return PF_START_NONE;
-    }
-    if (PyTuple_CheckExact(initial) && PyTuple_GET_SIZE(initial) <= PF_MAX_PARTS) {
-        return PF_START_TUPLE + (int)PyTuple_GET_SIZE(initial);
-    }
-    return PyLong_Check(initial) ? PF_START_INT : PF_START_OTHER;
-}
-
 static PyObject *reduce_of_many(PyObject *const *args, Py_ssize_t nargs)
 {
     pf_reduce_sink sink;
     pf_reduce_init(&sink, args[0], nargs == 3 ? args[2] : NULL);
-    pf_call call = {PF_CONSUME_REDUCE, args[1], args, 1, start_of(nargs == 3 ? args[2] : NULL), &sink.base};
+    pf_call call = {PF_CONSUME_REDUCE, args[1], args, 1, &sink.base};
     int status = pf_exec_run(&call);
     PyObject *result = status > 0 ? pf_reduce_result(&sink) : NULL;
     pf_reduce_clear(&sink);
@@ -477,7 +464,7 @@ static PyObject *fold_items(PyObject *op, PyObject *iterable, PyObject *identity
 {
     pf_fold_sink sink;
     pf_fold_init(&sink, op, identity, combine);
-    pf_call call = {PF_CONSUME_FOLD, iterable, &op, 1, start_of(identity), &sink.base};
+    pf_call call = {PF_CONSUME_FOLD, iterable, &op, 1, &sink.base};
     bool stays = identity != NULL && !pf_is_harmless(identity);
     int status = stays ? 0 : pf_exec_run(&call);
     if (status == 0) {

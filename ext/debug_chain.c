@@ -5,8 +5,8 @@
 #include "introspect_layout.h"
 #include "reasons.h"
 
-static const char *const node_names[] = {"leaf",   "genexpr",   "map",   "filter", "zip", "enumerate",
-                                         "islice", "takewhile", "chain", "starmap", "flatten"};
+static const char *const node_names[] = {"leaf",   "genexpr",   "map",   "filter",  "zip",     "enumerate",
+                                         "islice", "takewhile", "chain", "segment", "starmap", "flatten"};
 static const char *const leaf_names[] = {"range",     "list",  "list_rev", "tuple",     "seq_rev",
                                          "array",     "bytes", "bytearray", "memoryview"};
 
@@ -56,7 +56,11 @@ static int step_fields(PyObject *dict, const pf_node *node) {
     case PF_NODE_GENEXPR:
         return put(dict, "started", PyBool_FromLong(node->started)) < 0 ? -1 : genexpr_fields(dict, node);
     case PF_NODE_CHAIN:
-        return put(dict, "started", PyBool_FromLong(node->started));
+    case PF_NODE_SEGMENT:
+        return put(dict, "started", PyBool_FromLong(node->started)) < 0 ||
+                       put(dict, "more", PyBool_FromLong(node->more)) < 0
+                   ? -1
+                   : 0;
     case PF_NODE_ZIP:
         return put(dict, "strict", PyBool_FromLong(node->strict));
     case PF_NODE_ENUMERATE:
@@ -169,7 +173,11 @@ static pf_feed_answer play(void *ctx, int64_t *row, bool single) {
 
 static int drain(pf_feed *feed, PyObject *out, Py_ssize_t limit) {
     for (; limit != 0; limit--) {
-        PyObject *item = pf_feed_pull(feed);
+        bool over;
+        PyObject *item = pf_feed_pull(feed, &over);
+        if (over) {
+            item = pf_feed_pull(feed, &over);
+        }
         if (item == NULL && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_StopIteration)) {
             PyErr_Clear();
         }

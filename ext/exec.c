@@ -135,17 +135,8 @@ static void choose_form(pf_exec *ex)
     }
 }
 
-/* The consumer's loop: 1 done, -1 exception. */
-static int pull(pf_exec *ex)
+int pf_exec_ended(pf_exec *ex)
 {
-    PyObject *item;
-    while ((item = pf_feed_pull(ex->feed)) != NULL) {
-        int status = pf_exec_take(ex, item);
-        Py_DECREF(item);
-        if (status != 0) {
-            return status;
-        }
-    }
     if (PyErr_Occurred()) {
 #ifndef PF_PLANTED_BUG_SWALLOWED_EXCEPTION
         if (ex->sink->lets_stop_out || !PyErr_ExceptionMatches(PyExc_StopIteration)) {
@@ -155,6 +146,25 @@ static int pull(pf_exec *ex)
         PyErr_Clear();
     }
     return pf_exec_close(ex, INT64_MAX) ? 1 : pf_later_raise(&ex->later);
+}
+
+/* The consumer's loop: 1 done, -1 exception, PF_EXEC_MORE. */
+static int pull(pf_exec *ex)
+{
+    PyObject *item;
+    bool over;
+    while ((item = pf_feed_pull(ex->feed, &over)) != NULL) {
+        int status = pf_exec_take(ex, item);
+        Py_DECREF(item);
+        if (status != 0) {
+            return status;
+        }
+        if (ex->nstrung > 0 && pf_feed_is_transparent(ex->feed) && pf_later_is_over(&ex->later) &&
+            pf_exec_moved_on(ex)) {
+            return PF_EXEC_MORE;
+        }
+    }
+    return over ? PF_EXEC_MORE : pf_exec_ended(ex);
 }
 
 /* The source may raise when the rest of a block is taken. */
@@ -172,18 +182,19 @@ static void finish_report(pf_exec *ex, PyCodeObject *few)
         pf_loops_made(few, stats.inner_rows);
     }
     pf_report *report = ex->report;
-    report->rows_native = stats.rows_native;
-    report->rows_replayed = ex->failed + ex->handed;
-    report->compute_ns = stats.compute_ns;
-    report->windows = stats.window_count;
-    report->morsels = stats.morsels;
-    report->workers = stats.workers_used;
+    report->rows_native += stats.rows_native;
+    report->rows_replayed += ex->failed + ex->handed;
+    report->compute_ns += stats.compute_ns;
+    report->windows += stats.window_count;
+    report->morsels += stats.morsels;
+    report->workers = stats.workers_used > report->workers ? stats.workers_used : report->workers;
     pf_stats_now.rows_native += stats.rows_native;
-    pf_stats_now.rows_replayed += report->rows_replayed;
+    pf_stats_now.rows_replayed += ex->failed + ex->handed;
     if (ex->gave_up) {
         int64_t left = ex->rows - pf_exec_frontier(ex);
-        report->rows_fallback = left > 0 ? left : 0;
-        pf_stats_now.rows_fallback += report->rows_fallback;
+        left = left > 0 ? left : 0;
+        report->rows_fallback += left;
+        pf_stats_now.rows_fallback += left;
         ex->plan->next_rest = ex->plan->next_rest == 0 ? 4 : ex->plan->next_rest < MOST_REST ? ex->plan->next_rest * 2 : MOST_REST;
         ex->plan->rest = ex->plan->next_rest;
     } else {
@@ -270,17 +281,23 @@ static bool too_small(pf_exec *ex, const pf_settings *settings, bool planned, Py
     return ex->rows < least;
 }
 
-/* Everything up to a plan; on refusal the report says why. 1 ran, 0 refused, -1 exception. */
 static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
 {
     pf_report *report = ex->report;
     int read = pf_chain_read(iterator, &ex->chain);
+    ex->unread = read == 0;
+    pf_exec_note_segments(ex);
     if (read <= 0) {
         refuse(&report->refusal, ex->chain.reason);
         return read;
     }
     pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
-    report->rows = ex->rows;
+    report->rows += ex->rows;
+    if (call->sink->type->block > 0 &&
+        ex->nstrung > 0) { /* its blocks are cut at every so-manieth row of all segments */
+        refuse(&report->refusal, PF_REASON_SEGMENT);
+        return 0;
+    }
     int unsettled = pf_feed_refuses(&ex->chain);
     if (unsettled != 0) {
         refuse(&report->refusal, unsettled);
@@ -298,13 +315,13 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
         refuse(&report->refusal, PF_REASON_DEPTH);
         return 0;
     }
-    ex->request = (pf_request){&ex->chain, call->consumer, call->extra, call->nextra, call->flavour};
+    ex->request =
+        (pf_request){&ex->chain, call->consumer, call->extra, call->nextra, call->sink->type->begin(call->sink)};
     ex->plan = pf_plan_find(&ex->request, ex->params, &report->refusal);
     if (ex->plan == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
     int status = 0;
-    report->plan = ex->plan; /* the report owns it from here on */
     pf_plan_mark(ex->plan, &ex->chain);
     if (too_small(ex, settings, true, &few)) {
         return 0;
@@ -325,6 +342,38 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     while (ex->ntables > 0) {
         pf_table_release(ex->tables[--ex->ntables]);
     }
+    return status;
+}
+
+/* The report gets the plan of the first run, or else what came nearest to one. */
+static void give_plan(pf_exec *ex)
+{
+    pf_pyplan *plan = ex->plan;
+    if (ex->reported && plan != NULL) {
+        plan = ex->report->plan;
+        ex->report->plan = ex->plan;
+    }
+    ex->plan = NULL;
+    pf_pyplan_release(plan);
+}
+
+int pf_exec_try(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
+{
+    ex->plan = NULL;
+    ex->run = NULL;
+    ex->feed = NULL;
+    ex->failed = ex->rows = 0;
+    ex->strided = false;
+    ex->redo = ex->hand = ex->handing = -1;
+    ex->handed = ex->hands = 0;
+    ex->proof = PF_PROOF_UNKNOWN;
+    ex->telling = PF_TURNS_UNKNOWN;
+    ex->gave_up = false;
+    ex->reported = !ex->report->native;
+    hold_collector(ex);
+    int status = try_native(ex, call, settings, iterator);
+    let_collector_go(ex);
+    give_plan(ex);
     return status;
 }
 
@@ -368,7 +417,8 @@ int pf_exec_by_block(const pf_call *call)
         int read = pf_chain_read(iterator, &ex->chain);
         ex->sink = call->sink;
         ex->sink->wary = false;
-        if (read == 0 || pf_chain_flattens(&ex->chain)) {
+        ex->nstrung = 0;
+        if (read == 0 || pf_chain_flattens(&ex->chain) || pf_chain_goes_on(&ex->chain)) {
             status = pull_items(ex, iterator);
         } else if (read > 0) {
             pf_feed_ops ops = {alone, ex, ex->sink->type->block, pf_exec_close};
@@ -414,21 +464,11 @@ int pf_exec_run(const pf_call *call)
         PyObject *iterator = pf_iterator_of(call->iterable);
         pf_exec *ex = iterator != NULL ? new_exec() : NULL;
         if (ex != NULL) {
-            ex->plan = NULL;
-            ex->run = NULL;
-            ex->feed = NULL;
             ex->sink = call->sink;
-            ex->failed = ex->rows = 0;
-            ex->strided = false;
-            ex->redo = ex->hand = ex->handing = -1;
-            ex->handed = ex->hands = 0;
-            ex->proof = PF_PROOF_UNKNOWN;
-            ex->telling = PF_TURNS_UNKNOWN;
-            ex->gave_up = false;
+            ex->sink->wary = ex->sink->foreign = false;
+            ex->nstrung = 0;
             ex->report = report;
-            hold_collector(ex);
-            status = try_native(ex, call, &settings, iterator);
-            let_collector_go(ex);
+            status = pf_exec_segments(ex, call, &settings, iterator);
             free_exec(ex);
         } else if (PyErr_Occurred()) {
             status = -1;

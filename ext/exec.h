@@ -11,7 +11,7 @@ typedef struct pf_call {
     pf_consumer consumer;
     PyObject *iterable;       /* what the consumer was given; borrowed */
     PyObject *const *extra;   /* callables, borrowed */
-    int nextra, flavour;
+    int nextra;
     pf_sink *sink;
 } pf_call;
 

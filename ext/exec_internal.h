@@ -11,6 +11,8 @@
 #include "replay.h"
 #include "turns.h"
 
+enum { PF_MAX_STRUNG = 4, PF_EXEC_MORE = 2 };
+
 typedef struct pf_exec {
     pf_chain chain;
     pf_request request;
@@ -40,8 +42,31 @@ typedef struct pf_exec {
         hand_end; /* handing >= 0: rows of the run from here on go to the chain, until the sink has its object */
     int64_t handed;
     int hands;
+    struct {
+        PyObject *chain; /* owned */
+        Py_ssize_t past; /* it has moved on when its source stands beyond this */
+    } strung[PF_MAX_STRUNG];
+    int nstrung;           /* itertools.chains in the chain that have segments to come */
+    bool unread;           /* the chain could not be read */
+    bool reported;         /* the report is to have the plan */
     struct pf_exec *spare; /* free list */
 } pf_exec;
+
+/* ---- exec.c ---- */
+
+/* Everything up to the end of a run. 1: the consumer is done, -1: exception, 0: refused, the report says why;
+ * PF_EXEC_MORE: it is not, some itertools.chain has moved on to segments that were not read. */
+int pf_exec_try(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator);
+/* What pulling has come to once there is no item: 1 done, or -1 with an exception. */
+int pf_exec_ended(pf_exec *ex);
+
+/* ---- exec_segments.c ---- */
+
+/* All runs of a call. As pf_exec_try; not PF_EXEC_MORE. */
+int pf_exec_segments(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator);
+/* Notes which itertools.chains ex->chain has that go on, be it read or not. */
+void pf_exec_note_segments(pf_exec *ex);
+bool pf_exec_moved_on(const pf_exec *ex); /* one of them has */
 
 /* ---- exec_rows.c ---- */
 
@@ -52,6 +77,8 @@ pf_feed_answer pf_exec_next_row(void *ctx, int64_t *row, bool single);
 bool pf_exec_close(void *ctx, int64_t row);
 /* An object that the chain gave: 0 go on, 1 the consumer is done, -1 with an exception. */
 int pf_exec_take(pf_exec *ex, PyObject *item);
+/* Native running is over, until the next segment at least. */
+void pf_exec_calm(pf_exec *ex);
 bool pf_exec_calls(const pf_exec *ex);       /* the sink runs Python code for each output */
 int64_t pf_exec_rows(const pf_exec *ex);     /* of the run */
 int64_t pf_exec_frontier(const pf_exec *ex); /* source rows before it are merged or were handed out */

@@ -91,10 +91,15 @@ static bool takes_blocks(void *ctx, const pf_fblocks *blocks)
     return ex->sink->type->takes_blocks(ex->sink, blocks);
 }
 
+void pf_exec_calm(pf_exec *ex)
+{
+    ex->sink->wary = ex->nstrung > 0 && !ex->sink->type->stores;
+}
+
 static pf_feed_answer give_up(pf_exec *ex, int64_t at, int64_t *row)
 {
     pf_later_unpin(&ex->later); /* what was computed ahead will not be used */
-    ex->sink->wary = false;
+    pf_exec_calm(ex);
     ex->gave_up |= at < ex->rows;
     *row = at;
     return PF_FEED_TRANSPARENT;
@@ -103,7 +108,7 @@ static pf_feed_answer give_up(pf_exec *ex, int64_t at, int64_t *row)
 /* A row that the chain computes, the last one of the native run. */
 static pf_feed_answer last_row(pf_exec *ex, int64_t at, int64_t *row)
 {
-    ex->sink->wary = false;
+    pf_exec_calm(ex);
     *row = ex->sink->row = at;
     return PF_FEED_LAST_ROW;
 }
@@ -155,8 +160,12 @@ static bool still_holds(pf_exec *ex)
            !pf_is_traced() && PyThreadState_Get()->async_exc == NULL; /* which only CPython's own loop delivers */
 }
 
-static void count_bail(pf_report *report, const pf_event_info *info)
+static void count_bail(const pf_exec *ex, const pf_event_info *info)
 {
+    pf_report *report = ex->report;
+    if (!ex->reported) { /* the place is one of another plan's */
+        return;
+    }
     for (int i = 0; i < report->nbails; i++) {
         if (report->bails[i].op == info->op && report->bails[i].place == info->place) {
             report->bails[i].count++;
@@ -252,7 +261,7 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
         case PF_EVENT_FAILED:
             *row = ex->sink->row = source_row(ex, info.row);
             ex->failed++;
-            count_bail(ex->report, &info);
+            count_bail(ex, &info);
             if (info.barrier || ex->sink->foreign || fails_too_often(ex, info.row)) {
                 ex->gave_up = true;
                 return last_row(ex, *row, row);

@@ -140,10 +140,12 @@ static bool name_function(PyObject *step, PyObject *func, PyObject *generator)
 static PyObject *step_list(const pf_chain *chain, bool native)
 {
     static const char *const names[] = {
-        [PF_NODE_LEAF] = "leaf",           [PF_NODE_GENEXPR] = "genexpr", [PF_NODE_MAP] = "map",
-        [PF_NODE_FILTER] = "filter",       [PF_NODE_ZIP] = "zip",         [PF_NODE_ENUMERATE] = "enumerate",
-        [PF_NODE_ISLICE] = "islice",       [PF_NODE_TAKEWHILE] = "takewhile", [PF_NODE_CHAIN] = "chain",
-        [PF_NODE_STARMAP] = "starmap",     [PF_NODE_FLATTEN] = "chain",
+        [PF_NODE_LEAF] = "leaf",     [PF_NODE_GENEXPR] = "genexpr",
+        [PF_NODE_MAP] = "map",       [PF_NODE_FILTER] = "filter",
+        [PF_NODE_ZIP] = "zip",       [PF_NODE_ENUMERATE] = "enumerate",
+        [PF_NODE_ISLICE] = "islice", [PF_NODE_TAKEWHILE] = "takewhile",
+        [PF_NODE_CHAIN] = "chain",   [PF_NODE_STARMAP] = "starmap",
+        [PF_NODE_FLATTEN] = "chain", [PF_NODE_SEGMENT] = "chain",
     };
     PyObject *list = PyList_New(0);
     for (int i = chain->nnodes - 1; list != NULL && i >= 0; i--) { /* source first */
@@ -153,7 +155,7 @@ static PyObject *step_list(const pf_chain *chain, bool native)
         }
         PyObject *step = Py_BuildValue("{s:s,s:O}", "kind", names[node->kind], "native", native ? Py_True : Py_False);
         bool generator = node->kind == PF_NODE_GENEXPR;
-        bool named = step != NULL && ((node->func == NULL && !generator) || node->kind == PF_NODE_CHAIN ||
+        bool named = step != NULL && ((node->func == NULL && !generator) || strcmp(names[node->kind], "chain") == 0 ||
                                       name_function(step, node->func, generator ? node->object : NULL));
         if (!named || !add(list, Py_NewRef(step))) {
             Py_CLEAR(list);

@@ -167,7 +167,7 @@ static void copy_chain(pf_chain *to, const pf_chain *from) {
 static void hold(const pf_chain *chain) {
     for (int n = 0; n < chain->nnodes; n++) {
         Py_INCREF(chain->nodes[n].object);
-        if (chain->nodes[n].kind == PF_NODE_CHAIN) {
+        if (chain->nodes[n].kind == PF_NODE_CHAIN || chain->nodes[n].kind == PF_NODE_SEGMENT) {
             Py_XINCREF(chain->nodes[n].func);
         }
     }
@@ -181,7 +181,7 @@ static void let_go(const pf_chain *chain) {
         Py_XDECREF(chain->leaves[i].container);
     }
     for (int n = chain->nnodes - 1; n >= 0; n--) {
-        if (chain->nodes[n].kind == PF_NODE_CHAIN) {
+        if (chain->nodes[n].kind == PF_NODE_CHAIN || chain->nodes[n].kind == PF_NODE_SEGMENT) {
             Py_XDECREF(chain->nodes[n].func);
         }
         Py_DECREF(chain->nodes[n].object);
@@ -229,6 +229,25 @@ static void find_laggards(pf_feed *feed, const bool *structural, int n) {
             for (int slot = 0; slot < feed->nslots; slot++) {
                 feed->slots[slot].lags |= is_below(&feed->chain, feed->slots[slot].node, node->children[i]);
             }
+        }
+    }
+}
+
+/* A chain that pulls a segment forgets it when that ends, even if a signal handler has begun another meanwhile. In
+ * CPython that takes a handler inside of a Python frame below it; with us handlers run in the feeder. So where there is
+ * no such frame (`bare`), nothing is computed natively inside of a pull. */
+static void find_segment(pf_feed *feed)
+{
+    const pf_chain *chain = &feed->chain;
+    for (int n = 0; n < chain->nnodes; n++) {
+        feed->bare |= chain->nodes[n].kind == PF_NODE_SEGMENT && !pf_chain_runs_python(chain, n);
+    }
+    for (int n = 0;; n = chain->nodes[n].children[0]) {
+        if (chain->nodes[n].more) {
+            feed->segment = n;
+        }
+        if (chain->nodes[n].nchildren == 0) {
+            return;
         }
     }
 }
@@ -295,7 +314,8 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     feed->ops = *ops;
     feed->thread = PyThreadState_Get();
     feed->busy = feed->transparent = feed->restored = feed->suspended = feed->revealed = feed->foreign = feed->asked = false;
-    feed->skipped = feed->closed = feed->dry = false;
+    feed->skipped = feed->closed = feed->dry = feed->pulled = feed->bare = false;
+    feed->segment = -1;
     feed->ahead = NULL;
     feed->row = feed->seen = -1;
     feed->error[0] = feed->error[1] = feed->error[2] = NULL;
@@ -313,6 +333,8 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
         drop(feed);
         return NULL;
     }
+    find_segment(feed);
+    feed_begin_segments(feed);
     for (int i = 0; i < feed->nslots; i++) {
         const feed_slot *slot = &feed->slots[i];
         feed_swap_holder(feed, slot, feed_real_of(feed, slot), (PyObject *)slot->feeder);
@@ -346,6 +368,9 @@ void pf_feed_detach(pf_feed *feed) {
         traceback = feed->error[2];
     }
     feed_put_real(feed);
+    if (!feed->pulled && feed->slots[0].row == 0) {
+        feed_unbegin_segments(feed);
+    }
     for (int i = 0; i < feed->nslots; i++) {
         feed_slot *slot = &feed->slots[i];
         slot->feeder->feed = NULL;

@@ -55,9 +55,12 @@ int64_t pf_feed_limit(const pf_chain *chain, int64_t rows, bool planned);
 /* root: the outermost iterator (may itself be a leaf). Returns NULL with an error set on memory trouble. The feed keeps what it
  * needs alive. */
 pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops *ops);
-/* The next item of the chain: a pull of the root, or of the feeder itself where the root is a leaf. NULL at the end, or with an
- * exception (StopIteration included). New reference. */
-PyObject *pf_feed_pull(pf_feed *feed);
+/* The next item of the chain: a pull of the root, or of the feeder itself where the root is a leaf. NULL at the end, or
+ * with an exception (StopIteration included). New reference. NULL and *over: the rows are all done and the feed is
+ * transparent, but no pull is in progress: what has ended is a segment of some itertools.chain, which has left it.
+ * Others follow. */
+PyObject *pf_feed_pull(pf_feed *feed, bool *over);
+bool pf_feed_is_transparent(const pf_feed *feed);
 /* One number per counter of the plan: how many items the step with that counter has been given. True when next_row is called;
  * next_row, and whoever suspends, sets them to what they are before the row it names. */
 int64_t *pf_feed_counts(pf_feed *feed);

@@ -52,6 +52,10 @@ struct pf_feed {
     PyObject *ahead;  /* owned, NULL: none yet: a list of what was taken for the block from what it stands for */
     Py_ssize_t given; /* items of it */
     bool foreign;     /* another thread has pulled a feeder and may still be inside of that pull */
+    bool pulled;      /* the chain has pulled a feeder */
+    int segment; /* the innermost chain that has segments to come, if a pull of the root is sure to reach it first, else
+                    -1 */
+    bool bare;   /* some segment runs no Python code below its chain, see find_segment in feed.c */
     int64_t row;      /* the row being handed over, -1: none */
     int64_t seen;     /* the last row that CPython has computed, -1: none */
     bool asked;       /* the engine's next answer is here already: */
@@ -103,6 +107,10 @@ void feed_settle(pf_chain *chain, int node, int64_t k);
  * list. */
 void feed_note_sources(pf_feed *feed);
 bool feed_sources_hold(const pf_feed *feed);
+/* Chains as they are within the segments that were read, which CPython begins when it pulls them first; and as they
+ * were. */
+void feed_begin_segments(pf_feed *feed);
+void feed_unbegin_segments(pf_feed *feed);
 /* Sets the counters of enumerate and islice over computed values as they stand when all rows before `row` are done. */
 void feed_place_steps(const pf_feed *feed, int64_t row);
 /* feed->counts, from the steps themselves; all rows before `row` are done. Those of a structural subtree are told by the row. */
@@ -117,5 +125,7 @@ int64_t feed_islice_end(const pf_node *node);
 bool feed_in_place(const pf_feed *feed);
 /* Will some islice end at its next pull, before it pulls anything? */
 bool feed_at_end(const pf_feed *feed);
+/* Settled: has everything below feed->segment been taken, and will the next pull of the root come there? */
+bool feed_segment_is_used_up(const pf_feed *feed);
 
 #endif

@@ -241,11 +241,41 @@ static feed_source source_of(const pf_node *node) {
     return (feed_source){c->active, c->source != NULL ? ((const pf_seq_iter *)c->source)->index : -1};
 }
 
+static bool has_source(const pf_node *node)
+{
+    return node->kind == PF_NODE_CHAIN || node->kind == PF_NODE_SEGMENT;
+}
+
 void feed_note_sources(pf_feed *feed) {
     for (int n = 0; n < feed->chain.nnodes; n++) {
         const pf_node *node = &feed->chain.nodes[n];
-        if (node->kind == PF_NODE_CHAIN) {
+        if (has_source(node)) {
             feed->sources[n] = source_of(node);
+        }
+    }
+}
+
+void feed_begin_segments(pf_feed *feed)
+{
+    for (int n = 0; n < feed->chain.nnodes; n++) {
+        const pf_node *node = &feed->chain.nodes[n];
+        if (node->kind == PF_NODE_SEGMENT && !node->started) {
+            pf_chain_iter *c = (pf_chain_iter *)node->object;
+            put(&c->active, feed->chain.nodes[node->children[0]].object);
+            ((pf_seq_iter *)c->source)->index++;
+        }
+    }
+}
+
+void feed_unbegin_segments(pf_feed *feed)
+{
+    for (int n = 0; n < feed->chain.nnodes; n++) {
+        const pf_node *node = &feed->chain.nodes[n];
+        pf_chain_iter *c = (pf_chain_iter *)node->object;
+        if (node->kind == PF_NODE_SEGMENT && !node->started &&
+            c->active == feed->chain.nodes[node->children[0]].object) {
+            put(&c->active, NULL);
+            ((pf_seq_iter *)c->source)->index--;
         }
     }
 }
@@ -253,12 +283,13 @@ void feed_note_sources(pf_feed *feed) {
 /* The iterables that are still to come are numbered on from node->count, where the source stood; a tuple stays what it is. */
 static bool segments_hold(const pf_chain *chain, const pf_node *node) {
     const pf_seq_iter *source = (const pf_seq_iter *)node->func;
-    if (source == NULL || source->seq == NULL || !PyList_CheckExact(source->seq)) { /* it has ended, or cannot change */
-        return true;
+    if (node->kind == PF_NODE_SEGMENT || source == NULL || source->seq == NULL || !PyList_CheckExact(source->seq)) {
+        return true; /* what follows does not matter yet, or it has ended, or cannot change */
     }
     const Py_ssize_t first = (Py_ssize_t)node->count - (node->started ? 1 : 0), size = Py_SIZE(source->seq);
-    bool hold = size == first + node->nchildren;
-    for (Py_ssize_t i = source->index; i < size && hold; i++) {
+    const Py_ssize_t end = first + node->nchildren;
+    bool hold = node->more ? size > end : size == end;
+    for (Py_ssize_t i = source->index; i < end && hold; i++) {
         hold = PyList_GET_ITEM(source->seq, i) == chain->nodes[node->children[i - first]].object;
     }
     return hold;
@@ -267,7 +298,7 @@ static bool segments_hold(const pf_chain *chain, const pf_node *node) {
 bool feed_sources_hold(const pf_feed *feed) {
     for (int n = 0; n < feed->chain.nnodes; n++) {
         const pf_node *node = &feed->chain.nodes[n];
-        if (node->kind == PF_NODE_CHAIN) {
+        if (has_source(node)) {
             const feed_source then = feed->sources[n], now = source_of(node);
             if (then.active != now.active || then.index != now.index || !segments_hold(&feed->chain, node)) {
                 return false;
@@ -395,13 +426,41 @@ bool feed_in_place(const pf_feed *feed) {
     return true;
 }
 
+static bool is_ended_islice(const pf_node *node)
+{
+    const pf_islice *s = (const pf_islice *)node->object;
+    return node->kind == PF_NODE_ISLICE && (s->it == NULL || s->cnt >= feed_islice_end(node));
+}
+
 bool feed_at_end(const pf_feed *feed) {
     for (int i = 0; i < feed->nsteps; i++) {
-        const pf_node *node = &feed->chain.nodes[feed->steps[i]];
-        const pf_islice *s = (const pf_islice *)node->object;
-        if (node->kind == PF_NODE_ISLICE && (s->it == NULL || s->cnt >= feed_islice_end(node))) {
+        if (is_ended_islice(&feed->chain.nodes[feed->steps[i]])) {
             return true;
         }
     }
     return false;
+}
+
+static bool is_used_up(const pf_chain *chain, int n)
+{
+    const pf_node *node = &chain->nodes[n];
+    if (node->leaf >= 0) {
+        const pf_leaf *leaf = leaf_of(chain, n);
+        return pf_leaf_taken(leaf) >= leaf->length && !pf_leaf_has_grown(leaf);
+    }
+    bool all = true;
+    for (int i = 0; i < node->nchildren && all; i++) {
+        all = is_used_up(chain, node->children[i]);
+    }
+    return all || is_ended_islice(node);
+}
+
+bool feed_segment_is_used_up(const pf_feed *feed)
+{
+    for (int n = 0; n != feed->segment; n = feed->chain.nodes[n].children[0]) {
+        if (is_ended_islice(&feed->chain.nodes[n])) {
+            return false;
+        }
+    }
+    return is_used_up(&feed->chain, feed->segment);
 }

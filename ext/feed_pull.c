@@ -60,6 +60,8 @@ int feed_swap_holder(const pf_feed *feed, const feed_slot *slot, PyObject *was, 
         return swap_field(&((pf_func_iter *)parent->object)->it, was, now);
     case PF_NODE_FLATTEN:
         return swap_field(&((pf_chain_iter *)parent->object)->source, was, now);
+    case PF_NODE_SEGMENT:
+        return swap_field(&((pf_chain_iter *)parent->object)->active, was, now);
     default:
         return 0;
     }
@@ -399,7 +401,7 @@ static PyObject *next_of_chain(pf_feed *feed, feed_slot *slot) {
         if (!conceal(feed)) {
             return forward_slot(feed, slot);
         }
-        ask(feed, !feed_in_place(feed));
+        ask(feed, !feed_in_place(feed) || feed->bare);
     }
     feed->asked = false;
     if (feed->transparent && feed->answer != PF_FEED_ERROR) { /* something moved while the feed was suspended */
@@ -431,6 +433,7 @@ PyObject *feed_next(PyObject *self) {
     if (feed->busy || slot->frame != feed_frame_of(thread)) {
         return forward(feed_real_of(feed, slot));
     }
+    feed->pulled = true;
     if (feed->transparent) {
         return forward_slot(feed, slot);
     }
@@ -456,7 +459,8 @@ PyObject *feed_next(PyObject *self) {
 
 /* ---- from the consumer's side ---- */
 
-/* Islices over computed values: see feed_place.c. */
+/* Islices over computed values: see feed_place.c. Segments: their rows are computed, and their end is found, outside of
+ * a pull. */
 static void ask_ahead(pf_feed *feed) {
     if (feed_at_end(feed)) { /* and goes on in CPython; no pull is in progress that could miss its feeder */
         if (!feed->revealed) {
@@ -476,11 +480,56 @@ static void ask_ahead(pf_feed *feed) {
     }
 }
 
-PyObject *pf_feed_pull(pf_feed *feed) {
+/* The engine has answered that no row is left: has the segment ended, and nothing above it before? */
+static bool segment_is_over(pf_feed *feed)
+{
+    if (feed->segment < 0 || !feed->asked || feed->transparent || feed->answer != PF_FEED_TRANSPARENT ||
+        feed->nlaggards > 0) {
+        return false;
+    }
+    settle_at(feed, feed->answer_row);
+    return feed_segment_is_used_up(feed);
+}
+
+/* The chain pulls what it is in, which has ended, forgets it, and begins the next one when it is pulled itself. -1 with
+ * an exception. */
+static int leave_segment(pf_chain_iter *c)
+{
+    PyObject *active = Py_XNewRef(c->active), *item = active != NULL ? forward(active) : NULL, *rest = NULL;
+    if (item != NULL) { /* a signal handler has made it longer, of all moments, inside of the pull */
+        rest = PyObject_CallFunction((PyObject *)Py_TYPE(c), "[N]O", item, active);
+    } else if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        PyErr_Clear();
+    }
+    bool raised = PyErr_Occurred() != NULL;
+    if (!raised && c->active == active) {
+        c->active = rest;
+        Py_XDECREF(active);
+        rest = NULL;
+    }
+    Py_XDECREF(rest);
+    Py_XDECREF(active);
+    return raised ? -1 : 0;
+}
+
+bool pf_feed_is_transparent(const pf_feed *feed)
+{
+    return feed->transparent;
+}
+
+PyObject *pf_feed_pull(pf_feed *feed, bool *over)
+{
     PyObject *root = feed->slots[0].parent < 0 ? (PyObject *)feed->slots[0].feeder : feed->root;
     bool between = !feed->chain.expands || feed->seen < 0; /* nothing of a row that was handed over is still to come */
-    if (feed->nslices > 0 && between && !feed->transparent && !feed->asked) {
+    *over = false;
+    if ((feed->nslices > 0 || feed->segment >= 0) && between && !feed->transparent && !feed->asked) {
         ask_ahead(feed);
+        if (segment_is_over(feed)) {
+            feed_put_real(feed);
+            feed->transparent = feed->restored = true;
+            *over = leave_segment((pf_chain_iter *)feed->chain.nodes[feed->segment].object) == 0;
+            return NULL;
+        }
     }
     PyObject *item = forward(root);
     if (feed->error[0] != NULL) { /* nobody came to raise it */

@@ -58,10 +58,7 @@ static bool open_leaf(pf_gather_leaf *g)
 /* Where a segment follows, a container that has grown has items more before that, which rows were not numbered for. */
 static bool has_grown(const pf_gather_leaf *g)
 {
-    const pf_leaf *leaf = &g->leaf;
-    bool grows = leaf->kind == PF_LEAF_LIST || leaf->kind == PF_LEAF_ARRAY || leaf->kind == PF_LEAF_BYTEARRAY;
-    return g->next_segment >= 0 && grows && leaf->step > 0 && leaf->container != NULL &&
-           Py_SIZE(leaf->container) > leaf->first + leaf->length;
+    return g->next_segment >= 0 && pf_leaf_has_grown(&g->leaf);
 }
 
 bool pf_gather_open(pf_gather *gather)

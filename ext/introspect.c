@@ -167,14 +167,8 @@ static int read_islice(reader *r, PyObject *object) {
 }
 
 static int read_segment(reader *r, int parent, PyObject *iterable) {
-    pf_type_id id = pf_type_of(iterable);
-    if (id != PF_T_COUNT) {
-        int node = read_child(r, parent, iterable);
-        if (node < 0 || r->out->nodes[node].kind == PF_NODE_LEAF) {
-            return node;
-        }
-        r->out->nodes[node].nested = true;
-        return r->out->nodes[node].kind == PF_NODE_CHAIN ? node : refuse(r, PF_REASON_SEGMENT, iterable);
+    if (pf_type_of(iterable) != PF_T_COUNT) {
+        return read_child(r, parent, iterable);
     }
     pf_leaf *leaf;
     int slot = r->out->nodes[parent].nchildren;
@@ -191,6 +185,74 @@ static int read_segment(reader *r, int parent, PyObject *iterable) {
     return reason == 0 ? node : refuse(r, reason, iterable);
 }
 
+/* How far the reader had come. */
+typedef struct mark {
+    int nnodes, nleaves, nseen;
+} mark;
+
+static mark mark_of(const reader *r)
+{
+    return (mark){r->out->nnodes, r->out->nleaves, r->nseen};
+}
+
+static void unread(reader *r, mark to)
+{
+    r->out->nnodes = to.nnodes;
+    r->out->nleaves = to.nleaves;
+    r->nseen = to.nseen;
+    r->out->reason = PF_REASON_NONE;
+}
+
+/* What gives a chain its iterables, if it is a list's or tuple's iterator: how many are still to come, and number i of
+ * them. */
+static Py_ssize_t iterables_left(const pf_seq_iter *source)
+{
+    bool some = source->seq != NULL && source->index >= 0; /* at its end the index may be -1 */
+    return some && source->index < Py_SIZE(source->seq) ? Py_SIZE(source->seq) - source->index : 0;
+}
+
+static PyObject *iterable_to_come(const pf_seq_iter *source, Py_ssize_t i)
+{
+    i += source->index;
+    return PyList_CheckExact(source->seq) ? PyList_GET_ITEM(source->seq, i) : PyTuple_GET_ITEM(source->seq, i);
+}
+
+/* Too many to be read as segments, and plain containers all of them: each had better be a row. */
+static bool had_better_flatten(const pf_chain_iter *c)
+{
+    const pf_seq_iter *source = (const pf_seq_iter *)c->source;
+    bool plain = c->active == NULL;
+    for (Py_ssize_t i = 0; plain && i < iterables_left(source); i++) {
+        plain = pf_type_of(iterable_to_come(source, i)) == PF_T_COUNT;
+    }
+    return plain;
+}
+
+/* One more segment, with so many behind it. 1: the next one is to follow; 0: the chain is read up to here; -1: not
+ * read. */
+static int add_segment(reader *r, int parent, PyObject *iterable, Py_ssize_t behind)
+{
+    const mark before = mark_of(r);
+    pf_node *node = &r->out->nodes[parent];
+    const int earlier = node->nchildren, child = read_segment(r, parent, iterable);
+    const pf_node *made = child >= 0 ? &r->out->nodes[child] : NULL;
+    if (made != NULL && (made->kind == PF_NODE_LEAF || (made->kind == PF_NODE_CHAIN && !made->more))) {
+        r->out->nodes[child].nested = made->kind == PF_NODE_CHAIN;
+        return 1;
+    }
+    node->more = earlier > 0 || behind > 0;
+    if (earlier == 0) {
+        node->kind = PF_NODE_SEGMENT;
+        return child >= 0 ? 0 : -1;
+    }
+    if (r->out->reason == PF_REASON_CHAIN_TOO_LARGE && had_better_flatten((const pf_chain_iter *)node->object)) {
+        return -1;
+    }
+    unread(r, before);
+    node->nchildren = earlier;
+    return 0;
+}
+
 static int read_segments(reader *r, PyObject *object) {
     const pf_chain_iter *c = (const pf_chain_iter *)object;
     int node = add_node(r, PF_NODE_CHAIN, object);
@@ -199,25 +261,20 @@ static int read_segments(reader *r, PyObject *object) {
     }
     r->out->nodes[node].func = c->source;
     r->out->nodes[node].started = c->active != NULL;
-    if (c->active != NULL && read_segment(r, node, c->active) < 0) {
-        return -1;
-    }
-    pf_type_id id = pf_type_of(c->source);
-    if ((id != PF_T_TUPLE_ITER && id != PF_T_LIST_ITER) || !pf_types.ok[id]) {
+    if (!pf_types.ok[pf_type_of(c->source)]) {
         return refuse(r, PF_REASON_UNKNOWN_SOURCE, c->source);
     }
     if (meet(r, c->source) < 0) {
         return -1;
     }
     const pf_seq_iter *source = (const pf_seq_iter *)c->source;
+    const Py_ssize_t left = iterables_left(source);
     r->out->nodes[node].count = source->index;
-    for (Py_ssize_t i = source->index; source->seq != NULL && i < Py_SIZE(source->seq); i++) { /* at its end the index may be -1 */
-        PyObject *iterable = id == PF_T_LIST_ITER ? PyList_GET_ITEM(source->seq, i) : PyTuple_GET_ITEM(source->seq, i);
-        if (read_segment(r, node, iterable) < 0) {
-            return -1;
-        }
+    int next = c->active != NULL ? add_segment(r, node, c->active, left) : 1;
+    for (Py_ssize_t i = 0; next > 0 && i < left; i++) {
+        next = add_segment(r, node, iterable_to_come(source, i), left - i - 1);
     }
-    return node;
+    return next < 0 ? -1 : node;
 }
 
 static bool computes(const pf_chain *chain, int n) {
@@ -230,11 +287,12 @@ static bool computes(const pf_chain *chain, int n) {
     return any;
 }
 
-static bool runs_python(const pf_chain *chain, int n) {
+bool pf_chain_runs_python(const pf_chain *chain, int n)
+{
     const pf_node *node = &chain->nodes[n];
     bool any = node->kind == PF_NODE_GENEXPR || (node->func != NULL && PyFunction_Check(node->func));
     for (int i = 0; i < node->nchildren; i++) {
-        any = any || runs_python(chain, node->children[i]);
+        any = any || pf_chain_runs_python(chain, node->children[i]);
     }
     return any;
 }
@@ -244,7 +302,7 @@ static bool runs_python(const pf_chain *chain, int n) {
 static int read_flatten(reader *r, PyObject *object, PyObject *source) {
     int node = read_over(r, PF_NODE_FLATTEN, object, NULL, source);
     int child = node >= 0 ? r->out->nodes[node].children[0] : -1;
-    if (child >= 0 && computes(r->out, child) && !runs_python(r->out, child)) {
+    if (child >= 0 && computes(r->out, child) && !pf_chain_runs_python(r->out, child)) {
         return refuse(r, PF_REASON_SEGMENT, object);
     }
     return node;
@@ -253,21 +311,19 @@ static int read_flatten(reader *r, PyObject *object, PyObject *source) {
 /* One chain of segments, or where it has too many, or they come of other steps, a row for each. */
 static int read_chain(reader *r, PyObject *object) {
     const pf_chain_iter *c = (const pf_chain_iter *)object;
-    const int nnodes = r->out->nnodes, nleaves = r->out->nleaves, nseen = r->nseen;
+    const mark before = mark_of(r);
     pf_type_id id = c->source != NULL ? pf_type_of(c->source) : PF_T_TUPLE_ITER;
     if (id == PF_T_TUPLE_ITER || id == PF_T_LIST_ITER) {
         int node = read_segments(r, object);
-        if (node >= 0 || r->out->reason != PF_REASON_CHAIN_TOO_LARGE) {
+        if (node >= 0 || r->out->reason != PF_REASON_CHAIN_TOO_LARGE ||
+            r->out->nodes[before.nnodes].kind == PF_NODE_SEGMENT) {
             return node;
         }
     }
     if (c->active != NULL) { /* its rest comes before all rows */
         return refuse(r, PF_REASON_STEP_STATE, object);
     }
-    r->out->nnodes = nnodes;
-    r->out->nleaves = nleaves;
-    r->nseen = nseen;
-    r->out->reason = PF_REASON_NONE;
+    unread(r, before);
     return read_flatten(r, object, c->source);
 }
 
@@ -292,6 +348,15 @@ bool pf_chain_flattens(const pf_chain *chain) {
         any = any || chain->nodes[n].kind == PF_NODE_FLATTEN;
     }
     return any;
+}
+
+bool pf_chain_goes_on(const pf_chain *chain)
+{
+    bool more = false;
+    for (int n = 0; n < chain->nnodes; n++) {
+        more = more || chain->nodes[n].more;
+    }
+    return more;
 }
 
 bool pf_chain_flattens_many(const pf_chain *chain, int64_t least) {

@@ -44,6 +44,12 @@ int64_t pf_later_call(pf_later *later, pf_sink *sink, int64_t (*source_row)(cons
  * exception is set; 0: none was kept. */
 int pf_later_raise(pf_later *later);
 
+/* Nothing that was computed ahead of its time is still to be met by the chain. */
+static inline bool pf_later_is_over(const pf_later *later)
+{
+    return later->error == NULL && later->before == 0;
+}
+
 /* fold: queues one object; -1 with an exception. */
 int pf_later_add(pf_later *later, PyObject *item, int64_t row);
 /* Keeps the exception that is set: of a call for sink->row. */

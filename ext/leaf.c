@@ -322,6 +322,12 @@ static PyObject *array_item(const pf_leaf *leaf, Py_ssize_t index) {
     return index < Py_SIZE(leaf->container) ? it->getitem(leaf->container, index) : NULL;
 }
 
+bool pf_leaf_has_grown(const pf_leaf *leaf)
+{
+    bool grows = leaf->kind == PF_LEAF_LIST || leaf->kind == PF_LEAF_ARRAY || leaf->kind == PF_LEAF_BYTEARRAY;
+    return grows && leaf->step > 0 && leaf->container != NULL && Py_SIZE(leaf->container) > leaf->first + leaf->length;
+}
+
 PyObject *pf_leaf_item(const pf_leaf *leaf, int64_t row) {
     PyObject *container = leaf->container;
     if (row < 0 || row >= leaf->length) {

@@ -15,6 +15,9 @@ typedef struct pf_sink pf_sink;
 enum { PF_SINK_REDO = -2, PF_SINK_HAND = -3, PF_FOLD_BLOCK = 4096 };
 
 typedef struct pf_sink_type {
+    /* A run by another plan is to begin, whose rows are numbered anew. What the plan has to know of what the sink has:
+     * pf_request.flavour. */
+    int (*begin)(pf_sink *sink);
     /* Native results; 0, -1 with an exception, or PF_SINK_REDO: everything before row sink->row was taken, the rest of the
      * piece was not, and that row is to be given again as an object (an exception may be set; it will be raised anew). Or
      * PF_SINK_HAND: nothing of it was taken, and rows are to be given as objects until the sink is no longer hungry. */

@@ -120,7 +120,12 @@ static int extreme_object(pf_sink *base, PyObject *item)
     return status;
 }
 
-static const pf_sink_type extreme_type = {extreme_piece, extreme_object};
+static int extreme_begin(pf_sink *base)
+{
+    return ((const pf_extreme_sink *)base)->keyfunc != NULL;
+}
+
+static const pf_sink_type extreme_type = {.begin = extreme_begin, .piece = extreme_piece, .object = extreme_object};
 
 void pf_extreme_init(pf_extreme_sink *sink, int op, PyObject *keyfunc)
 {

@@ -120,7 +120,13 @@ static int list_object(pf_sink *base, PyObject *item)
     return 0;
 }
 
-static const pf_sink_type list_type = {.piece = list_piece, .object = list_object, .stores = true};
+static int list_begin(pf_sink *base)
+{
+    pf_outer_clear(&((pf_list_sink *)base)->outer);
+    return 0;
+}
+
+static const pf_sink_type list_type = {.begin = list_begin, .piece = list_piece, .object = list_object, .stores = true};
 
 int pf_list_init(pf_list_sink *sink)
 {

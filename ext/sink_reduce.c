@@ -58,7 +58,29 @@ static int accumulate_piece(pf_sink *base, pf_accum *acc, const pf_piece *piece)
     return 0;
 }
 
+/* PF_START_*: what the accumulator starts from. */
+static int start_of(PyObject *initial)
+{
+    if (initial == NULL) {
+        return PF_START_NONE;
+    }
+    if (PyTuple_CheckExact(initial) && PyTuple_GET_SIZE(initial) <= PF_MAX_PARTS) {
+        return PF_START_TUPLE + (int)PyTuple_GET_SIZE(initial);
+    }
+    return PyLong_Check(initial) ? PF_START_INT : PF_START_OTHER;
+}
+
 /* ---- reduce ---- */
+
+static int reduce_begin(pf_sink *base)
+{
+    PyObject *object = pf_accum_object(&((pf_reduce_sink *)base)->acc);
+    if (object == NULL && PyErr_Occurred()) {
+        PyErr_Clear();
+        return PF_START_OTHER;
+    }
+    return start_of(object);
+}
 
 static int reduce_piece(pf_sink *base, const pf_piece *piece)
 {
@@ -71,7 +93,8 @@ static int reduce_object(pf_sink *base, PyObject *item)
     return accumulate(base, sink->function, &sink->acc, item);
 }
 
-static const pf_sink_type reduce_type = {reduce_piece, reduce_object, true};
+static const pf_sink_type reduce_type = {
+    .begin = reduce_begin, .piece = reduce_piece, .object = reduce_object, .calls = true};
 
 void pf_reduce_init(pf_reduce_sink *sink, PyObject *function, PyObject *initial)
 {
@@ -147,7 +170,13 @@ static int fold_object(pf_sink *base, PyObject *item)
     return accumulate(base, sink->function, &sink->block, item);
 }
 
-static const pf_sink_type fold_type = {fold_piece, fold_object, true, PF_FOLD_BLOCK};
+static int fold_begin(pf_sink *base)
+{
+    return start_of(((const pf_fold_sink *)base)->identity);
+}
+
+static const pf_sink_type fold_type = {
+    .begin = fold_begin, .piece = fold_piece, .object = fold_object, .calls = true, .block = PF_FOLD_BLOCK};
 
 void pf_fold_init(pf_fold_sink *sink, PyObject *function, PyObject *identity, PyObject *combine_function)
 {
@@ -206,7 +235,13 @@ static int first_object(pf_sink *base, PyObject *item)
     return found;
 }
 
-static const pf_sink_type first_type = {first_piece, first_object};
+static int first_begin(pf_sink *base)
+{
+    (void)base;
+    return 0;
+}
+
+static const pf_sink_type first_type = {.begin = first_begin, .piece = first_piece, .object = first_object};
 
 void pf_first_init(pf_first_sink *sink, int wanted)
 {

@@ -221,7 +221,15 @@ static int sum_piece(pf_sink *base, const pf_piece *piece)
     return PF_SINK_REDO;
 }
 
-static const pf_sink_type sum_type = {.piece = sum_piece, .object = sum_object, .takes_blocks = takes_blocks};
+/* Exact int sums may be taken as a whole only while ints are all there is. */
+static int sum_begin(pf_sink *base)
+{
+    const pf_sum_sink *sink = (const pf_sum_sink *)base;
+    return sink->phase == PF_SUM_FLOAT || (sink->phase == PF_SUM_GENERIC && !PyLong_CheckExact(sink->result));
+}
+
+static const pf_sink_type sum_type = {
+    .begin = sum_begin, .piece = sum_piece, .object = sum_object, .takes_blocks = takes_blocks};
 
 void pf_sum_init(pf_sum_sink *sink, PyObject *start)
 {

@@ -52,6 +52,11 @@ def kinds(node: dict) -> set[str]:
     return {node["kind"]}.union(*map(kinds, node["children"]))
 
 
+def goes_on(node: dict) -> bool:
+    """Some itertools.chain in it has segments that are read when their turn comes."""
+    return node.get("more", False) or any(map(goes_on, node["children"]))
+
+
 def source_of(node: dict) -> dict:
     """Where a chain as purefold reads it takes its rows from."""
     return node if kinds(node) <= {"leaf", "zip", "enumerate", "islice", "chain"} else source_of(node["children"][0])
@@ -69,7 +74,7 @@ def fold(op: Any, iterable: Any, *identity: Any) -> Any:
 
     iterator = iter(iterable)
     chain = _engine._read_chain(iterator) if _engine._unsupported is None else "no engine"
-    if isinstance(chain, str) or "flatten" in kinds(chain):  # its own source
+    if isinstance(chain, str) or "flatten" in kinds(chain) or goes_on(chain):  # its own source
         results = []
         while block := [*itertools.islice(iterator, BLOCK)]:
             results.append(functools.reduce(op, block, *identity))
