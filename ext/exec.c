@@ -7,7 +7,7 @@
 #include "loops.h"
 #include "reasons.h"
 
-enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, MOST_REST = 1024 };
+enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, SMALL_SEGMENT = 32, MOST_REST = 1024 };
 
 pf_totals pf_stats_now;
 static pf_exec *spares; /* guarded by the GIL */
@@ -271,7 +271,10 @@ static bool too_small(pf_exec *ex, const pf_settings *settings, bool planned, Py
     if (*few == NULL && settings->min_rows == 0 && ex->rows > 0 && ex->rows < SMALL_ROWS) {
         *few = multiplier(&ex->chain);
     }
-    int64_t least = *few != NULL ? 1 : settings->min_rows > 0 ? settings->min_rows : SMALL_ROWS;
+    int64_t least = *few != NULL             ? 1
+                    : settings->min_rows > 0 ? settings->min_rows
+                    : ex->nstrung > 0        ? SMALL_SEGMENT /* what a run costs may come many times */
+                                             : SMALL_ROWS;
     if (ex->rows > 0 && ex->rows < least && pf_chain_flattens_many(&ex->chain, least)) {
         least = 1;
     }
@@ -285,7 +288,6 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
 {
     pf_report *report = ex->report;
     int read = pf_chain_read(iterator, &ex->chain);
-    ex->unread = read == 0;
     pf_exec_note_segments(ex);
     if (read <= 0) {
         refuse(&report->refusal, ex->chain.reason);

@@ -12,7 +12,7 @@
 #include "introspect_layout.h"
 #include "reasons.h"
 
-enum { MOST_FRUITLESS = 4 }; /* segments that were read in vain, before no more are */
+enum { MOST_FRUITLESS = 4 }; /* short segments in a row, before no more are looked at */
 
 static void forget(pf_exec *ex)
 {
@@ -45,7 +45,7 @@ bool pf_exec_moved_on(const pf_exec *ex)
 }
 
 /* In CPython, up to the next segment. */
-static int pull_plainly(pf_exec *ex, PyObject *iterator)
+static int pull_segment(pf_exec *ex, PyObject *iterator)
 {
     PyObject *item;
     pf_exec_calm(ex);
@@ -64,28 +64,44 @@ static int pull_plainly(pf_exec *ex, PyObject *iterator)
     return pf_exec_ended(ex);
 }
 
-/* The segment that comes first has been refused, for a reason of its own. */
-static bool may_run_later(const pf_exec *ex)
+/* In CPython, to the end. */
+static int pull_rest(pf_exec *ex, PyObject *iterator)
 {
-    return ex->nstrung > 0 && (ex->unread || ex->report->refusal.reason == PF_REASON_SMALL);
+    ex->sink->wary = false;
+    if (ex->sink->type->drain != NULL) {
+        return ex->sink->type->drain(ex->sink, iterator) < 0 ? -1 : pf_exec_ended(ex);
+    }
+    PyObject *item;
+    while ((item = Py_TYPE(iterator)->tp_iternext(iterator)) != NULL) {
+        int status = ex->sink->type->object(ex->sink, item);
+        Py_DECREF(item);
+        if (status != 0) {
+            return status;
+        }
+    }
+    return pf_exec_ended(ex);
+}
+
+/* Is the segment that comes next refused for being short, and does another follow? */
+static bool is_short_of_several(const pf_exec *ex)
+{
+    const int reason = ex->report->refusal.reason;
+    return ex->nstrung > 0 && (reason == PF_REASON_SMALL || reason == PF_REASON_EXHAUSTED);
 }
 
 int pf_exec_segments(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
 {
     int status = pf_exec_try(ex, call, settings, iterator), fruitless = 0;
     const pf_refusal first = ex->report->refusal;
-    if (status == 0 && !may_run_later(ex)) {
+    if (status == 0 && !is_short_of_several(ex)) {
         forget(ex);
         return 0;
     }
     while (status == 0 || status == PF_EXEC_MORE) {
+        fruitless = status == 0 ? fruitless + 1 : 0;
         if (status == 0) {
-            if (++fruitless > MOST_FRUITLESS) {
-                forget(ex);
-            }
-            status = pull_plainly(ex, iterator);
-        } else {
-            fruitless = 0;
+            bool goes_on = is_short_of_several(ex) && fruitless <= MOST_FRUITLESS && !ex->sink->foreign;
+            status = goes_on ? pull_segment(ex, iterator) : pull_rest(ex, iterator);
         }
         if (status == PF_EXEC_MORE) {
             forget(ex);

@@ -120,12 +120,39 @@ static int extreme_object(pf_sink *base, PyObject *item)
     return status;
 }
 
+static int extreme_drain(pf_sink *base, PyObject *iterator)
+{
+    pf_extreme_sink *sink = (pf_extreme_sink *)base;
+    PyObject *item;
+    while ((item = Py_TYPE(iterator)->tp_iternext(iterator)) != NULL) {
+        int better = 1;
+        if (sink->keyfunc != NULL || sink->item == NULL) {
+            better = extreme_object(base, item);
+            Py_DECREF(item);
+            if (better < 0) {
+                return -1;
+            }
+            continue;
+        }
+        better = PyObject_RichCompareBool(item, sink->item, sink->op);
+        if (better > 0) {
+            take(sink, item, NULL, item);
+        } else {
+            Py_DECREF(item);
+        }
+        if (better < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int extreme_begin(pf_sink *base)
 {
     return ((const pf_extreme_sink *)base)->keyfunc != NULL;
 }
 
-static const pf_sink_type extreme_type = {.begin = extreme_begin, .piece = extreme_piece, .object = extreme_object};
+static const pf_sink_type extreme_type = {.begin = extreme_begin, .piece = extreme_piece, .object = extreme_object, .drain = extreme_drain};
 
 void pf_extreme_init(pf_extreme_sink *sink, int op, PyObject *keyfunc)
 {

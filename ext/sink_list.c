@@ -120,13 +120,29 @@ static int list_object(pf_sink *base, PyObject *item)
     return 0;
 }
 
+static int list_drain(pf_sink *base, PyObject *iterator)
+{
+    PyListObject *list = ((pf_list_sink *)base)->list;
+    const iternextfunc next = Py_TYPE(iterator)->tp_iternext;
+    PyObject *item;
+    while ((item = next(iterator)) != NULL) {
+        if (Py_SIZE(list) == list->allocated && reserve(list, 1) < 0) {
+            Py_DECREF(item);
+            return -1;
+        }
+        append_owned(list, item);
+    }
+    return 0;
+}
+
 static int list_begin(pf_sink *base)
 {
     pf_outer_clear(&((pf_list_sink *)base)->outer);
     return 0;
 }
 
-static const pf_sink_type list_type = {.begin = list_begin, .piece = list_piece, .object = list_object, .stores = true};
+static const pf_sink_type list_type = {
+    .begin = list_begin, .piece = list_piece, .object = list_object, .drain = list_drain, .stores = true};
 
 int pf_list_init(pf_list_sink *sink)
 {

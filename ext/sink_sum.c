@@ -98,6 +98,23 @@ static int add_one(pf_sum_sink *sink, PyObject *item)
 
 static int sum_object(pf_sink *base, PyObject *item) { return add_one((pf_sum_sink *)base, item); }
 
+static int sum_drain(pf_sink *base, PyObject *iterator)
+{
+    pf_sum_sink *sink = (pf_sum_sink *)base;
+    const iternextfunc next = Py_TYPE(iterator)->tp_iternext;
+    PyObject *item;
+    while ((item = next(iterator)) != NULL) {
+        int64_t v;
+        bool quick = sink->phase == PF_SUM_INT && PyLong_CheckExact(item) && pf_long_as_i64(item, &v) && add_int(sink, v);
+        int status = quick ? 0 : add_one(sink, item);
+        Py_DECREF(item);
+        if (status < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* One lane, in CPython's order and phase. */
 static int add_scalar(pf_sum_sink *sink, const pf_scalar *scalar)
 {
@@ -229,7 +246,7 @@ static int sum_begin(pf_sink *base)
 }
 
 static const pf_sink_type sum_type = {
-    .begin = sum_begin, .piece = sum_piece, .object = sum_object, .takes_blocks = takes_blocks};
+    .begin = sum_begin, .piece = sum_piece, .object = sum_object, .drain = sum_drain, .takes_blocks = takes_blocks};
 
 void pf_sum_init(pf_sum_sink *sink, PyObject *start)
 {
