@@ -288,15 +288,17 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
 {
     pf_report *report = ex->report;
     int read = pf_chain_read(iterator, &ex->chain);
-    pf_exec_note_segments(ex);
+    const bool by_block = call->sink->type->block > 0; /* at every so-manieth row of all segments */
+    if (!by_block) {
+        pf_exec_note_segments(ex);
+    }
     if (read <= 0) {
         refuse(&report->refusal, ex->chain.reason);
         return read;
     }
     pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
     report->rows += ex->rows;
-    if (call->sink->type->block > 0 &&
-        ex->nstrung > 0) { /* its blocks are cut at every so-manieth row of all segments */
+    if (by_block && pf_chain_goes_on(&ex->chain)) {
         refuse(&report->refusal, PF_REASON_SEGMENT);
         return 0;
     }

@@ -24,8 +24,8 @@ typedef struct pf_sink_type {
     int (*piece)(pf_sink *sink, const pf_piece *piece);
     /* One object, borrowed: 0 go on, 1 the consumer is done, -1 with an exception. */
     int (*object)(pf_sink *sink, PyObject *item);
-    /* All objects that an iterator still has, as fast as the builtin takes them; NULL: they are given to `object`. It returns when
-     * there is no item: 0, whatever exception the iterator has set, or -1 with one of its own. */
+    /* All objects that an iterator still has, as fast as the builtin takes them; NULL: they are given to `object`. It
+     * returns when there is no item: 0, whatever exception the iterator has set, or -1 with one of its own. */
     int (*drain)(pf_sink *sink, PyObject *iterator);
     /* object may run any code: native results come to it as objects, between windows (later.h). Exact sums go to piece all the same. */
     bool calls;

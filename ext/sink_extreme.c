@@ -152,7 +152,8 @@ static int extreme_begin(pf_sink *base)
     return ((const pf_extreme_sink *)base)->keyfunc != NULL;
 }
 
-static const pf_sink_type extreme_type = {.begin = extreme_begin, .piece = extreme_piece, .object = extreme_object, .drain = extreme_drain};
+static const pf_sink_type extreme_type = {
+    .begin = extreme_begin, .piece = extreme_piece, .object = extreme_object, .drain = extreme_drain};
 
 void pf_extreme_init(pf_extreme_sink *sink, int op, PyObject *keyfunc)
 {

@@ -105,7 +105,8 @@ static int sum_drain(pf_sink *base, PyObject *iterator)
     PyObject *item;
     while ((item = next(iterator)) != NULL) {
         int64_t v;
-        bool quick = sink->phase == PF_SUM_INT && PyLong_CheckExact(item) && pf_long_as_i64(item, &v) && add_int(sink, v);
+        bool quick =
+            sink->phase == PF_SUM_INT && PyLong_CheckExact(item) && pf_long_as_i64(item, &v) && add_int(sink, v);
         int status = quick ? 0 : add_one(sink, item);
         Py_DECREF(item);
         if (status < 0) {
