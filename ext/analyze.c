@@ -1,7 +1,6 @@
 /* A plan run for its figures alone (analyze.h): the run that a consumer would make, without the feeder and the sink. */
 #include "analyze.h"
 
-#include "../core/prim/cpus.h"
 #include "config.h"
 #include "feed.h"
 #include "gather.h"
@@ -94,7 +93,7 @@ static pf_run *new_run(analysis *a, const pf_scalar *params)
     pf_settings_now(&settings);
     pf_hooks hooks = {.ctx = a, .gather = gather, .expand = expand, .absorb = absorb};
     pf_run_config config = {
-        .threads = plan->caller_only ? 1 : settings.threads > 0 ? settings.threads : pf_cpus_usable(),
+        .threads = plan->caller_only ? 1 : pf_settings_threads(&settings),
         .min_rows = settings.min_rows,
         .window_ns = WINDOW_NS,
         .rows = a->rows,

@@ -58,7 +58,7 @@ typedef struct pf_leaf {
     char format;         /* array, memoryview: the element's struct letter */
 } pf_leaf;
 
-enum { PF_MAX_NODES = 24, PF_MAX_LEAVES = 12, PF_MAX_CHILDREN = 8 };
+enum { PF_MAX_NODES = 24, PF_MAX_LEAVES = 12, PF_MAX_CHILDREN = 8, PF_MAX_SIDES = 4 };
 
 typedef struct pf_node {
     pf_node_kind kind;
@@ -76,6 +76,7 @@ typedef struct pf_node {
     int64_t count; /* ENUMERATE: next index. ISLICE: items taken so far (cnt). CHAIN, SEGMENT: where func, its source,
                       stands */
     int64_t next, stop, islice_step; /* ISLICE; stop -1: none */
+    bool side; /* a child that drops rows, of a step that pulls several (sides.h): rows are counted in what it gives */
     bool view;               /* ISLICE over a leaf, or over another such: rows are counted in the items it gives (pf_leaf_view) */
     int counter;             /* ENUMERATE, ISLICE: the plan's counter for it, -1: none, it is told by the row (plan.h) */
 } pf_node;
@@ -94,6 +95,8 @@ typedef struct pf_chain {
  * containers are turned into iterators by the caller first. Needs the GIL. */
 int pf_chain_read(PyObject *iterator, pf_chain *out);
 
+/* A node and all below it have the numbers [node, end), and their leaves follow one another too. */
+int pf_chain_end(const pf_chain *chain, int node);
 /* The segments of a chain, nested ones' included: how many. They are leaves that follow one another, from *first on. */
 int pf_chain_segments(const pf_chain *chain, int node, int *first);
 /* Is there a step that makes a row for each iterable of an itertools.chain, no matter how many items it has? */

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "../core/prim/cpus.h"
+
 static const char *const CAPSULE = "purefold.settings";
 
 static pf_settings defaults = {.tier = PF_TIER_AUTO};
@@ -32,6 +34,15 @@ void pf_settings_now(pf_settings *out)
         *out = *own;
     }
     Py_XDECREF(value);
+}
+
+int pf_settings_threads(const pf_settings *settings)
+{
+    static int cpus; /* reading it takes a while */
+    if (cpus == 0) {
+        cpus = pf_cpus_usable();
+    }
+    return settings->threads > 0 ? settings->threads : cpus;
 }
 
 int64_t pf_settings_min_rows(void)

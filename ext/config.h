@@ -36,6 +36,8 @@ typedef struct pf_settings {
 
 /* The settings of the calling context. Never fails: on trouble it gives the process's defaults. Needs the GIL. */
 void pf_settings_now(pf_settings *out);
+/* How many threads a run is to have. */
+int pf_settings_threads(const pf_settings *settings);
 int64_t pf_settings_min_rows(void); /* min_rows of the calling context alone */
 
 extern bool pf_settings_few_stay; /* min_rows is 0, whatever the context */

@@ -7,7 +7,8 @@
 #include "loops.h"
 #include "reasons.h"
 
-enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, SMALL_SEGMENT = 32, MOST_REST = 1024 };
+enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, SMALL_SEGMENT = 32, SMALL_SIDE = 256 };
+enum { LEAST_ITEMS = 64 };
 
 pf_totals pf_stats_now;
 static pf_exec *spares; /* guarded by the GIL */
@@ -159,8 +160,8 @@ static int pull(pf_exec *ex)
         if (status != 0) {
             return status;
         }
-        if (ex->nstrung > 0 && pf_feed_is_transparent(ex->feed) && pf_later_is_over(&ex->later) &&
-            pf_exec_moved_on(ex)) {
+        if (pf_exec_may_go_on(ex) && pf_feed_is_transparent(ex->feed) && pf_later_is_over(&ex->later) &&
+            (ex->sides != NULL || pf_exec_moved_on(ex))) {
             return PF_EXEC_MORE;
         }
     }
@@ -195,8 +196,7 @@ static void finish_report(pf_exec *ex, PyCodeObject *few)
         left = left > 0 ? left : 0;
         report->rows_fallback += left;
         pf_stats_now.rows_fallback += left;
-        ex->plan->next_rest = ex->plan->next_rest == 0 ? 4 : ex->plan->next_rest < MOST_REST ? ex->plan->next_rest * 2 : MOST_REST;
-        ex->plan->rest = ex->plan->next_rest;
+        pf_pyplan_rest(ex->plan);
     } else {
         ex->plan->next_rest = 0;
     }
@@ -218,6 +218,10 @@ static void let_collector_go(pf_exec *ex)
 static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings, PyCodeObject *few)
 {
     pf_feed_ops ops = {pf_exec_next_row, ex, ex->sink->type->block, pf_exec_close};
+    if (ex->sides != NULL) {
+        ops.sides = ex->sides->feed;
+        ops.nsides = ex->sides->n;
+    }
     if (pf_exec_make_run(ex, settings) < 0) {
         refuse(&ex->report->refusal, PF_REASON_NO_MEMORY);
         return 0;
@@ -245,6 +249,7 @@ static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings
     ex->sink->run = NULL;
     status = detach(ex, status);
     pf_later_clear(&ex->later);
+    ex->done = pf_exec_frontier(ex);
     finish_report(ex, few);
     Py_XDECREF(few);
     pf_run_free(ex->run);
@@ -267,12 +272,15 @@ static PyCodeObject *multiplier(const pf_chain *chain)
 /* The rows that may be computed beside the chain are too few. *few: what makes few rows worth it. */
 static bool too_small(pf_exec *ex, const pf_settings *settings, bool planned, PyCodeObject **few)
 {
-    ex->rows = pf_feed_limit(&ex->chain, ex->rows, planned);
+    if (ex->sides == NULL || ex->seen != &ex->chain) { /* else rows are not numbered yet */
+        ex->rows = pf_feed_limit(&ex->chain, ex->rows, planned);
+    }
     if (*few == NULL && settings->min_rows == 0 && ex->rows > 0 && ex->rows < SMALL_ROWS) {
         *few = multiplier(&ex->chain);
     }
     int64_t least = *few != NULL             ? 1
                     : settings->min_rows > 0 ? settings->min_rows
+                    : ex->sides != NULL      ? (ex->seen == &ex->chain ? SMALL_SIDE : 1)
                     : ex->nstrung > 0        ? SMALL_SEGMENT /* what a run costs may come many times */
                                              : SMALL_ROWS;
     if (ex->rows > 0 && ex->rows < least && pf_chain_flattens_many(&ex->chain, least)) {
@@ -284,11 +292,13 @@ static bool too_small(pf_exec *ex, const pf_settings *settings, bool planned, Py
     return ex->rows < least;
 }
 
-static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
+/* Reads the chain, as far as its rows can be numbered. 1, or 0: refused, -1: exception. */
+static int read_chain(pf_exec *ex, const pf_call *call, PyObject *iterator)
 {
     pf_report *report = ex->report;
+    const bool by_block =
+        call->sink->type->block > 0; /* at every so-manieth row of all segments, or of the first leaf */
     int read = pf_chain_read(iterator, &ex->chain);
-    const bool by_block = call->sink->type->block > 0; /* at every so-manieth row of all segments */
     if (!by_block) {
         pf_exec_note_segments(ex);
     }
@@ -297,39 +307,129 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
         return read;
     }
     pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
-    report->rows += ex->rows;
-    if (by_block && pf_chain_goes_on(&ex->chain)) {
-        refuse(&report->refusal, PF_REASON_SEGMENT);
-        return 0;
+    int reason = by_block && pf_chain_goes_on(&ex->chain) ? PF_REASON_SEGMENT : pf_sides_find(&ex->chain, &ex->sides);
+    if (reason == 0 && ex->sides == NULL) {
+        reason = pf_feed_refuses(&ex->chain);
+    } else if (reason == 0 && by_block) {
+        reason = PF_REASON_UNALIGNED;
     }
-    int unsettled = pf_feed_refuses(&ex->chain);
-    if (unsettled != 0) {
-        refuse(&report->refusal, unsettled);
-        return 0;
-    }
-    PyCodeObject *few = NULL;
-    if (too_small(ex, settings, false, &few)) {
-        return 0;
+    refuse(&report->refusal, reason);
+    ex->sided = ex->sides != NULL;
+    return reason == 0;
+}
+
+/* Before time is spent on a plan. */
+static bool may_plan(pf_exec *ex, const pf_settings *settings, PyCodeObject **few)
+{
+    if (too_small(ex, settings, false, few)) {
+        return false;
     }
     if (pf_is_traced()) {
-        refuse(&report->refusal, PF_REASON_TRACED);
-        return 0;
+        refuse(&ex->report->refusal, PF_REASON_TRACED);
+        return false;
     }
     if (depth_left() < PLANNING_DEPTH) { /* making a plan takes a few levels itself */
-        refuse(&report->refusal, PF_REASON_DEPTH);
+        refuse(&ex->report->refusal, PF_REASON_DEPTH);
+        return false;
+    }
+    return true;
+}
+
+/* Runs the sides; from here on rows are numbered by what they give. 1, or 0: refused, -1: exception. */
+static int run_sides(pf_exec *ex, const pf_call *call, const pf_settings *settings)
+{
+    const bool forced = settings->min_rows > 0, searches = ex->sink->type->searches;
+    pf_refusal *refusal = &ex->report->refusal;
+    if (ex->sink->hungry || (searches && !forced && ex->wanted == 0)) { /* many a search ends near its beginning */
+        ex->plainly = ex->sink->hungry ? 1 : PF_LOOK_FIRST;
+        refuse(refusal, PF_REASON_SMALL);
         return 0;
     }
+    int reason = pf_sides_run(ex->sides, &ex->chain, ex->wanted, depth_left(), forced, refusal);
+    if (reason != 0) {
+        if (refusal->reason == 0) {
+            refuse(refusal, reason);
+        }
+        return reason < 0 ? -1 : 0;
+    }
+    ex->seen = &ex->sides->chain;
+    pf_gather_init(&ex->gather, NULL, ex->seen, &ex->rows);
+    const int64_t least = forced ? 1 : LEAST_ITEMS;
+    if (ex->rows < least && pf_sides_decided(ex->sides) < least) {
+        ex->cut = pf_sides_wait(ex->sides, ex->rows);
+        ex->plainly = ex->cut ? ex->rows + 1 : 0;
+        refuse(refusal, PF_REASON_SMALL);
+        return 0;
+    }
+    return 1;
+}
+
+static pf_feed_answer alone(void *ctx, int64_t *row, bool single)
+{
+    (void)ctx;
+    (void)row;
+    (void)single;
+    return PF_FEED_TRANSPARENT;
+}
+
+/* The sides give nothing that makes a row, after so many items of their leaves: the chain goes on behind those. */
+static int leap(pf_exec *ex, PyObject *iterator)
+{
+    pf_feed_ops ops = {alone, ex, .sides = ex->sides->feed, .nsides = ex->sides->n};
+    ex->feed = pf_feed_attach(iterator, &ex->chain, &ops);
+    let_collector_go(ex);
+    if (ex->feed == NULL) {
+        return -1;
+    }
+    ex->done = pf_sides_decided(ex->sides);
+    return detach(ex, pull(ex));
+}
+
+/* The counters of a plan, in the chain that it was made for and in that which the feed has. */
+static void mark(pf_exec *ex)
+{
+    if (ex->sides == NULL) {
+        pf_plan_mark(ex->plan, &ex->chain);
+        return;
+    }
+    pf_chain *seen = &ex->sides->chain;
+    pf_plan_mark(ex->plan, seen);
+    for (int n = 0; n < seen->nnodes; n++) {
+        ex->chain.nodes[ex->sides->real[n]].counter = seen->nodes[n].counter;
+    }
+    ex->chain.expands = seen->expands;
+}
+
+static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
+{
+    pf_report *report = ex->report;
+    PyCodeObject *few = NULL;
+    int status = read_chain(ex, call, iterator);
+    if (status <= 0) {
+        return status;
+    }
+    if (!may_plan(ex, settings, &few)) {
+        return 0;
+    }
+    status = ex->sides != NULL ? run_sides(ex, call, settings) : 1;
+    if (status <= 0) {
+        return status;
+    }
+    if (ex->rows == 0) {
+        return leap(ex, iterator);
+    }
+    report->rows += ex->rows;
     ex->request =
-        (pf_request){&ex->chain, call->consumer, call->extra, call->nextra, call->sink->type->begin(call->sink)};
+        (pf_request){ex->seen, call->consumer, call->extra, call->nextra, call->sink->type->begin(call->sink)};
     ex->plan = pf_plan_find(&ex->request, ex->params, &report->refusal);
     if (ex->plan == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    int status = 0;
-    pf_plan_mark(ex->plan, &ex->chain);
+    mark(ex);
     if (too_small(ex, settings, true, &few)) {
         return 0;
     }
+    status = 0;
     ex->ntables = pf_watches_tables(&ex->plan->watches, ex->tables, &ex->searched);
     if (ex->plan->rest > 0 && settings->min_rows != 1) {
         ex->plan->rest--;
@@ -374,9 +474,19 @@ int pf_exec_try(pf_exec *ex, const pf_call *call, const pf_settings *settings, P
     ex->telling = PF_TURNS_UNKNOWN;
     ex->gave_up = false;
     ex->reported = !ex->report->native;
+    ex->sides = NULL;
+    ex->sided = false;
+    ex->seen = &ex->chain;
+    ex->plainly = ex->done = 0;
+    ex->cut = false;
     hold_collector(ex);
     int status = try_native(ex, call, settings, iterator);
     let_collector_go(ex);
+    if (ex->seen != &ex->chain && settings->min_rows == 0) {
+        pf_sides_judge(ex->sides, !ex->cut || ex->done >= LEAST_ITEMS);
+    }
+    pf_sides_free(ex->sides);
+    ex->sides = NULL;
     give_plan(ex);
     return status;
 }
@@ -404,14 +514,6 @@ static int pull_items(pf_exec *ex, PyObject *iterator)
     return 1;
 }
 
-static pf_feed_answer alone(void *ctx, int64_t *row, bool single)
-{
-    (void)ctx;
-    (void)row;
-    (void)single;
-    return PF_FEED_TRANSPARENT;
-}
-
 int pf_exec_by_block(const pf_call *call)
 {
     PyObject *iterator = PyObject_GetIter(call->iterable);
@@ -421,6 +523,8 @@ int pf_exec_by_block(const pf_call *call)
         int read = pf_chain_read(iterator, &ex->chain);
         ex->sink = call->sink;
         ex->sink->wary = false;
+        ex->sides = NULL;
+        ex->sided = false;
         ex->nstrung = 0;
         if (read == 0 || pf_chain_flattens(&ex->chain) || pf_chain_goes_on(&ex->chain)) {
             status = pull_items(ex, iterator);
@@ -472,7 +576,7 @@ int pf_exec_run(const pf_call *call)
             ex->sink->wary = ex->sink->foreign = false;
             ex->nstrung = 0;
             ex->report = report;
-            status = pf_exec_segments(ex, call, &settings, iterator);
+            status = pf_exec_runs(ex, call, &settings, iterator);
             free_exec(ex);
         } else if (PyErr_Occurred()) {
             status = -1;

@@ -9,9 +9,10 @@
 #include "gather.h"
 #include "later.h"
 #include "replay.h"
+#include "sides.h"
 #include "turns.h"
 
-enum { PF_MAX_STRUNG = 4, PF_EXEC_MORE = 2 };
+enum { PF_MAX_STRUNG = 4, PF_EXEC_MORE = PF_SINK_MORE, PF_LOOK_FIRST = -1 };
 
 typedef struct pf_exec {
     pf_chain chain;
@@ -46,7 +47,16 @@ typedef struct pf_exec {
         PyObject *chain; /* owned */
         Py_ssize_t past; /* it has moved on when its source stands beyond this */
     } strung[PF_MAX_STRUNG];
-    int nstrung;           /* itertools.chains in the chain that have segments to come */
+    int nstrung;          /* itertools.chains in the chain that have segments to come */
+    bool sided;           /* the chain has sides */
+    pf_sides *sides;      /* owned, NULL: none, or the run is over */
+    const pf_chain *seen; /* the chain as the plan sees it: `chain`, or that of the sides */
+    int64_t wanted;       /* items of each side */
+    int64_t
+        plainly;  /* so many items are CPython's before it is worth while to try again; PF_LOOK_FIRST: up to a time */
+    int64_t done; /* rows of the last run that it has got over with */
+    bool cut;     /* it ended because a row, or an item of a side, was CPython's */
+    int64_t turn; /* when others had theirs */
     bool unread;           /* the chain could not be read */
     bool reported;         /* the report is to have the plan */
     struct pf_exec *spare; /* free list */
@@ -60,10 +70,10 @@ int pf_exec_try(pf_exec *ex, const pf_call *call, const pf_settings *settings, P
 /* What pulling has come to once there is no item: 1 done, or -1 with an exception. */
 int pf_exec_ended(pf_exec *ex);
 
-/* ---- exec_segments.c ---- */
+/* ---- exec_runs.c ---- */
 
 /* All runs of a call. As pf_exec_try; not PF_EXEC_MORE. */
-int pf_exec_segments(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator);
+int pf_exec_runs(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator);
 /* Notes which itertools.chains ex->chain has that go on, be it read or not. */
 void pf_exec_note_segments(pf_exec *ex);
 bool pf_exec_moved_on(const pf_exec *ex); /* one of them has */
@@ -77,7 +87,11 @@ pf_feed_answer pf_exec_next_row(void *ctx, int64_t *row, bool single);
 bool pf_exec_close(void *ctx, int64_t row);
 /* An object that the chain gave: 0 go on, 1 the consumer is done, -1 with an exception. */
 int pf_exec_take(pf_exec *ex, PyObject *item);
-/* Native running is over, until the next segment at least. */
+static inline bool pf_exec_may_go_on(const pf_exec *ex)
+{
+    return ex->nstrung > 0 || ex->sided;
+}
+/* Native running is over, until the next run at least. */
 void pf_exec_calm(pf_exec *ex);
 bool pf_exec_calls(const pf_exec *ex);       /* the sink runs Python code for each output */
 int64_t pf_exec_rows(const pf_exec *ex);     /* of the run */

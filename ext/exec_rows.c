@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "../core/prim/cpus.h"
-
 enum { FAILED_BEFORE_GIVING_UP = 32, TOLD_ROWS = 8, UNTOLD_ROWS = 20, MOST_HANDS = 8 };
 static const int64_t WINDOW_NS = 5000000;
 static const int64_t CALLING_WINDOW_NS =
@@ -93,14 +91,14 @@ static bool takes_blocks(void *ctx, const pf_fblocks *blocks)
 
 void pf_exec_calm(pf_exec *ex)
 {
-    ex->sink->wary = ex->nstrung > 0 && !ex->sink->type->stores;
+    ex->sink->wary = pf_exec_may_go_on(ex) && !ex->sink->type->stores;
 }
 
 static pf_feed_answer give_up(pf_exec *ex, int64_t at, int64_t *row)
 {
     pf_later_unpin(&ex->later); /* what was computed ahead will not be used */
     pf_exec_calm(ex);
-    ex->gave_up |= at < ex->rows;
+    ex->gave_up |= at < ex->rows && ex->sides == NULL;
     *row = at;
     return PF_FEED_TRANSPARENT;
 }
@@ -153,7 +151,7 @@ static bool between_windows(pf_exec *ex, int *error)
 
 static bool still_holds(pf_exec *ex)
 {
-    pf_watch_roots roots = {&ex->chain, ex->request.extra, ex->request.nextra};
+    pf_watch_roots roots = {ex->seen, ex->request.extra, ex->request.nextra};
     memcpy(ex->again, ex->params, sizeof(pf_scalar) * (size_t)ex->plan->watches.nparams);
     return pf_watches_hold(&ex->plan->watches, &roots, ex->again) && pf_pyplan_types_hold(ex->plan) &&
            memcmp(ex->again, ex->params, sizeof(pf_scalar) * (size_t)ex->plan->watches.nparams) == 0 &&
@@ -248,7 +246,7 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
 #endif
         int64_t redo = after_window(ex, event, &info);
         if (redo >= 0) {
-            return give_up(ex, redo, row);
+            return ex->sides != NULL ? last_row(ex, redo, row) : give_up(ex, redo, row);
         }
         if (ex->sink->foreign && event != PF_EVENT_FAILED) {
             return give_up(ex, pf_exec_frontier(ex), row);
@@ -262,6 +260,10 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
             *row = ex->sink->row = source_row(ex, info.row);
             ex->failed++;
             count_bail(ex, &info);
+            if (ex->sides != NULL) { /* what is known of them is out of date afterwards */
+                ex->cut = true;
+                return last_row(ex, *row, row);
+            }
             if (info.barrier || ex->sink->foreign || fails_too_often(ex, info.row)) {
                 ex->gave_up = true;
                 return last_row(ex, *row, row);
@@ -269,6 +271,9 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
             return PF_FEED_ROW;
         case PF_EVENT_TICK:
             pf_later_unpin(&ex->later); /* everything is merged */
+            if (ex->sides != NULL) {
+                return give_up(ex, pf_exec_frontier(ex), row);
+            }
             ex->proof = PF_PROOF_UNKNOWN;
             ex->telling = PF_TURNS_UNKNOWN;
             if (!between_windows(ex, &error)) {
@@ -280,10 +285,10 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
             }
             break;
         case PF_EVENT_ERROR:
-            if (info.status == PF_CALLBACK && ex->hand >= 0) {
+            if (info.status == PF_CALLBACK && ex->hand >= 0 && ex->sides == NULL) {
                 return hand_from(ex, ex->hand, row);
             }
-            if (info.status == PF_CALLBACK) {
+            if (info.status == PF_CALLBACK && ex->hand < 0) {
                 *row = pf_exec_frontier(ex);
                 return PF_FEED_ERROR;
             }
@@ -315,7 +320,7 @@ pf_feed_answer pf_exec_next_row(void *ctx, int64_t *row, bool single)
     }
     if (single) {
         *row = ex->sink->row = done;
-        return PF_FEED_ROW;
+        return ex->sides != NULL ? last_row(ex, done, row) : PF_FEED_ROW;
     }
     if (!pf_gather_open(&ex->gather)) { /* other code ran since the last time */
         return give_up(ex, done, row);
@@ -377,15 +382,6 @@ int pf_exec_take(pf_exec *ex, PyObject *item)
 
 /* ---- a new run ---- */
 
-static int default_threads(void)
-{
-    static int cpus; /* reading it takes a while */
-    if (cpus == 0) {
-        cpus = pf_cpus_usable();
-    }
-    return cpus;
-}
-
 /* Nobody can change the source between two windows. */
 static bool has_only_ranges(const pf_exec *ex)
 {
@@ -402,9 +398,7 @@ int pf_exec_make_run(pf_exec *ex, const pf_settings *settings)
     pf_hooks hooks = {.ctx = ex, .gather = gather, .expand = expand, .absorb = absorb};
     hooks.takes_blocks = ex->sink->type->takes_blocks != NULL ? takes_blocks : NULL;
     pf_run_config config = {
-        .threads = plan->caller_only       ? 1
-                   : settings->threads > 0 ? settings->threads
-                                           : default_threads(),
+        .threads = plan->caller_only ? 1 : pf_settings_threads(settings),
         .min_rows = settings->min_rows,
         .window_ns = pf_exec_calls(ex) ? CALLING_WINDOW_NS : WINDOW_NS,
         .rows = pf_exec_rows(ex),

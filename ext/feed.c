@@ -124,6 +124,9 @@ int pf_feed_refuses(const pf_chain *chain) {
 
 static bool may_drop(const pf_chain *chain, int n) {
     const pf_node *node = &chain->nodes[n];
+    if (node->side) {
+        return false;
+    }
     bool drops = node->kind == PF_NODE_FILTER || node->kind == PF_NODE_GENEXPR || node->kind == PF_NODE_FLATTEN || skips(node);
     for (int i = 0; i < node->nchildren && node->kind != PF_NODE_CHAIN; i++) {
         drops = drops || may_drop(chain, node->children[i]);
@@ -136,6 +139,10 @@ int64_t pf_feed_limit(const pf_chain *chain, int64_t rows, bool planned) {
     feed_structural(chain, structural);
     for (int n = 0; n < chain->nnodes; n++) {
         const pf_node *node = &chain->nodes[n];
+        if (node->side) { /* which has numbers of its own */
+            n = pf_chain_end(chain, n) - 1;
+            continue;
+        }
         if (node->kind != PF_NODE_ISLICE || node->stop < 0 || node->view) {
             continue;
         }
@@ -314,8 +321,10 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     feed->ops = *ops;
     feed->thread = PyThreadState_Get();
     feed->busy = feed->transparent = feed->restored = feed->suspended = feed->revealed = feed->foreign = feed->asked = false;
-    feed->skipped = feed->closed = feed->dry = feed->pulled = feed->bare = false;
+    feed->closed = feed->dry = feed->pulled = feed->bare = false;
+    feed->skipped = ops->nsides > 0; /* what they drop is left out */
     feed->segment = -1;
+    memset(feed->leapt, 0, sizeof feed->leapt);
     feed->ahead = NULL;
     feed->row = feed->seen = -1;
     feed->error[0] = feed->error[1] = feed->error[2] = NULL;

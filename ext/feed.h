@@ -28,6 +28,15 @@ typedef enum pf_feed_answer {
     PF_FEED_ERROR        /* a Python error is set; leaves are settled at *row */
 } pf_feed_answer;
 
+/* A child, of a map or zip of several, that drops rows and was computed before the feed was attached (sides.h): its
+ * item number k, the one of row k, comes of item rows[k] of its own leaves. */
+typedef struct pf_feed_side {
+    int node, end;       /* pf_node.side; it and all below it: [node, end) */
+    const int64_t *rows; /* borrowed, as long as the feed lives */
+    int64_t n;           /* items known */
+    int64_t decided;     /* so many items of its leaves give these, or nothing */
+} pf_feed_side;
+
 typedef struct pf_feed_ops {
     /* *row: on entry, all rows before it are done. single: this very row is to be named, or the end. */
     pf_feed_answer (*next_row)(void *ctx, int64_t *row, bool single);
@@ -38,6 +47,8 @@ typedef struct pf_feed_ops {
      * leaves have ended. Where the chain ends or raises on its own, the rest of the block is taken as well. */
     int64_t block;
     bool (*close)(void *ctx, int64_t row);
+    const pf_feed_side *sides; /* where there are some, no row but the last is named */
+    int nsides;
 } pf_feed_ops;
 
 typedef struct pf_feed pf_feed;
@@ -56,9 +67,9 @@ int64_t pf_feed_limit(const pf_chain *chain, int64_t rows, bool planned);
  * needs alive. */
 pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops *ops);
 /* The next item of the chain: a pull of the root, or of the feeder itself where the root is a leaf. NULL at the end, or
- * with an exception (StopIteration included). New reference. NULL and *over: the rows are all done and the feed is
- * transparent, but no pull is in progress: what has ended is a segment of some itertools.chain, which has left it.
- * Others follow. */
+ * with an exception (StopIteration included). New reference.
+ * NULL and *over: the rows are all done and the feed is transparent, but no pull is in progress. What has ended is a
+ * segment of some itertools.chain, which has left it and goes on to others, or what was known of the sides. */
 PyObject *pf_feed_pull(pf_feed *feed, bool *over);
 bool pf_feed_is_transparent(const pf_feed *feed);
 /* One number per counter of the plan: how many items the step with that counter has been given. True when next_row is called;

@@ -55,7 +55,8 @@ struct pf_feed {
     bool pulled;      /* the chain has pulled a feeder */
     int segment; /* the innermost chain that has segments to come, if a pull of the root is sure to reach it first, else
                     -1 */
-    bool bare;   /* some segment runs no Python code below its chain, see find_segment in feed.c */
+    bool leapt[PF_MAX_SIDES]; /* it stands where its next item comes from, not behind the last one */
+    bool bare;                /* some segment runs no Python code below its chain, see find_segment in feed.c */
     int64_t row;      /* the row being handed over, -1: none */
     int64_t seen;     /* the last row that CPython has computed, -1: none */
     bool asked;       /* the engine's next answer is here already: */
@@ -93,10 +94,22 @@ void feed_note_positions(pf_feed *feed); /* for others to move: feed->taken and 
 
 /* ---- feed_place.c ---- */
 
+/* The side that a node belongs to, or NULL. */
+const pf_feed_side *feed_side_of(const pf_feed *feed, int node);
+/* How many items of the leaves below a node have been taken once all rows before `row` are done. */
+int64_t feed_position(const pf_feed *feed, int node, int64_t row);
+/* CPython goes on with `row`, and its next pull is one of the first feeder: sides are taken up where their items for it
+ * come from. What lies before that is known to give nothing. */
+void feed_leap(pf_feed *feed, int64_t row);
+/* Will the next pull of the root, the chain being settled, come to this node, which is the first child of the first
+ * child...? */
+bool feed_root_reaches(const pf_feed *feed, int node);
 /* out[n]: is node n structural? */
 void feed_structural(const pf_chain *chain, bool out[PF_MAX_NODES]);
 /* How many items a node has given once all rows before `row` are done. */
 int64_t feed_ordinal(const pf_chain *chain, int node, int64_t row);
+/* The same of what a feeder stands for, which may be in a side. */
+int64_t feed_ordinal_at(const pf_feed *feed, const feed_slot *slot, int64_t row);
 /* The row whose item is a node's item number k. */
 int64_t feed_row_of(const pf_chain *chain, int node, int64_t k);
 /* Item number k of a structural node; new reference. NULL: an error, or without one: there is no such item now. */
@@ -125,7 +138,7 @@ int64_t feed_islice_end(const pf_node *node);
 bool feed_in_place(const pf_feed *feed);
 /* Will some islice end at its next pull, before it pulls anything? */
 bool feed_at_end(const pf_feed *feed);
-/* Settled: has everything below feed->segment been taken, and will the next pull of the root come there? */
+/* Settled: has everything below feed->segment been taken, and will the next pull of the root come to it? */
 bool feed_segment_is_used_up(const pf_feed *feed);
 
 #endif

@@ -58,7 +58,7 @@ static int64_t islice_limit(const pf_node *node) {
 
 int64_t feed_ordinal(const pf_chain *chain, int n, int64_t row) {
     const pf_node *node = &chain->nodes[n];
-    if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN || node->view) {
+    if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN || node->view || node->side) {
         return node->view ? min64(row, islice_limit(node)) : row;
     }
     int64_t input = feed_ordinal(chain, node->children[0], row);
@@ -72,7 +72,7 @@ int64_t feed_ordinal(const pf_chain *chain, int n, int64_t row) {
 
 int64_t feed_row_of(const pf_chain *chain, int n, int64_t k) {
     const pf_node *node = &chain->nodes[n];
-    if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN || node->view) {
+    if (node->kind == PF_NODE_LEAF || node->kind == PF_NODE_CHAIN || node->view || node->side) {
         return k;
     }
     if (node->kind == PF_NODE_ISLICE &&
@@ -80,6 +80,59 @@ int64_t feed_row_of(const pf_chain *chain, int n, int64_t k) {
         return INT64_MAX; /* no source has it */
     }
     return feed_row_of(chain, node->children[0], k);
+}
+
+/* ---- sides ---- */
+
+const pf_feed_side *feed_side_of(const pf_feed *feed, int node)
+{
+    for (int i = 0; i < feed->ops.nsides; i++) {
+        if (node >= feed->ops.sides[i].node && node < feed->ops.sides[i].end) {
+            return &feed->ops.sides[i];
+        }
+    }
+    return NULL;
+}
+
+int64_t feed_position(const pf_feed *feed, int node, int64_t row)
+{
+    const pf_feed_side *side = feed_side_of(feed, node);
+    if (side == NULL) {
+        return row;
+    }
+    if (feed->leapt[side - feed->ops.sides]) {
+        return row < side->n ? side->rows[row] : side->decided;
+    }
+    return row > 0 ? side->rows[row - 1] + 1 : 0;
+}
+
+int64_t feed_ordinal_at(const pf_feed *feed, const feed_slot *slot, int64_t row)
+{
+    return feed_ordinal(&feed->chain, slot->node, feed_position(feed, slot->node, row));
+}
+
+static bool has_item(const pf_feed *feed, const feed_slot *slot, int64_t row)
+{
+    PyObject *item = feed_item(&feed->chain, slot->node, feed_ordinal(&feed->chain, slot->node, row));
+    bool has = item != NULL;
+    Py_XDECREF(item);
+    PyErr_Clear();
+    return has;
+}
+
+void feed_leap(pf_feed *feed, int64_t row)
+{
+    bool there = feed->ops.nsides > 0;
+    for (int i = 0; i < feed->nslots && there; i++) {
+        const feed_slot *slot = &feed->slots[i];
+        const pf_feed_side *side = feed_side_of(feed, slot->node);
+        if (side != NULL) {
+            feed->leapt[side - feed->ops.sides] = true;
+            there = row < side->n;
+        } else {
+            there = has_item(feed, slot, row);
+        }
+    }
 }
 
 /* ---- items ---- */
@@ -341,7 +394,10 @@ int64_t feed_islice_end(const pf_node *node) {
 
 /* How many items a step has been given. */
 static int64_t given_to(const pf_feed *feed, const pf_node *node, int64_t row) {
-    return node->counter >= 0 ? feed->counts[node->counter] : feed_ordinal(&feed->chain, node->children[0], row);
+    int below = node->children[0];
+    return node->counter >= 0
+               ? feed->counts[node->counter]
+               : feed_ordinal(&feed->chain, below, feed_position(feed, (int)(node - feed->chain.nodes), row));
 }
 
 /* What islice_next makes of its counters: after an item, `next` is the number of the next one to give, but never beyond the stop. */
@@ -402,7 +458,7 @@ bool feed_in_step(const pf_feed *feed) {
     const int64_t row = feed->slots[0].row;
     for (int i = 1; i < feed->nslots; i++) {
         const feed_slot *slot = &feed->slots[i];
-        if (feed_ordinal(&feed->chain, slot->node, slot->row) != feed_ordinal(&feed->chain, slot->node, row)) {
+        if (feed_ordinal_at(feed, slot, slot->row) != feed_ordinal_at(feed, slot, row)) {
             return false;
         }
     }
@@ -455,12 +511,17 @@ static bool is_used_up(const pf_chain *chain, int n)
     return all || is_ended_islice(node);
 }
 
-bool feed_segment_is_used_up(const pf_feed *feed)
+bool feed_root_reaches(const pf_feed *feed, int node)
 {
-    for (int n = 0; n != feed->segment; n = feed->chain.nodes[n].children[0]) {
+    for (int n = 0; n != node; n = feed->chain.nodes[n].children[0]) {
         if (is_ended_islice(&feed->chain.nodes[n])) {
             return false;
         }
     }
-    return is_used_up(&feed->chain, feed->segment);
+    return true;
+}
+
+bool feed_segment_is_used_up(const pf_feed *feed)
+{
+    return feed_root_reaches(feed, feed->segment) && is_used_up(&feed->chain, feed->segment);
 }

@@ -83,15 +83,14 @@ void feed_put_real(const pf_feed *feed) {
 void feed_settle_slots(pf_feed *feed) {
     for (int i = 0; i < feed->nslots; i++) {
         const feed_slot *slot = &feed->slots[i];
-        feed_settle(&feed->chain, slot->node, feed_ordinal(&feed->chain, slot->node, slot->row));
+        feed_settle(&feed->chain, slot->node, feed_ordinal_at(feed, slot, slot->row));
     }
 }
 
 /* Has CPython computed every row before this one? Then all counters stand by themselves, and feeders need not even be in step. */
 static bool follows(pf_feed *feed, int64_t row) {
     const feed_slot *first = &feed->slots[0];
-    if (!feed->skipped &&
-        feed_ordinal(&feed->chain, first->node, row) != feed_ordinal(&feed->chain, first->node, first->row)) {
+    if (!feed->skipped && feed_ordinal_at(feed, first, row) != feed_ordinal_at(feed, first, first->row)) {
         feed->skipped = true;
     }
     return !feed->skipped;
@@ -275,10 +274,14 @@ static PyObject *forward_slot(pf_feed *feed, const feed_slot *slot) {
 }
 
 static PyObject *serve(pf_feed *feed, feed_slot *slot, int64_t row) {
-    int64_t k = feed_ordinal(&feed->chain, slot->node, row);
+    const pf_feed_side *side = feed_side_of(feed, slot->node);
+    if (side != NULL && row >= side->n) {
+        return NULL;
+    }
+    int64_t k = feed_ordinal(&feed->chain, slot->node, side != NULL ? side->rows[row] : row);
     PyObject *item = feed_item(&feed->chain, slot->node, k);
     if (item != NULL) {
-        slot->row = feed_row_of(&feed->chain, slot->node, k) + 1;
+        slot->row = side != NULL ? row + 1 : feed_row_of(&feed->chain, slot->node, k) + 1;
     }
     return item;
 }
@@ -316,6 +319,7 @@ static PyObject *go_transparent(pf_feed *feed, const feed_slot *slot, int64_t ro
     if (late != 0) {
         return late < 0 ? NULL : forward_slot(feed, slot);
     }
+    feed_leap(feed, row);
     settle_at(feed, row);
     feed->transparent = true;
     feed->row = -1;
@@ -362,7 +366,7 @@ static PyObject *act_on(pf_feed *feed, feed_slot *slot, pf_feed_answer answer, i
 
 /* Rows that a structural islice skips are nobody's business. */
 static bool gives(const pf_feed *feed, const feed_slot *slot, int64_t row) {
-    return feed_ordinal(&feed->chain, slot->node, row + 1) > feed_ordinal(&feed->chain, slot->node, row);
+    return feed_ordinal_at(feed, slot, row + 1) > feed_ordinal_at(feed, slot, row);
 }
 
 /* From here on CPython is alone: every iterator goes on from where it is. */
@@ -459,8 +463,8 @@ PyObject *feed_next(PyObject *self) {
 
 /* ---- from the consumer's side ---- */
 
-/* Islices over computed values: see feed_place.c. Segments: their rows are computed, and their end is found, outside of
- * a pull. */
+/* Islices over computed values: see feed_place.c. Segments and sides: their rows are computed, and their end is found,
+ * outside of a pull. */
 static void ask_ahead(pf_feed *feed) {
     if (feed_at_end(feed)) { /* and goes on in CPython; no pull is in progress that could miss its feeder */
         if (!feed->revealed) {
@@ -478,17 +482,6 @@ static void ask_ahead(pf_feed *feed) {
     if (!feed->transparent && feed->answer != PF_FEED_ERROR) {
         advance_to(feed, feed->answer_row);
     }
-}
-
-/* The engine has answered that no row is left: has the segment ended, and nothing above it before? */
-static bool segment_is_over(pf_feed *feed)
-{
-    if (feed->segment < 0 || !feed->asked || feed->transparent || feed->answer != PF_FEED_TRANSPARENT ||
-        feed->nlaggards > 0) {
-        return false;
-    }
-    settle_at(feed, feed->answer_row);
-    return feed_segment_is_used_up(feed);
 }
 
 /* The chain pulls what it is in, which has ended, forgets it, and begins the next one when it is pulled itself. -1 with
@@ -512,6 +505,33 @@ static int leave_segment(pf_chain_iter *c)
     return raised ? -1 : 0;
 }
 
+/* The engine has answered that no row is left: is that the end of no more than a segment, or of what is known of the
+ * sides? Then all is settled as the next pull would find it. -1 with an exception. */
+static int end_run(pf_feed *feed, bool *over)
+{
+    const int64_t row = feed->answer_row;
+    bool may_end = feed->segment >= 0 || feed->ops.nsides > 0;
+    if (!may_end || !feed->asked || feed->transparent || feed->answer != PF_FEED_TRANSPARENT) {
+        return 0;
+    }
+    int late = catch_up(feed, row);
+    if (late != 0) {
+        return late < 0 ? -1 : 0;
+    }
+    settle_at(feed, row);
+    if (feed->ops.nsides > 0 && feed_root_reaches(feed, feed->slots[0].node)) {
+        feed_leap(feed, row);
+        settle_at(feed, row);
+    }
+    bool left = feed->segment >= 0 && feed_segment_is_used_up(feed);
+    if (!left && feed->ops.nsides == 0) {
+        return 0;
+    }
+    feed_put_real(feed);
+    feed->transparent = feed->restored = *over = true;
+    return left ? leave_segment((pf_chain_iter *)feed->chain.nodes[feed->segment].object) : 0;
+}
+
 bool pf_feed_is_transparent(const pf_feed *feed)
 {
     return feed->transparent;
@@ -521,13 +541,13 @@ PyObject *pf_feed_pull(pf_feed *feed, bool *over)
 {
     PyObject *root = feed->slots[0].parent < 0 ? (PyObject *)feed->slots[0].feeder : feed->root;
     bool between = !feed->chain.expands || feed->seen < 0; /* nothing of a row that was handed over is still to come */
+    bool ahead = feed->nslices > 0 || feed->segment >= 0 || feed->ops.nsides > 0;
     *over = false;
-    if ((feed->nslices > 0 || feed->segment >= 0) && between && !feed->transparent && !feed->asked) {
+    if (ahead && between && !feed->transparent && !feed->asked) {
         ask_ahead(feed);
-        if (segment_is_over(feed)) {
-            feed_put_real(feed);
-            feed->transparent = feed->restored = true;
-            *over = leave_segment((pf_chain_iter *)feed->chain.nodes[feed->segment].object) == 0;
+        int status = end_run(feed, over);
+        if (status < 0 || *over) {
+            *over = status == 0;
             return NULL;
         }
     }

@@ -327,6 +327,12 @@ static int read_chain(reader *r, PyObject *object) {
     return read_flatten(r, object, c->source);
 }
 
+int pf_chain_end(const pf_chain *chain, int node)
+{
+    const pf_node *n = &chain->nodes[node];
+    return n->nchildren > 0 ? pf_chain_end(chain, n->children[n->nchildren - 1]) : node + 1;
+}
+
 int pf_chain_segments(const pf_chain *chain, int node, int *first) {
     const pf_node *n = &chain->nodes[node];
     if (n->kind == PF_NODE_LEAF) {

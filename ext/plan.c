@@ -33,6 +33,13 @@ static int count;
 
 void pf_pyplan_retain(pf_pyplan *plan) { plan->refs++; }
 
+void pf_pyplan_rest(pf_pyplan *plan)
+{
+    enum { FIRST_REST = 4, MOST_REST = 1024 };
+    plan->next_rest = plan->next_rest == 0 ? FIRST_REST : plan->next_rest < MOST_REST ? plan->next_rest * 2 : MOST_REST;
+    plan->rest = plan->next_rest;
+}
+
 static void disown_steps(pf_path_step *steps, int n)
 {
     for (int i = 0; i < n; i++) {

@@ -195,6 +195,8 @@ typedef struct pf_pyplan {
 /* Whether no class has changed that the plan knows the insides of. */
 bool pf_pyplan_types_hold(const pf_pyplan *plan);
 
+/* The next few calls do not try it, each time twice as many. */
+void pf_pyplan_rest(pf_pyplan *plan);
 void pf_pyplan_retain(pf_pyplan *plan);
 void pf_pyplan_release(pf_pyplan *plan); /* NULL allowed */
 

@@ -12,7 +12,7 @@
 
 typedef struct pf_sink pf_sink;
 
-enum { PF_SINK_REDO = -2, PF_SINK_HAND = -3, PF_FOLD_BLOCK = 4096 };
+enum { PF_SINK_REDO = -2, PF_SINK_HAND = -3, PF_SINK_MORE = 2, PF_FOLD_BLOCK = 4096 };
 
 typedef struct pf_sink_type {
     /* A run by another plan is to begin, whose rows are numbered anew. What the plan has to know of what the sink has:
@@ -24,13 +24,15 @@ typedef struct pf_sink_type {
     int (*piece)(pf_sink *sink, const pf_piece *piece);
     /* One object, borrowed: 0 go on, 1 the consumer is done, -1 with an exception. */
     int (*object)(pf_sink *sink, PyObject *item);
-    /* All objects that an iterator still has, as fast as the builtin takes them; NULL: they are given to `object`. It
-     * returns when there is no item: 0, whatever exception the iterator has set, or -1 with one of its own. */
-    int (*drain)(pf_sink *sink, PyObject *iterator);
+    /* At most so many objects that an iterator gives, as fast as the builtin takes them; NULL: they are given to
+     * `object`. Notes in `foreign` what is. 0: there was no item (the iterator may have set an exception); 1: the
+     * consumer is done; PF_SINK_MORE: it was so many; -1 with an exception. */
+    int (*drain)(pf_sink *sink, PyObject *iterator, int64_t most);
     /* object may run any code: native results come to it as objects, between windows (later.h). Exact sums go to piece all the same. */
     bool calls;
     int64_t block; /* > 0: object is called when all source rows of a block of so many are there (docs/fold.md) */
     bool stores; /* object runs no code of the item's type */
+    bool searches; /* it may be done after a few objects, whatever follows */
     /* PF_SINK_FSUM: pf_hooks.takes_blocks, or NULL. */
     bool (*takes_blocks)(const pf_sink *sink, const pf_fblocks *blocks);
 } pf_sink_type;

@@ -120,21 +120,23 @@ static int extreme_object(pf_sink *base, PyObject *item)
     return status;
 }
 
-static int extreme_drain(pf_sink *base, PyObject *iterator)
+static int extreme_drain(pf_sink *base, PyObject *iterator, int64_t most)
 {
     pf_extreme_sink *sink = (pf_extreme_sink *)base;
-    PyObject *item;
-    while ((item = Py_TYPE(iterator)->tp_iternext(iterator)) != NULL) {
-        int better = 1;
-        if (sink->keyfunc != NULL || sink->item == NULL) {
-            better = extreme_object(base, item);
+    for (; most > 0; most--) {
+        PyObject *item = Py_TYPE(iterator)->tp_iternext(iterator);
+        if (item == NULL) {
+            return 0;
+        }
+        if (base->wary || sink->keyfunc != NULL || sink->item == NULL) {
+            int status = extreme_object(base, item);
             Py_DECREF(item);
-            if (better < 0) {
+            if (status < 0) {
                 return -1;
             }
             continue;
         }
-        better = PyObject_RichCompareBool(item, sink->item, sink->op);
+        int better = PyObject_RichCompareBool(item, sink->item, sink->op);
         if (better > 0) {
             take(sink, item, NULL, item);
         } else {
@@ -144,7 +146,7 @@ static int extreme_drain(pf_sink *base, PyObject *iterator)
             return -1;
         }
     }
-    return 0;
+    return PF_SINK_MORE;
 }
 
 static int extreme_begin(pf_sink *base)

@@ -120,19 +120,22 @@ static int list_object(pf_sink *base, PyObject *item)
     return 0;
 }
 
-static int list_drain(pf_sink *base, PyObject *iterator)
+static int list_drain(pf_sink *base, PyObject *iterator, int64_t most)
 {
     PyListObject *list = ((pf_list_sink *)base)->list;
     const iternextfunc next = Py_TYPE(iterator)->tp_iternext;
-    PyObject *item;
-    while ((item = next(iterator)) != NULL) {
+    for (; most > 0; most--) {
+        PyObject *item = next(iterator);
+        if (item == NULL) {
+            return 0;
+        }
         if (Py_SIZE(list) == list->allocated && reserve(list, 1) < 0) {
             Py_DECREF(item);
             return -1;
         }
         append_owned(list, item);
     }
-    return 0;
+    return PF_SINK_MORE;
 }
 
 static int list_begin(pf_sink *base)

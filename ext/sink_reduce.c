@@ -235,13 +235,36 @@ static int first_object(pf_sink *base, PyObject *item)
     return found;
 }
 
+static int first_drain(pf_sink *base, PyObject *iterator, int64_t most)
+{
+    const pf_first_sink *sink = (const pf_first_sink *)base;
+    const PyObject *other = sink->wanted == 1 ? Py_False : sink->wanted == 0 ? Py_True : NULL;
+    for (; most > 0; most--) {
+        PyObject *item = Py_TYPE(iterator)->tp_iternext(iterator);
+        int status = 0;
+        if (item == NULL) {
+            return 0;
+        }
+        if (item != other) {
+            base->foreign |= base->wary && !pf_is_harmless(item);
+            status = first_object(base, item);
+        }
+        Py_DECREF(item);
+        if (status != 0) {
+            return status;
+        }
+    }
+    return PF_SINK_MORE;
+}
+
 static int first_begin(pf_sink *base)
 {
     (void)base;
     return 0;
 }
 
-static const pf_sink_type first_type = {.begin = first_begin, .piece = first_piece, .object = first_object};
+static const pf_sink_type first_type = {
+    .begin = first_begin, .piece = first_piece, .object = first_object, .drain = first_drain, .searches = true};
 
 void pf_first_init(pf_first_sink *sink, int wanted)
 {

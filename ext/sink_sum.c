@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pylong.h"
+#include "replay.h"
 #include "sink.h"
 
 #if PY_VERSION_HEX >= 0x030c0000
@@ -98,22 +99,27 @@ static int add_one(pf_sum_sink *sink, PyObject *item)
 
 static int sum_object(pf_sink *base, PyObject *item) { return add_one((pf_sum_sink *)base, item); }
 
-static int sum_drain(pf_sink *base, PyObject *iterator)
+static int sum_drain(pf_sink *base, PyObject *iterator, int64_t most)
 {
     pf_sum_sink *sink = (pf_sum_sink *)base;
     const iternextfunc next = Py_TYPE(iterator)->tp_iternext;
-    PyObject *item;
-    while ((item = next(iterator)) != NULL) {
+    for (; most > 0; most--) {
+        PyObject *item = next(iterator);
+        if (item == NULL) {
+            return 0;
+        }
         int64_t v;
-        bool quick =
-            sink->phase == PF_SUM_INT && PyLong_CheckExact(item) && pf_long_as_i64(item, &v) && add_int(sink, v);
-        int status = quick ? 0 : add_one(sink, item);
+        int status = 0;
+        if (sink->phase != PF_SUM_INT || !PyLong_CheckExact(item) || !pf_long_as_i64(item, &v) || !add_int(sink, v)) {
+            base->foreign |= base->wary && !pf_is_harmless(item);
+            status = add_one(sink, item);
+        }
         Py_DECREF(item);
         if (status < 0) {
             return -1;
         }
     }
-    return 0;
+    return PF_SINK_MORE;
 }
 
 /* One lane, in CPython's order and phase. */

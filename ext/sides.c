@@ -1,0 +1,396 @@
+/* Sides (sides.h). */
+#include "sides.h"
+
+#include <string.h>
+
+#include "../core/base/mem.h"
+#include "config.h"
+#include "introspect_layout.h"
+#include "loops.h"
+#include "reasons.h"
+#include "sink.h"
+#include "watch.h"
+
+static const int64_t WINDOW_NS = 5000000;
+
+struct pf_side {
+    pf_chain chain; /* its part alone */
+    pf_request request;
+    pf_pyplan *plan;
+    pf_gather gather;
+    pf_scalar params[PF_MAX_PARAMS];
+    pf_table *tables[PF_MAX_TABLES]; /* owned */
+    int ntables;
+    int64_t *rows; /* owned: where items came from */
+    int64_t n, room;
+    int64_t decided;
+    bool waits;    /* the next item is CPython's to compute */
+    char format;   /* of numbers: struct letter; else 0, and items are objects: */
+    char *numbers; /* owned */
+    pf_list_sink objects;
+    PyObject *container; /* owned */
+};
+
+/* ---- finding them ---- */
+
+static bool drops(const pf_chain *chain, int n)
+{
+    for (;; n = chain->nodes[n].children[0]) {
+        const pf_node *node = &chain->nodes[n];
+        bool skips =
+            node->kind == PF_NODE_ISLICE && !node->view && (node->next != node->count || node->islice_step != 1);
+        if (node->kind == PF_NODE_FILTER || node->kind == PF_NODE_FLATTEN || skips ||
+            (node->kind == PF_NODE_GENEXPR && !pf_loop_of((PyCodeObject *)node->func)->steady)) {
+            return true;
+        }
+        if (node->nchildren != 1 || node->kind == PF_NODE_CHAIN) {
+            return false;
+        }
+    }
+}
+
+/* A side computes something, so that a step holds its iterator; it has no sides of its own, and reads its leaves to
+ * their end. */
+static bool may_be_side(const pf_chain *chain, int n, int end)
+{
+    bool may = true, computes = false;
+    for (int i = n; i < end && may; i++) {
+        const pf_node *node = &chain->nodes[i];
+        may = !node->side && !node->more && node->kind != PF_NODE_SEGMENT;
+        computes =
+            computes || !(node->kind == PF_NODE_LEAF || node->kind == PF_NODE_ZIP || node->kind == PF_NODE_CHAIN ||
+                          node->kind == PF_NODE_ENUMERATE || node->kind == PF_NODE_ISLICE);
+    }
+    return may && computes;
+}
+
+/* Of the children of one step. False: they cannot be numbered. */
+static bool find_below(pf_chain *chain, const pf_node *step, pf_feed_side *found, int *n)
+{
+    for (int c = 0; c < step->nchildren; c++) {
+        int child = step->children[c], end = pf_chain_end(chain, child);
+        if (!drops(chain, child)) {
+            continue;
+        }
+        if (*n == PF_MAX_SIDES || !may_be_side(chain, child, end)) {
+            return false;
+        }
+        chain->nodes[child].side = true;
+        found[(*n)++] = (pf_feed_side){.node = child, .end = end};
+    }
+    return true;
+}
+
+int pf_sides_find(pf_chain *chain, pf_sides **out)
+{
+    pf_feed_side found[PF_MAX_SIDES];
+    int n = 0;
+    *out = NULL;
+    for (int i = chain->nnodes - 1; i >= 0; i--) { /* those within others come first, and are noticed */
+        const pf_node *node = &chain->nodes[i];
+        bool several = node->nchildren > 1 && (node->kind == PF_NODE_MAP || node->kind == PF_NODE_ZIP);
+        if (several && !find_below(chain, node, found, &n)) {
+            return PF_REASON_UNALIGNED;
+        }
+    }
+    if (n == 0) {
+        return 0;
+    }
+    pf_sides *sides = pf_mem_calloc(1, sizeof *sides);
+    if (sides == NULL || (sides->list = pf_mem_calloc((size_t)n, sizeof *sides->list)) == NULL) {
+        pf_mem_free(sides);
+        return PF_REASON_NO_MEMORY;
+    }
+    sides->n = n;
+    memcpy(sides->feed, found, sizeof *found * (size_t)n);
+    *out = sides;
+    return 0;
+}
+
+/* ---- parts of chains ---- */
+
+/* Nodes [n, end) and their leaves, which are numbered in the same order. */
+static void cut_out(const pf_chain *chain, int n, int end, pf_chain *out)
+{
+    int first_leaf = -1;
+    out->nnodes = out->nleaves = 0;
+    out->expands = true;
+    for (int i = n; i < end; i++) {
+        pf_node *node = &out->nodes[out->nnodes++];
+        *node = chain->nodes[i];
+        node->side = false;
+        for (int c = 0; c < node->nchildren; c++) {
+            node->children[c] -= n;
+        }
+        if (node->leaf >= 0) {
+            first_leaf = first_leaf < 0 ? node->leaf : first_leaf;
+            out->leaves[out->nleaves++] = chain->leaves[node->leaf];
+            node->leaf -= first_leaf;
+        }
+    }
+}
+
+static const pf_side *side_at(const pf_sides *sides, int node)
+{
+    for (int i = 0; i < sides->n; i++) {
+        if (sides->feed[i].node == node) {
+            return &sides->list[i];
+        }
+    }
+    return NULL;
+}
+
+/* Node n of the chain that was read, and what is below it; containers stand for sides. Its number in sides->chain, or
+ * -1. */
+static int copy_node(pf_sides *sides, const pf_chain *chain, int n)
+{
+    pf_chain *out = &sides->chain;
+    const pf_node *node = &chain->nodes[n];
+    const pf_side *side = node->side ? side_at(sides, n) : NULL;
+    const int at = out->nnodes++;
+    pf_node *made = &out->nodes[at];
+    sides->real[at] = n;
+    *made = *node;
+    if (side != NULL) {
+        *made = (pf_node){
+            .kind = PF_NODE_LEAF, .object = side->container, .leaf = out->nleaves++, .stop = -1, .counter = -1};
+        return pf_leaf_read_container(side->container, &out->leaves[made->leaf]) == 0 ? at : -1;
+    }
+    if (node->leaf >= 0) {
+        made->leaf = out->nleaves++;
+        out->leaves[made->leaf] = chain->leaves[node->leaf];
+    }
+    for (int c = 0; c < node->nchildren; c++) {
+        int child = copy_node(sides, chain, node->children[c]);
+        if (child < 0) {
+            return -1;
+        }
+        out->nodes[at].children[c] = child;
+    }
+    return at;
+}
+
+/* ---- running one ---- */
+
+static bool reserve(pf_side *side, int64_t more)
+{
+    if (side->n + more <= side->room) {
+        return true;
+    }
+    const int64_t room = side->n + more > 2 * side->room ? side->n + more + 64 : 2 * side->room;
+    const size_t width = side->format == '?' ? 1 : 8;
+    int64_t *rows = pf_mem_realloc(side->rows, (size_t)room * sizeof *rows);
+    side->rows = rows != NULL ? rows : side->rows;
+    char *numbers = side->format != 0 ? pf_mem_realloc(side->numbers, (size_t)room * width) : NULL;
+    side->numbers = numbers != NULL ? numbers : side->numbers;
+    if (rows == NULL || (side->format != 0 && numbers == NULL)) {
+        return false;
+    }
+    side->room = room;
+    return true;
+}
+
+static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory)
+{
+    return pf_gather_rows(&((pf_side *)ctx)->gather, row0, n, columns, kind_memory);
+}
+
+static pf_status absorb(void *ctx, const pf_piece *piece)
+{
+    pf_side *side = ctx;
+    const pf_column_out *column = &piece->columns[0];
+    if (!reserve(side, piece->count)) {
+        return PF_NOMEM;
+    }
+    if (side->format != 0) {
+        if (column->kind != NULL) { /* an int beyond 63 bits */
+            return PF_CALLBACK;
+        }
+        const size_t width = side->format == '?' ? 1 : 8;
+        memcpy(side->numbers + (size_t)side->n * width, column->data, (size_t)piece->count * width);
+    }
+    if (side->format == 0 && side->objects.base.type->piece(&side->objects.base, piece) < 0) {
+        PyErr_Clear();
+        (void)PyList_SetSlice((PyObject *)side->objects.list, (Py_ssize_t)side->n, PY_SSIZE_T_MAX, NULL);
+        return PF_NOMEM;
+    }
+    memcpy(side->rows + side->n, piece->rows, (size_t)piece->count * sizeof *side->rows);
+    side->n += piece->count;
+    return PF_OK;
+}
+
+/* Numbers of one kind that are no objects of the source's, or objects. */
+static char format_of(const pf_pyplan *plan)
+{
+    const pf_shape *shape = &plan->shape[0];
+    if (plan->nshape != 1 || shape->ntuple >= 0 || shape->handle >= 0 || shape->payload != 0) {
+        return 0;
+    }
+    const pf_kinds kinds = plan->core.stages[0].fn->outputs[0];
+    return kinds == PF_K_I64 ? 'q' : kinds == PF_K_F64 ? 'd' : kinds == PF_K_BOOL ? '?' : 0;
+}
+
+static pf_run *new_run(pf_side *side, int64_t rows)
+{
+    const pf_pyplan *plan = side->plan;
+    pf_settings settings;
+    pf_settings_now(&settings);
+    pf_hooks hooks = {.ctx = side, .gather = gather, .absorb = absorb};
+    pf_run_config config = {
+        .threads = plan->caller_only ? 1 : pf_settings_threads(&settings),
+        .min_rows = settings.min_rows,
+        .window_ns = WINDOW_NS,
+        .rows = rows,
+        .params = side->params,
+        .strings = (const uint64_t *)(const void *)plan->strings,
+        .str_view = pf_unicode_view,
+        .want_rows = true,
+        .fsum_guess = PF_FSUM_NO_GUESS,
+    };
+    pf_run *run;
+    return pf_run_new(&plan->core, &config, &hooks, &run) == PF_OK ? run : NULL;
+}
+
+/* limit: how many rows there are, and may be computed beside the chain. */
+static int run_side(pf_side *side, int64_t limit, int64_t wanted)
+{
+    int64_t rows = wanted < limit ? wanted : limit;
+    pf_run *run = pf_gather_open(&side->gather) ? new_run(side, rows) : NULL;
+    if (run == NULL) {
+        return PF_REASON_NO_MEMORY;
+    }
+    pf_event_info info;
+    pf_event event;
+    while ((event = pf_run_advance(run, &info)) == PF_EVENT_END && side->n < wanted && rows < limit) {
+        rows = rows > limit / 2 ? limit : 2 * rows;
+        pf_run_set_rows(run, rows);
+    }
+    side->waits = event == PF_EVENT_FAILED || event == PF_EVENT_STOP || event == PF_EVENT_ERROR;
+    side->decided = event == PF_EVENT_FAILED || event == PF_EVENT_STOP ? info.row : pf_run_frontier(run);
+    pf_run_free(run);
+    return 0;
+}
+
+/* What it gives, as a container that nobody else knows of. */
+static PyObject *contain(pf_side *side)
+{
+    if (side->format == 0) {
+        return Py_NewRef(side->objects.list);
+    }
+    if (side->n == 0) {
+        return PyTuple_New(0);
+    }
+    PyObject *bytes =
+        PyMemoryView_FromMemory(side->numbers, (Py_ssize_t)(side->n * (side->format == '?' ? 1 : 8)), PyBUF_READ);
+    PyObject *view = bytes != NULL ? PyObject_CallMethod(bytes, "cast", "C", side->format) : NULL;
+    Py_XDECREF(bytes);
+    return view;
+}
+
+static int plan_side(pf_side *side, int depth, bool forced, pf_refusal *refusal)
+{
+    side->request = (pf_request){&side->chain, PF_CONSUME_LIST, NULL, 0, 0};
+    side->plan = pf_plan_find(&side->request, side->params, refusal);
+    if (side->plan == NULL) {
+        return PyErr_Occurred() ? -1 : refusal->reason;
+    }
+    Py_ssize_t searched;
+    side->ntables = pf_watches_tables(&side->plan->watches, side->tables, &searched);
+    if (side->plan->rest > 0 && !forced) {
+        side->plan->rest--;
+        return PF_REASON_BACKING_OFF;
+    }
+    const bool counts = side->plan->ncounters > 0 || side->plan->core.nstages > 1;
+    return counts ? PF_REASON_UNALIGNED : depth < side->plan->depth + side->chain.nnodes + 4 ? PF_REASON_DEPTH : 0;
+}
+
+static int make_side(pf_side *side, int64_t wanted, int depth, bool forced, pf_refusal *refusal)
+{
+    int64_t rows;
+    int reason = plan_side(side, depth, forced, refusal);
+    if (reason != 0) {
+        return reason;
+    }
+    pf_gather_init(&side->gather, side->plan, &side->chain, &rows);
+    rows = pf_feed_limit(&side->chain, rows, true);
+    side->format = format_of(side->plan);
+    if (side->format == 0 && pf_list_init(&side->objects) < 0) {
+        return -1;
+    }
+    side->objects.base.plan = side->plan;
+    reason = rows > 0 ? run_side(side, rows, wanted) : 0;
+    if (reason == 0 && (side->container = contain(side)) == NULL) {
+        return -1;
+    }
+    return reason;
+}
+
+/* ---- all of them ---- */
+
+int pf_sides_run(pf_sides *sides, const pf_chain *chain, int64_t wanted, int depth, bool forced, pf_refusal *refusal)
+{
+    for (int i = 0; i < sides->n; i++) {
+        pf_side *side = &sides->list[i];
+        pf_feed_side *known = &sides->feed[i];
+        cut_out(chain, known->node, known->end, &side->chain);
+        int reason = make_side(side, wanted, depth, forced, refusal);
+        if (reason != 0) {
+            return reason;
+        }
+        known->rows = side->rows;
+        known->n = side->n;
+        known->decided = side->decided;
+    }
+    sides->chain.nnodes = sides->chain.nleaves = 0;
+    sides->chain.expands = chain->expands;
+    return copy_node(sides, chain, 0) < 0 ? PF_REASON_UNALIGNED : 0;
+}
+
+bool pf_sides_wait(const pf_sides *sides, int64_t rows)
+{
+    bool wait = false;
+    for (int i = 0; i < sides->n; i++) {
+        wait = wait || (sides->list[i].waits && sides->list[i].n <= rows);
+    }
+    return wait;
+}
+
+void pf_sides_judge(const pf_sides *sides, bool worth)
+{
+    for (int i = 0; i < sides->n && sides->list[i].plan != NULL; i++) {
+        if (worth) {
+            sides->list[i].plan->next_rest = 0;
+        } else {
+            pf_pyplan_rest(sides->list[i].plan);
+        }
+    }
+}
+
+int64_t pf_sides_decided(const pf_sides *sides)
+{
+    int64_t most = 0;
+    for (int i = 0; i < sides->n; i++) {
+        most = sides->list[i].decided > most ? sides->list[i].decided : most;
+    }
+    return most;
+}
+
+void pf_sides_free(pf_sides *sides)
+{
+    if (sides == NULL) {
+        return;
+    }
+    for (int i = 0; i < sides->n; i++) {
+        pf_side *side = &sides->list[i];
+        while (side->ntables > 0) {
+            pf_table_release(side->tables[--side->ntables]);
+        }
+        pf_pyplan_release(side->plan);
+        Py_XDECREF(side->container);
+        pf_list_clear(&side->objects);
+        pf_mem_free(side->numbers);
+        pf_mem_free(side->rows);
+    }
+    pf_mem_free(sides->list);
+    pf_mem_free(sides);
+}
