@@ -286,6 +286,20 @@ static PyObject *serve(pf_feed *feed, feed_slot *slot, int64_t row) {
     return item;
 }
 
+/* Sides among the laggards stand where their next items come from, so that one pull takes them, or behind their last ones. */
+static void take_up_laggards(pf_feed *feed, bool leapt)
+{
+    for (int i = 0; i < feed->nslots && feed->ops.nsides > 0; i++) {
+        const pf_feed_side *side = feed->slots[i].lags ? feed_side_of(feed, feed->slots[i].node) : NULL;
+        if (side != NULL) {
+            feed->leapt[side - feed->ops.sides] = leapt;
+        }
+    }
+    if (leapt && feed->ops.nsides > 0) {
+        feed_place_steps(feed, feed->row);
+    }
+}
+
 /* In zip(a, g) or map(f, a, g), a generator g is not inside of a pull when a is asked for its next row: it rests at the
  * yield of the row before, with that row's values in its locals, and may never be pulled again (a ends, or raises).
  * If the row before was computed natively, g takes it now and its item is dropped: a pure function of a row that is
@@ -299,6 +313,7 @@ static int catch_up(pf_feed *feed, int64_t row) {
     for (int i = 0; i < feed->nslots; i++) {
         feed->slots[i].row += feed->slots[i].lags ? 0 : 1;
     }
+    take_up_laggards(feed, true);
     reveal(feed);
     for (int i = 0; i < feed->nlaggards; i++) {
         PyObject *item = forward(feed->chain.nodes[feed->laggards[i]].object);
@@ -307,6 +322,7 @@ static int catch_up(pf_feed *feed, int64_t row) {
         }
         Py_XDECREF(item);
     }
+    take_up_laggards(feed, false);
     if (conceal(feed)) {
         return 0;
     }
@@ -479,6 +495,9 @@ static void ask_ahead(pf_feed *feed) {
         return;
     }
     ask(feed, false);
+    if (!feed->transparent && feed->answer == PF_FEED_LAST_ROW) { /* now comes the pull */
+        feed_leap(feed, feed->answer_row);
+    }
     if (!feed->transparent && feed->answer != PF_FEED_ERROR) {
         advance_to(feed, feed->answer_row);
     }
