@@ -355,7 +355,7 @@ static int run_sides(pf_exec *ex, const pf_call *call, const pf_settings *settin
     ex->seen = &ex->sides->chain;
     pf_gather_init(&ex->gather, NULL, ex->seen, &ex->rows);
     const int64_t least = forced ? 1 : LEAST_ITEMS;
-    if (ex->rows < least && pf_sides_decided(ex->sides) < least) {
+    if (ex->rows < least && pf_sides_gain(ex->sides, ex->rows) < least) {
         ex->cut = pf_sides_wait(ex->sides, ex->rows);
         ex->plainly = ex->cut ? ex->rows + 1 : 0;
         refuse(refusal, PF_REASON_SMALL);
@@ -381,8 +381,11 @@ static int leap(pf_exec *ex, PyObject *iterator)
     if (ex->feed == NULL) {
         return -1;
     }
-    ex->done = pf_sides_decided(ex->sides);
-    return detach(ex, pull(ex));
+    ex->report->native = true;
+    int status = pull(ex);
+    ex->done =
+        pf_feed_has_moved(ex->feed) ? pf_sides_gain(ex->sides, 0) : 0; /* what an islice skips is still to be skipped */
+    return detach(ex, status);
 }
 
 /* The counters of a plan, in the chain that it was made for and in that which the feed has. */

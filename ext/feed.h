@@ -72,6 +72,8 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
  * segment of some itertools.chain, which has left it and goes on to others, or what was known of the sides. */
 PyObject *pf_feed_pull(pf_feed *feed, bool *over);
 bool pf_feed_is_transparent(const pf_feed *feed);
+/* Settled or transparent: has anything been taken since it was attached? */
+bool pf_feed_has_moved(const pf_feed *feed);
 /* One number per counter of the plan: how many items the step with that counter has been given. True when next_row is called;
  * next_row, and whoever suspends, sets them to what they are before the row it names. */
 int64_t *pf_feed_counts(pf_feed *feed);

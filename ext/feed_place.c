@@ -120,18 +120,36 @@ static bool has_item(const pf_feed *feed, const feed_slot *slot, int64_t row)
     return has;
 }
 
+static int parent_of(const pf_chain *chain, int child)
+{
+    for (int n = child - 1; n >= 0; n--) {
+        for (int i = 0; i < chain->nodes[n].nchildren; i++) {
+            if (chain->nodes[n].children[i] == child) {
+                return n;
+            }
+        }
+    }
+    return -1;
+}
+
+/* The first feeder will be pulled. What comes after it will be, too, as long as all are pulled by one step, and give it
+ * something. */
 void feed_leap(pf_feed *feed, int64_t row)
 {
+    int puller = -1;
     bool there = feed->ops.nsides > 0;
     for (int i = 0; i < feed->nslots && there; i++) {
         const feed_slot *slot = &feed->slots[i];
         const pf_feed_side *side = feed_side_of(feed, slot->node);
+        int parent = parent_of(&feed->chain, side != NULL ? side->node : slot->node);
+        if (i > 0 && parent != puller) {
+            return;
+        }
+        puller = parent;
         if (side != NULL) {
             feed->leapt[side - feed->ops.sides] = true;
-            there = row < side->n;
-        } else {
-            there = has_item(feed, slot, row);
         }
+        there = side != NULL ? row < side->n : has_item(feed, slot, row);
     }
 }
 

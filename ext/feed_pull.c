@@ -286,7 +286,8 @@ static PyObject *serve(pf_feed *feed, feed_slot *slot, int64_t row) {
     return item;
 }
 
-/* Sides among the laggards stand where their next items come from, so that one pull takes them, or behind their last ones. */
+/* Sides among the laggards stand where their next items come from, so that one pull takes them, or behind their last
+ * ones. */
 static void take_up_laggards(pf_feed *feed, bool leapt)
 {
     for (int i = 0; i < feed->nslots && feed->ops.nsides > 0; i++) {
@@ -549,6 +550,15 @@ static int end_run(pf_feed *feed, bool *over)
     feed_put_real(feed);
     feed->transparent = feed->restored = *over = true;
     return left ? leave_segment((pf_chain_iter *)feed->chain.nodes[feed->segment].object) : 0;
+}
+
+bool pf_feed_has_moved(const pf_feed *feed)
+{
+    bool moved = false;
+    for (int i = 0; i < feed->chain.nleaves; i++) {
+        moved = moved || pf_leaf_taken(&feed->chain.leaves[i]) != 0;
+    }
+    return moved;
 }
 
 bool pf_feed_is_transparent(const pf_feed *feed)

@@ -366,11 +366,15 @@ void pf_sides_judge(const pf_sides *sides, bool worth)
     }
 }
 
-int64_t pf_sides_decided(const pf_sides *sides)
+int64_t pf_sides_gain(const pf_sides *sides, int64_t rows)
 {
     int64_t most = 0;
     for (int i = 0; i < sides->n; i++) {
-        most = sides->list[i].decided > most ? sides->list[i].decided : most;
+        const pf_side *side = &sides->list[i];
+        if (rows == 0 && side->n == 0) {
+            return side->decided;
+        }
+        most = rows > 0 && side->decided > most ? side->decided : most;
     }
     return most;
 }

@@ -39,8 +39,9 @@ int pf_sides_run(pf_sides *sides, const pf_chain *chain, int64_t wanted, int dep
 void pf_sides_judge(const pf_sides *sides, bool worth);
 /* Is CPython to compute the next item, if `rows` items of each side are done with, before there can be more? */
 bool pf_sides_wait(const pf_sides *sides, int64_t rows);
-/* Of how many items of its leaves it is known what they give, at least in one side. */
-int64_t pf_sides_decided(const pf_sides *sides);
+/* How many items of its leaves a side is spared: the one that most is known of, or where there is no row, the first
+ * that has no item. */
+int64_t pf_sides_gain(const pf_sides *sides, int64_t rows);
 void pf_sides_free(pf_sides *sides); /* NULL allowed; may run code */
 
 #endif
