@@ -11,6 +11,7 @@
 #include "gather.h"
 #include "intrinsics.h"
 #include "reasons.h"
+#include "sides.h"
 
 static const char *const consumer_names[PF_CONSUMER_COUNT] = {"sum",  "min",   "max",  "any",    "all",
                                                               "list", "tuple", "next", "reduce", "fold"};
@@ -157,6 +158,7 @@ static PyObject *step_list(const pf_chain *chain, bool native)
         bool generator = node->kind == PF_NODE_GENEXPR;
         bool named = step != NULL && ((node->func == NULL && !generator) || strcmp(names[node->kind], "chain") == 0 ||
                                       name_function(step, node->func, generator ? node->object : NULL));
+        named = named && (!node->more || put(step, "more", Py_NewRef(Py_True)));
         if (!named || !add(list, Py_NewRef(step))) {
             Py_CLEAR(list);
         }
@@ -285,9 +287,39 @@ static int consumer_of(const char *name)
     return -1;
 }
 
+/* The sides of a chain are run a little way, which is not to be seen. seen: the chain for which a plan is to be made.
+ * False: an exception. */
+static bool explain_sides(PyObject *dict, pf_chain *chain, bool all, pf_sides **sides, const pf_chain **seen,
+                          pf_refusal *refusal)
+{
+    enum { SOME = 64, DEEP = 1 << 20 };
+    int reason = pf_sides_find(chain, sides);
+    *seen = chain;
+    if (reason == 0 && *sides != NULL) {
+        reason = pf_sides_run(*sides, chain, all ? INT64_MAX / 4 : SOME, DEEP, true, refusal);
+        *seen = &(*sides)->chain;
+    }
+    if (reason > 0 && refusal->reason == 0) {
+        refusal->reason = reason;
+        refusal->where[0] = 0;
+    }
+    if (reason != 0 || *sides == NULL) {
+        return reason >= 0;
+    }
+    PyObject *programs = PyList_New(0);
+    for (int i = 0; programs != NULL && i < (*sides)->n; i++) {
+        if (!add(programs, program_text(pf_sides_plan(*sides, i)))) {
+            Py_CLEAR(programs);
+        }
+    }
+    return put(dict, "sides", programs);
+}
+
 static bool explain_chain(PyObject *dict, PyObject *iterator, int consumer, bool analyze, pf_refusal *refusal)
 {
     pf_chain chain;
+    pf_sides *sides = NULL;
+    const pf_chain *seen;
     pf_scalar params[PF_MAX_PARAMS];
     int read = pf_chain_read(iterator, &chain);
     if (read <= 0) {
@@ -296,16 +328,18 @@ static bool explain_chain(PyObject *dict, PyObject *iterator, int consumer, bool
         return read == 0;
     }
     bool takes_function = consumer == PF_CONSUME_REDUCE || consumer == PF_CONSUME_FOLD;
-    pf_request request = {&chain, takes_function ? PF_CONSUME_LIST : (pf_consumer)consumer, NULL, 0, 0};
-    pf_pyplan *plan = pf_plan_find(&request, params, refusal);
-    if (plan != NULL) {
+    bool ok = explain_sides(dict, &chain, analyze, &sides, &seen, refusal);
+    pf_request request = {seen, takes_function ? PF_CONSUME_LIST : (pf_consumer)consumer, NULL, 0, 0};
+    pf_pyplan *plan = ok && refusal->reason == 0 ? pf_plan_find(&request, params, refusal) : NULL;
+    if (plan != NULL && sides == NULL) {
         pf_plan_mark(plan, &chain);
     }
-    bool ok = plan != NULL || !PyErr_Occurred();
-    ok = ok && put(dict, "source", source_list(&chain, plan)) && put(dict, "steps", step_list(&chain, plan != NULL)) &&
-         add_plan(dict, plan);
-    ok = ok && (!analyze || plan == NULL || add_analysis(dict, plan, &chain, params));
+    ok = ok && (plan != NULL || !PyErr_Occurred());
+    ok = ok && put(dict, "source", source_list(&chain, sides == NULL ? plan : NULL)) &&
+         put(dict, "steps", step_list(&chain, plan != NULL)) && add_plan(dict, plan);
+    ok = ok && (!analyze || plan == NULL || add_analysis(dict, plan, seen, params));
     pf_pyplan_release(plan);
+    pf_sides_free(sides);
     return ok;
 }
 

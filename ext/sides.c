@@ -379,6 +379,11 @@ int64_t pf_sides_gain(const pf_sides *sides, int64_t rows)
     return most;
 }
 
+const pf_pyplan *pf_sides_plan(const pf_sides *sides, int side)
+{
+    return sides->list[side].plan;
+}
+
 void pf_sides_free(pf_sides *sides)
 {
     if (sides == NULL) {

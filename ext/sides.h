@@ -42,6 +42,7 @@ bool pf_sides_wait(const pf_sides *sides, int64_t rows);
 /* How many items of its leaves a side is spared: the one that most is known of, or where there is no row, the first
  * that has no item. */
 int64_t pf_sides_gain(const pf_sides *sides, int64_t rows);
-void pf_sides_free(pf_sides *sides); /* NULL allowed; may run code */
+const pf_pyplan *pf_sides_plan(const pf_sides *sides, int side); /* once they have been run; borrowed */
+void pf_sides_free(pf_sides *sides);                             /* NULL allowed; may run code */
 
 #endif

@@ -343,13 +343,15 @@ list(starmap(lambda a, b: a - b, pairs))
 list(starmap(operator.sub, pairs))
 list(chain(ints, range(5)))
 sum(chain(ints, floats))
-<<<<<<< HEAD
 sum(x * 2 for x in chain(shorts, ints, doubles))
-=======
 sum(chain.from_iterable([[1, 2], [3]] * 30))
 list(x for x in chain(*[ints] * 20) if x > 5)
 list(enumerate(chain.from_iterable(map(lambda n: range(n), range(40)))))
->>>>>>> b375c56 (introspect, build: a chain of many iterables makes a row of each)
+list(chain(map(abs, ints), (x * 2 for x in floats), [1, 2]))
+sum(x for x in chain([0], (x for x in ints if x > 1), map(int, floats)) if x % 2)
+list(zip((x for x in ints if x % 2), floats))
+sum(x * y for x, y in zip(filter(None, ints), (y for y in floats if y > 1)))
+list(map(lambda p, q: p[0] + q, ((x, x) for x in ints if x), filter(None, ints)))
 list(x + 1 for x in chain(chain(ints, range(5)), chain.from_iterable([ints, [1]]), [2]))
 list(x * y for x in range(10) for y in range(x))
 sum(x * y for x in ints if x > 0 for y in range(3) if y != x)
@@ -573,8 +575,9 @@ OURS = {**globals(), **{name: getattr(pf, name) for name in CONSUMERS}, "reduce"
 
 
 def outcome(program: str, names: dict[str, Any]) -> object:
+    code = compile(program, "<program>", "eval")
     try:
-        return eval(program, names)
+        return eval(code, names)
     except Exception as error:
         return type(error), error.args
 

@@ -11,6 +11,7 @@ from . import _engine
 
 CONSUMERS = ("sum", "min", "max", "any", "all", "list", "tuple", "next", "reduce", "fold")
 LABEL = 10  # width of the left margin's words
+MORE = "further segments are looked at when their turn comes"
 
 
 class Explanation(str):
@@ -81,6 +82,8 @@ def _lines(report):
     yield from _block("functions", map(_function_line, report.get("functions") or ()))
     yield from _block("rules", _wrapped(report.get("rules") or ()))
     yield from _block("program", (report.get("ir") or "").rstrip("\n").splitlines())
+    for side in report.get("sides") or ():
+        yield from _block("side", side.rstrip("\n").splitlines())
     yield from _block("step", report.get("step") or ())
     yield from _block("ran", _run_lines(report))
     yield from _block("bails", map(_bail_line, report.get("bails") or ()))
@@ -122,7 +125,7 @@ def _source_lines(sources):
 def _step_lines(steps):
     for step in steps:
         place = _place(step)
-        yield f"{step['kind']:<10} {'native' if step.get('native') else 'CPython':<8} {place}"
+        yield f"{step['kind']:<10} {'native' if step.get('native') else 'CPython':<8} {place}{MORE if step.get('more') else ''}".rstrip()
         for line in _reason_lines(step.get("reason")):
             yield "  " + line
 
