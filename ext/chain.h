@@ -58,7 +58,7 @@ typedef struct pf_leaf {
     char format;         /* array, memoryview: the element's struct letter */
 } pf_leaf;
 
-enum { PF_MAX_NODES = 24, PF_MAX_LEAVES = 12, PF_MAX_CHILDREN = 8, PF_MAX_SIDES = 4 };
+enum { PF_MAX_NODES = 24, PF_MAX_LEAVES = 12, PF_MAX_CHILDREN = 8, PF_MAX_SIDES = 6 };
 
 typedef struct pf_node {
     pf_node_kind kind;

@@ -35,7 +35,7 @@ typedef struct pf_feed_side {
     const int64_t *rows; /* borrowed, as long as the feed lives */
     int64_t n;           /* items known */
     int64_t decided;     /* so many items of its leaves give these, or nothing */
-} pf_feed_side;
+} pf_feed_side;          /* of a side with sides within it, items of those are meant where they stand for leaves */
 
 typedef struct pf_feed_ops {
     /* *row: on entry, all rows before it are done. single: this very row is to be named, or the end. */
@@ -47,7 +47,7 @@ typedef struct pf_feed_ops {
      * leaves have ended. Where the chain ends or raises on its own, the rest of the block is taken as well. */
     int64_t block;
     bool (*close)(void *ctx, int64_t row);
-    const pf_feed_side *sides; /* where there are some, no row but the last is named */
+    const pf_feed_side *sides; /* each before those within it. Where there are some, no row but the last is named */
     int nsides;
 } pf_feed_ops;
 

@@ -55,8 +55,9 @@ struct pf_feed {
     bool pulled;      /* the chain has pulled a feeder */
     int segment; /* the innermost chain that has segments to come, if a pull of the root is sure to reach it first, else
                     -1 */
-    bool leapt[PF_MAX_SIDES]; /* it stands where its next item comes from, not behind the last one */
-    bool bare;                /* some segment runs no Python code below its chain, see find_segment in feed.c */
+    bool leapt[PF_MAX_SIDES]; /* it stands where its item for this row comes from, not behind the one before: */
+    int64_t leapt_row;
+    bool bare;        /* some segment runs no Python code below its chain, see find_segment in feed.c */
     int64_t row;      /* the row being handed over, -1: none */
     int64_t seen;     /* the last row that CPython has computed, -1: none */
     bool asked;       /* the engine's next answer is here already: */
@@ -94,10 +95,14 @@ void feed_note_positions(pf_feed *feed); /* for others to move: feed->taken and 
 
 /* ---- feed_place.c ---- */
 
-/* The side that a node belongs to, or NULL. */
+/* The outermost side that a node belongs to, or NULL. */
 const pf_feed_side *feed_side_of(const pf_feed *feed, int node);
+/* Its sides stand where their items for `row` come from: it will be pulled for that. */
+void feed_take_up(pf_feed *feed, int node, int64_t row);
 /* How many items of the leaves below a node have been taken once all rows before `row` are done. */
 int64_t feed_position(const pf_feed *feed, int node, int64_t row);
+/* Which item of the leaves below a node a row comes from; -1: it is not known. */
+int64_t feed_source_of(const pf_feed *feed, int node, int64_t row);
 /* CPython goes on with `row`, and its next pull is one of the first feeder: sides are taken up where their items for it
  * come from. What lies before that is known to give nothing. */
 void feed_leap(pf_feed *feed, int64_t row);

@@ -84,10 +84,15 @@ int64_t feed_row_of(const pf_chain *chain, int n, int64_t k) {
 
 /* ---- sides ---- */
 
+static bool is_in(const pf_feed_side *side, int node)
+{
+    return node >= side->node && node < side->end;
+}
+
 const pf_feed_side *feed_side_of(const pf_feed *feed, int node)
 {
     for (int i = 0; i < feed->ops.nsides; i++) {
-        if (node >= feed->ops.sides[i].node && node < feed->ops.sides[i].end) {
+        if (is_in(&feed->ops.sides[i], node)) {
             return &feed->ops.sides[i];
         }
     }
@@ -96,14 +101,43 @@ const pf_feed_side *feed_side_of(const pf_feed *feed, int node)
 
 int64_t feed_position(const pf_feed *feed, int node, int64_t row)
 {
-    const pf_feed_side *side = feed_side_of(feed, node);
-    if (side == NULL) {
-        return row;
+    const bool leapt = row == feed->leapt_row;
+    for (int i = 0; i < feed->ops.nsides; i++) { /* from the outermost inward */
+        const pf_feed_side *side = &feed->ops.sides[i];
+        if (is_in(side, node)) {
+            row = leapt && feed->leapt[i] ? (row < side->n ? side->rows[row] : side->decided)
+                  : row > 0               ? side->rows[row - 1] + 1
+                                          : 0;
+        }
     }
-    if (feed->leapt[side - feed->ops.sides]) {
-        return row < side->n ? side->rows[row] : side->decided;
+    return row;
+}
+
+int64_t feed_source_of(const pf_feed *feed, int node, int64_t row)
+{
+    for (int i = 0; i < feed->ops.nsides && row >= 0; i++) {
+        const pf_feed_side *side = &feed->ops.sides[i];
+        if (is_in(side, node)) {
+            row = row < side->n ? side->rows[row] : -1;
+        }
     }
-    return row > 0 ? side->rows[row - 1] + 1 : 0;
+    return row;
+}
+
+void feed_take_up(pf_feed *feed, int node, int64_t row)
+{
+    feed->leapt_row = row;
+    for (int i = 0; i < feed->ops.nsides; i++) {
+        const pf_feed_side *side = &feed->ops.sides[i];
+        if (!is_in(side, node)) {
+            continue;
+        }
+        feed->leapt[i] = true;
+        if (row >= side->n) { /* nobody knows whether it pulls those within it once more */
+            return;
+        }
+        row = side->rows[row];
+    }
 }
 
 int64_t feed_ordinal_at(const pf_feed *feed, const feed_slot *slot, int64_t row)
@@ -146,7 +180,9 @@ void feed_leap(pf_feed *feed, int64_t row)
             return;
         }
         puller = parent;
-        if (side != NULL) {
+        if (i == 0) {
+            feed_take_up(feed, slot->node, row);
+        } else if (side != NULL) { /* leapt_row has been set */
             feed->leapt[side - feed->ops.sides] = true;
         }
         there = side != NULL ? row < side->n : has_item(feed, slot, row);

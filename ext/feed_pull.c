@@ -20,6 +20,8 @@
 
 #include "introspect_layout.h"
 
+#include <string.h>
+
 /* ---- holders ---- */
 
 static int swap_field(PyObject **field, PyObject *was, PyObject *now) {
@@ -274,29 +276,28 @@ static PyObject *forward_slot(pf_feed *feed, const feed_slot *slot) {
 }
 
 static PyObject *serve(pf_feed *feed, feed_slot *slot, int64_t row) {
-    const pf_feed_side *side = feed_side_of(feed, slot->node);
-    if (side != NULL && row >= side->n) {
+    const bool in_side = feed_side_of(feed, slot->node) != NULL;
+    const int64_t source = feed_source_of(feed, slot->node, row);
+    if (source < 0) {
         return NULL;
     }
-    int64_t k = feed_ordinal(&feed->chain, slot->node, side != NULL ? side->rows[row] : row);
+    int64_t k = feed_ordinal(&feed->chain, slot->node, source);
     PyObject *item = feed_item(&feed->chain, slot->node, k);
     if (item != NULL) {
-        slot->row = side != NULL ? row + 1 : feed_row_of(&feed->chain, slot->node, k) + 1;
+        slot->row = in_side ? row + 1 : feed_row_of(&feed->chain, slot->node, k) + 1;
     }
     return item;
 }
 
-/* Sides among the laggards stand where their next items come from, so that one pull takes them, or behind their last
- * ones. */
-static void take_up_laggards(pf_feed *feed, bool leapt)
+/* Sides among the laggards are taken up for the row that they are behind by. */
+static void take_up_laggards(pf_feed *feed)
 {
     for (int i = 0; i < feed->nslots && feed->ops.nsides > 0; i++) {
-        const pf_feed_side *side = feed->slots[i].lags ? feed_side_of(feed, feed->slots[i].node) : NULL;
-        if (side != NULL) {
-            feed->leapt[side - feed->ops.sides] = leapt;
+        if (feed->slots[i].lags) {
+            feed_take_up(feed, feed->slots[i].node, feed->row);
         }
     }
-    if (leapt && feed->ops.nsides > 0) {
+    if (feed->ops.nsides > 0) {
         feed_place_steps(feed, feed->row);
     }
 }
@@ -314,7 +315,7 @@ static int catch_up(pf_feed *feed, int64_t row) {
     for (int i = 0; i < feed->nslots; i++) {
         feed->slots[i].row += feed->slots[i].lags ? 0 : 1;
     }
-    take_up_laggards(feed, true);
+    take_up_laggards(feed);
     reveal(feed);
     for (int i = 0; i < feed->nlaggards; i++) {
         PyObject *item = forward(feed->chain.nodes[feed->laggards[i]].object);
@@ -323,7 +324,7 @@ static int catch_up(pf_feed *feed, int64_t row) {
         }
         Py_XDECREF(item);
     }
-    take_up_laggards(feed, false);
+    memset(feed->leapt, 0, sizeof feed->leapt);
     if (conceal(feed)) {
         return 0;
     }

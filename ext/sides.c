@@ -49,14 +49,13 @@ static bool drops(const pf_chain *chain, int n)
     }
 }
 
-/* A side computes something, so that a step holds its iterator; it has no sides of its own, and reads its leaves to
- * their end. */
+/* A side computes something, so that a step holds its iterator, and reads its leaves to their end. */
 static bool may_be_side(const pf_chain *chain, int n, int end)
 {
     bool may = true, computes = false;
     for (int i = n; i < end && may; i++) {
         const pf_node *node = &chain->nodes[i];
-        may = !node->side && !node->more && node->kind != PF_NODE_SEGMENT;
+        may = !node->more && node->kind != PF_NODE_SEGMENT;
         computes =
             computes || !(node->kind == PF_NODE_LEAF || node->kind == PF_NODE_ZIP || node->kind == PF_NODE_CHAIN ||
                           node->kind == PF_NODE_ENUMERATE || node->kind == PF_NODE_ISLICE);
@@ -64,19 +63,32 @@ static bool may_be_side(const pf_chain *chain, int n, int end)
     return may && computes;
 }
 
-/* Of the children of one step. False: they cannot be numbered. */
-static bool find_below(pf_chain *chain, const pf_node *step, pf_feed_side *found, int *n)
+/* Does the step need to know how many items its children have given? One that counts does in a side, where the plan
+ * cannot say. */
+static bool numbers(const pf_node *node, bool inside)
 {
-    for (int c = 0; c < step->nchildren; c++) {
-        int child = step->children[c], end = pf_chain_end(chain, child);
-        if (!drops(chain, child)) {
-            continue;
-        }
-        if (*n == PF_MAX_SIDES || !may_be_side(chain, child, end)) {
+    bool several = node->nchildren > 1 && (node->kind == PF_NODE_MAP || node->kind == PF_NODE_ZIP);
+    bool counts = node->kind == PF_NODE_ENUMERATE || (node->kind == PF_NODE_ISLICE && !node->view);
+    return several || (inside && counts);
+}
+
+/* Sides at node n and below it, each before those within it. False: they cannot be numbered. */
+static bool find_below(pf_chain *chain, int n, bool inside, pf_feed_side *found, int *count)
+{
+    const pf_node *node = &chain->nodes[n];
+    for (int c = 0; c < node->nchildren; c++) {
+        int child = node->children[c], end = pf_chain_end(chain, child);
+        bool side = numbers(node, inside) && drops(chain, child);
+        if (side && (*count == PF_MAX_SIDES || !may_be_side(chain, child, end))) {
             return false;
         }
-        chain->nodes[child].side = true;
-        found[(*n)++] = (pf_feed_side){.node = child, .end = end};
+        if (side) {
+            chain->nodes[child].side = true;
+            found[(*count)++] = (pf_feed_side){.node = child, .end = end};
+        }
+        if (!find_below(chain, child, inside || side, found, count)) {
+            return false;
+        }
     }
     return true;
 }
@@ -86,12 +98,8 @@ int pf_sides_find(pf_chain *chain, pf_sides **out)
     pf_feed_side found[PF_MAX_SIDES];
     int n = 0;
     *out = NULL;
-    for (int i = chain->nnodes - 1; i >= 0; i--) { /* those within others come first, and are noticed */
-        const pf_node *node = &chain->nodes[i];
-        bool several = node->nchildren > 1 && (node->kind == PF_NODE_MAP || node->kind == PF_NODE_ZIP);
-        if (several && !find_below(chain, node, found, &n)) {
-            return PF_REASON_UNALIGNED;
-        }
+    if (!find_below(chain, 0, false, found, &n)) {
+        return PF_REASON_UNALIGNED;
     }
     if (n == 0) {
         return 0;
@@ -109,27 +117,6 @@ int pf_sides_find(pf_chain *chain, pf_sides **out)
 
 /* ---- parts of chains ---- */
 
-/* Nodes [n, end) and their leaves, which are numbered in the same order. */
-static void cut_out(const pf_chain *chain, int n, int end, pf_chain *out)
-{
-    int first_leaf = -1;
-    out->nnodes = out->nleaves = 0;
-    out->expands = true;
-    for (int i = n; i < end; i++) {
-        pf_node *node = &out->nodes[out->nnodes++];
-        *node = chain->nodes[i];
-        node->side = false;
-        for (int c = 0; c < node->nchildren; c++) {
-            node->children[c] -= n;
-        }
-        if (node->leaf >= 0) {
-            first_leaf = first_leaf < 0 ? node->leaf : first_leaf;
-            out->leaves[out->nleaves++] = chain->leaves[node->leaf];
-            node->leaf -= first_leaf;
-        }
-    }
-}
-
 static const pf_side *side_at(const pf_sides *sides, int node)
 {
     for (int i = 0; i < sides->n; i++) {
@@ -140,34 +127,51 @@ static const pf_side *side_at(const pf_sides *sides, int node)
     return NULL;
 }
 
-/* Node n of the chain that was read, and what is below it; containers stand for sides. Its number in sides->chain, or
- * -1. */
-static int copy_node(pf_sides *sides, const pf_chain *chain, int n)
+typedef struct copying {
+    const pf_sides *sides;
+    const pf_chain *from;
+    pf_chain *to;
+    int *real; /* numbers in `from` of nodes in `to`, or NULL */
+} copying;
+
+/* Node n and what is below it; containers stand for sides, but for the node that is copied itself. Its number, or -1.
+ */
+static int copy_node(const copying *c, int n, bool top)
 {
-    pf_chain *out = &sides->chain;
-    const pf_node *node = &chain->nodes[n];
-    const pf_side *side = node->side ? side_at(sides, n) : NULL;
-    const int at = out->nnodes++;
-    pf_node *made = &out->nodes[at];
-    sides->real[at] = n;
+    const pf_node *node = &c->from->nodes[n];
+    const pf_side *side = node->side && !top ? side_at(c->sides, n) : NULL;
+    const int at = c->to->nnodes++;
+    pf_node *made = &c->to->nodes[at];
     *made = *node;
+    made->side = false;
+    if (c->real != NULL) {
+        c->real[at] = n;
+    }
     if (side != NULL) {
         *made = (pf_node){
-            .kind = PF_NODE_LEAF, .object = side->container, .leaf = out->nleaves++, .stop = -1, .counter = -1};
-        return pf_leaf_read_container(side->container, &out->leaves[made->leaf]) == 0 ? at : -1;
+            .kind = PF_NODE_LEAF, .object = side->container, .leaf = c->to->nleaves++, .stop = -1, .counter = -1};
+        return pf_leaf_read_container(side->container, &c->to->leaves[made->leaf]) == 0 ? at : -1;
     }
     if (node->leaf >= 0) {
-        made->leaf = out->nleaves++;
-        out->leaves[made->leaf] = chain->leaves[node->leaf];
+        made->leaf = c->to->nleaves++;
+        c->to->leaves[made->leaf] = c->from->leaves[node->leaf];
     }
-    for (int c = 0; c < node->nchildren; c++) {
-        int child = copy_node(sides, chain, node->children[c]);
+    for (int i = 0; i < node->nchildren; i++) {
+        int child = copy_node(c, node->children[i], false);
         if (child < 0) {
             return -1;
         }
-        out->nodes[at].children[c] = child;
+        c->to->nodes[at].children[i] = child;
     }
     return at;
+}
+
+/* 0, or -1: what stands for a side is not read on this machine. */
+static int copy_chain(const copying *c, int n)
+{
+    c->to->nnodes = c->to->nleaves = 0;
+    c->to->expands = c->from->expands;
+    return copy_node(c, n, true) < 0 ? -1 : 0;
 }
 
 /* ---- running one ---- */
@@ -327,23 +331,33 @@ static int make_side(pf_side *side, int64_t wanted, int depth, bool forced, pf_r
 
 /* ---- all of them ---- */
 
+static bool is_within(const pf_sides *sides, int inner, int outer)
+{
+    return sides->feed[inner].node > sides->feed[outer].node && sides->feed[inner].end <= sides->feed[outer].end;
+}
+
 int pf_sides_run(pf_sides *sides, const pf_chain *chain, int64_t wanted, int depth, bool forced, pf_refusal *refusal)
 {
-    for (int i = 0; i < sides->n; i++) {
+    for (int i = sides->n - 1; i >= 0; i--) {
         pf_side *side = &sides->list[i];
         pf_feed_side *known = &sides->feed[i];
-        cut_out(chain, known->node, known->end, &side->chain);
+        const copying part = {sides, chain, &side->chain, NULL};
+        if (copy_chain(&part, known->node) < 0) {
+            return PF_REASON_UNALIGNED;
+        }
         int reason = make_side(side, wanted, depth, forced, refusal);
         if (reason != 0) {
             return reason;
+        }
+        for (int j = i + 1; j < sides->n; j++) { /* what it takes its items from may need CPython next */
+            side->waits = side->waits || (is_within(sides, j, i) && sides->list[j].waits);
         }
         known->rows = side->rows;
         known->n = side->n;
         known->decided = side->decided;
     }
-    sides->chain.nnodes = sides->chain.nleaves = 0;
-    sides->chain.expands = chain->expands;
-    return copy_node(sides, chain, 0) < 0 ? PF_REASON_UNALIGNED : 0;
+    const copying whole = {sides, chain, &sides->chain, sides->real};
+    return copy_chain(&whole, 0) < 0 ? PF_REASON_UNALIGNED : 0;
 }
 
 bool pf_sides_wait(const pf_sides *sides, int64_t rows)

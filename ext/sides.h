@@ -11,6 +11,9 @@
  * CPython's: the next one begins with new sides. Up to a row that failed in a side everything is known, then CPython
  * computes one item.
  *
+ * A side may have sides itself, and where a step in it counts what was not dropped, enumerate(x for x in a if p(x)),
+ * what the step counts is one too. Those run first.
+ *
  * All functions need the GIL; none runs code of others. */
 #ifndef PF_SIDES_H
 #define PF_SIDES_H
@@ -23,7 +26,7 @@ typedef struct pf_side pf_side;
 typedef struct pf_sides {
     int n;
     pf_side *list;                   /* owned */
-    pf_feed_side feed[PF_MAX_SIDES]; /* what the feed has to know */
+    pf_feed_side feed[PF_MAX_SIDES]; /* what the feed has to know; each before those within it */
     pf_chain chain;                  /* with a leaf in place of each */
     int real[PF_MAX_NODES];          /* numbers of its nodes in the chain that was read */
 } pf_sides;

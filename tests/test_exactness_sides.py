@@ -51,6 +51,11 @@ STEPS = (
     lambda s, rnd: (y for x in s for y in range(x % 3)),
     lambda s, rnd: starmap(lambda i, x: x, ((i, x) for i, x in enumerate(s) if x)),
     lambda s, rnd: enumerate(filter(odd, s)),
+    lambda s, rnd: (x for i, x in enumerate((x for x in s if x % 3), 5) if i % 4),
+    lambda s, rnd: islice(filter(None, s), rnd.randint(0, 2), rnd.choice((None, 4, 7)), rnd.randint(1, 2)),
+    lambda s, rnd: map(twice, islice((x for x in s if x), rnd.choice((3, 9)))),
+    lambda s, rnd: starmap(lambda x, y: x, zip((x for x in s if x), filter(odd, range(30)))),
+    lambda s, rnd: (x for x in map(lambda x, y: x * y, (x for x in s if x % 3), islice(filter(odd, range(40)), 2, 19)) if x % 2),
     lambda s, rnd: (x for x, y in zip((x for x in s if x % 3), range(20)) if y % 2),
 )
 
@@ -86,7 +91,7 @@ class Program:
         make = self.rnd.choice((list, tuple, iter, lambda v: iter(tuple(v)), reversed, lambda v: range(len(v)), lambda v: array("d", [1.5, 0, 2] * len(v)), lambda v: chain(v, v)))
         made = make(values)
         made = self.keep(made if hasattr(made, "__next__") else iter(made))
-        for _ in range(self.rnd.choice((0, 1, 1, 2))):
+        for _ in range(self.rnd.choice((0, 1, 1, 2, 3))):
             made = self.keep(self.rnd.choice(STEPS)(made, self.rnd))
         return made
 
@@ -169,6 +174,9 @@ def test_they_run_natively():
     assert native_rows(lambda: (x * y for x, y in zip(*sides()[:2]) if x > y), "sum") == 5000
     assert native_rows(lambda: zip(zip(*sides()[:2]), sides()[2])) == 5000
     assert native_rows(lambda: enumerate(zip(*sides()))) == 5000
+    assert native_rows(lambda: zip(enumerate(filter(odd, XS)), XS)) == 5000
+    assert native_rows(lambda: zip(islice((x for x in XS if x % 3), 5, 4000, 3), HALVES)) == 1332
+    assert native_rows(lambda: zip((x + y for x, y in zip(*sides()[:2]) if x % 2), sides()[2])) == 2500
     assert native_rows(lambda: islice(zip(*sides()), 3, 4000, 7)) == 3999
     assert native_rows(lambda: chain(zip(*sides()[:2]), zip(*sides()[1:]))) >= 9998
     assert native_rows(lambda: zip((x for x in XS if x % 1000 == 999), HALVES)) == 10
