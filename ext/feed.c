@@ -324,8 +324,9 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     feed->closed = feed->dry = feed->pulled = feed->bare = false;
     feed->skipped = ops->nsides > 0; /* what they drop is left out */
     feed->segment = -1;
-    memset(feed->leapt, 0, sizeof feed->leapt);
-    feed->leapt_row = -1;
+    for (int i = 0; i < ops->nsides; i++) {
+        feed->leapt[i] = -1;
+    }
     feed->ahead = NULL;
     feed->row = feed->seen = -1;
     feed->error[0] = feed->error[1] = feed->error[2] = NULL;

@@ -55,9 +55,9 @@ struct pf_feed {
     bool pulled;      /* the chain has pulled a feeder */
     int segment; /* the innermost chain that has segments to come, if a pull of the root is sure to reach it first, else
                     -1 */
-    bool leapt[PF_MAX_SIDES]; /* it stands where its item for this row comes from, not behind the one before: */
-    int64_t leapt_row;
-    bool bare;        /* some segment runs no Python code below its chain, see find_segment in feed.c */
+    int64_t leapt[PF_MAX_SIDES]; /* before this row it stands where its item comes from, not behind the one before; -1:
+                                    for none */
+    bool bare;                   /* some segment runs no Python code below its chain, see find_segment in feed.c */
     int64_t row;      /* the row being handed over, -1: none */
     int64_t seen;     /* the last row that CPython has computed, -1: none */
     bool asked;       /* the engine's next answer is here already: */

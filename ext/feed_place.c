@@ -101,13 +101,12 @@ const pf_feed_side *feed_side_of(const pf_feed *feed, int node)
 
 int64_t feed_position(const pf_feed *feed, int node, int64_t row)
 {
-    const bool leapt = row == feed->leapt_row;
     for (int i = 0; i < feed->ops.nsides; i++) { /* from the outermost inward */
         const pf_feed_side *side = &feed->ops.sides[i];
         if (is_in(side, node)) {
-            row = leapt && feed->leapt[i] ? (row < side->n ? side->rows[row] : side->decided)
-                  : row > 0               ? side->rows[row - 1] + 1
-                                          : 0;
+            row = row == feed->leapt[i] ? (row < side->n ? side->rows[row] : side->decided)
+                  : row > 0             ? side->rows[row - 1] + 1
+                                        : 0;
         }
     }
     return row;
@@ -126,13 +125,12 @@ int64_t feed_source_of(const pf_feed *feed, int node, int64_t row)
 
 void feed_take_up(pf_feed *feed, int node, int64_t row)
 {
-    feed->leapt_row = row;
     for (int i = 0; i < feed->ops.nsides; i++) {
         const pf_feed_side *side = &feed->ops.sides[i];
         if (!is_in(side, node)) {
             continue;
         }
-        feed->leapt[i] = true;
+        feed->leapt[i] = row;
         if (row >= side->n) { /* nobody knows whether it pulls those within it once more */
             return;
         }
@@ -182,8 +180,8 @@ void feed_leap(pf_feed *feed, int64_t row)
         puller = parent;
         if (i == 0) {
             feed_take_up(feed, slot->node, row);
-        } else if (side != NULL) { /* leapt_row has been set */
-            feed->leapt[side - feed->ops.sides] = true;
+        } else if (side != NULL) {
+            feed->leapt[side - feed->ops.sides] = row;
         }
         there = side != NULL ? row < side->n : has_item(feed, slot, row);
     }

@@ -20,8 +20,6 @@
 
 #include "introspect_layout.h"
 
-#include <string.h>
-
 /* ---- holders ---- */
 
 static int swap_field(PyObject **field, PyObject *was, PyObject *now) {
@@ -324,7 +322,6 @@ static int catch_up(pf_feed *feed, int64_t row) {
         }
         Py_XDECREF(item);
     }
-    memset(feed->leapt, 0, sizeof feed->leapt);
     if (conceal(feed)) {
         return 0;
     }
