@@ -107,6 +107,9 @@ int64_t feed_position(const pf_feed *feed, int node, int64_t row)
             row = row == feed->leapt[i] ? (row < side->n ? side->rows[row] : side->decided)
                   : row > 0             ? side->rows[row - 1] + 1
                                         : 0;
+#ifdef PF_PLANTED_BUG_SIDE_RESTS_LATE
+            row = feed->leapt[i] < 0 && row > 0 && row < side->decided ? row + 1 : row;
+#endif
         }
     }
     return row;
@@ -174,6 +177,9 @@ void feed_leap(pf_feed *feed, int64_t row)
         const feed_slot *slot = &feed->slots[i];
         const pf_feed_side *side = feed_side_of(feed, slot->node);
         int parent = parent_of(&feed->chain, side != NULL ? side->node : slot->node);
+#ifdef PF_PLANTED_BUG_SIDE_LEAPS_AHEAD
+        puller = parent;
+#endif
         if (i > 0 && parent != puller) {
             return;
         }
@@ -565,6 +571,9 @@ static bool is_used_up(const pf_chain *chain, int n)
 
 bool feed_root_reaches(const pf_feed *feed, int node)
 {
+#ifdef PF_PLANTED_BUG_SEGMENT_LEFT_EARLY
+    return true;
+#endif
     for (int n = 0; n != node; n = feed->chain.nodes[n].children[0]) {
         if (is_ended_islice(&feed->chain.nodes[n])) {
             return false;

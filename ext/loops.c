@@ -9,9 +9,15 @@ enum { FIRST_REST = 16, MOST_REST = 4096, WORTH_ROWS = 128, NEAR_ROWS = 48 };
 
 pf_loop pf_loops[PF_LOOP_PLACES][2];
 
+/* Code of another form has other lines and columns, or more instructions. Kept by the table itself. */
+static Py_hash_t lines_of(PyCodeObject *code)
+{
+    return PyObject_Hash(code->co_linetable);
+}
+
 static pf_loop look_at(PyCodeObject *code)
 {
-    pf_loop e = {.code = code, .next_rest = FIRST_REST, .genexpr = pf_code_is_genexpr(code)};
+    pf_loop e = {.code = code, .lines = lines_of(code), .next_rest = FIRST_REST, .genexpr = pf_code_is_genexpr(code)};
     pf_code *decoded;
     if (!e.genexpr) {
         return e;
@@ -42,6 +48,15 @@ pf_loop *pf_loop_find(PyCodeObject *code)
         place[0] = found;
     }
     return place;
+}
+
+bool pf_loops_steady(PyCodeObject *code)
+{
+    pf_loop *loop = pf_loop_of(code);
+    if (loop->lines != lines_of(code)) {
+        *loop = look_at(code);
+    }
+    return loop->steady;
 }
 
 bool pf_loops_due(PyCodeObject *code)

@@ -10,6 +10,7 @@
 
 typedef struct pf_loop {
     const PyCodeObject *code; /* compared, never followed */
+    Py_hash_t lines;          /* of the line table it had */
     bool genexpr;             /* what follows says something */
     bool nested;              /* several `for`s */
     bool steady;              /* one item for each row: one `for`, and no way past its yield */
@@ -33,6 +34,8 @@ static inline pf_loop *pf_loop_of(PyCodeObject *code)
 /* Of what stands on top of a chain, as far as Python code decides what it gives: a generator's code or a function's. NULL: none. */
 PyCodeObject *pf_loop_code(PyObject *iterator);
 
+/* Does it give one item for each row? Certain, even where another code object has taken the address. */
+bool pf_loops_steady(PyCodeObject *code);
 /* Whether the generator expression of this code has several `for`s, and is not resting. */
 bool pf_loops_due(PyCodeObject *code);
 /* The same, at the beginning of a call: where it rests, it has rested for one call more. */

@@ -40,7 +40,7 @@ static bool drops(const pf_chain *chain, int n)
         bool skips =
             node->kind == PF_NODE_ISLICE && !node->view && (node->next != node->count || node->islice_step != 1);
         if (node->kind == PF_NODE_FILTER || node->kind == PF_NODE_FLATTEN || skips ||
-            (node->kind == PF_NODE_GENEXPR && !pf_loop_of((PyCodeObject *)node->func)->steady)) {
+            (node->kind == PF_NODE_GENEXPR && !pf_loops_steady((PyCodeObject *)node->func))) {
             return true;
         }
         if (node->nchildren != 1 || node->kind == PF_NODE_CHAIN) {

@@ -140,7 +140,11 @@ static int list_drain(pf_sink *base, PyObject *iterator, int64_t most)
 
 static int list_begin(pf_sink *base)
 {
+#ifndef PF_PLANTED_BUG_SEGMENT_OUTER_KEPT
     pf_outer_clear(&((pf_list_sink *)base)->outer);
+#else
+    (void)base;
+#endif
     return 0;
 }
 

@@ -317,3 +317,12 @@ def test_interrupts_come_soon():
         signal.signal(signal.SIGALRM, old)
     assert time.monotonic() - started < 5
     assert pf.sum(x for x in XS) == sum(XS)
+
+
+@needs_engine
+def test_code_that_takes_the_place_of_other_code():
+    """What is known of a generator expression is known by its address, but not only."""
+    for _ in range(50):
+        for text in ("x for x in XS", "x for x in XS if x", "(x) for x in XS", "x for x in XS if x % 2"):
+            made = eval(f"lambda: zip(({text}), HALVES)", {"XS": XS, "HALVES": HALVES})
+            assert native_rows(made) > 4900
