@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable
 from math import sqrt
@@ -132,6 +133,24 @@ def lists(setting: Any, report: Report) -> None:
             None,
             None,
             lambda ns: ns.reduce(lambda acc, x: (acc[0] + 1, acc[1] + x), ints, (0, 0)),
+        ),
+        (
+            "chain of a map and a filter, sum",
+            None,
+            None,
+            lambda ns: ns.sum(itertools.chain(map(lambda x: x * 2, ints), (x for x in ints if x % 3 == 0))),
+        ),
+        (
+            "zip over dropped rows, sum",
+            None,
+            None,
+            lambda ns: ns.sum(x * y for x, y in zip((x for x in floats if x > 0.5), floats)),
+        ),
+        (
+            "zip over dropped rows, list",
+            None,
+            None,
+            lambda ns: ns.list(zip((x for x in ints if x % 3 == 0), filter(lambda x: x > 0, ints))),
         ),
     ]
     rows = []

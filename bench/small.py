@@ -80,6 +80,10 @@ def writes(x: int) -> int:
     return x
 
 
+def inc(x: int) -> int:
+    return x + 1
+
+
 def generator(xs: list[int]) -> Iterator[int]:
     for x in xs:
         yield x + 1
@@ -100,6 +104,12 @@ def falling_back_cases(n: int) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     yield "half of the rows fail (big ints)", lambda ns: ns.sum(x + 1 for x in half)
     yield "half of the rows fail (complex)", lambda ns: ns.sum(x + 1 for x in foreign)
     yield "half fail, to a list", lambda ns: ns.list(x + 1 for x in half)
+    yield "half fail below a zip", lambda ns: ns.sum(x for x, _ in zip((x * 3 for x in half if x > 2), xs))
+    yield "dict keys behind a list, chained", lambda ns: ns.list(itertools.chain(xs, as_dict.keys()))
+    yield (
+        "many maps of 20, chained",
+        lambda ns: ns.list(itertools.chain(*[map(inc, xs[i : i + 20]) for i in range(0, n, 20)])),
+    )
 
 
 def falling_back(setting: Any, report: Report) -> None:

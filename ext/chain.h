@@ -103,6 +103,8 @@ int pf_chain_segments(const pf_chain *chain, int node, int *first);
 bool pf_chain_flattens(const pf_chain *chain);
 /* Are there segments that have not been read? */
 bool pf_chain_goes_on(const pf_chain *chain);
+/* Is there a step, the node or below it, that does more than pass items on and put them together? */
+bool pf_chain_computes(const pf_chain *chain, int node);
 /* Does a pull of this node enter a Python frame, below it or its own? */
 bool pf_chain_runs_python(const pf_chain *chain, int node);
 /* Do some such chain's first few iterables have `least` items or more between them? They are few rows, but enough. */

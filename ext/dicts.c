@@ -6,15 +6,22 @@
 
 #include "watch.h"
 
-/* The head of struct _dictkeysobject, as it has been since 3.11. */
+/* struct _dictkeysobject, as it has been since 3.11. Behind it there are 2**log2_index_bytes bytes of indices, then the
+ * entries. */
 typedef struct dict_keys {
     Py_ssize_t refs;
     uint8_t log2_size, log2_index_bytes, kind;
+    uint32_t version;
+    Py_ssize_t usable, entries;
 } dict_keys;
+
+typedef struct str_entry {
+    PyObject *key, *value;
+} str_entry;
 
 enum { GENERAL = 0, UNICODE = 1, MOST_KEYS = 64 };
 
-static bool keys_known, instances_known; /* the self-test has passed */
+static bool keys_known, instances_known, places_known; /* the self-test has passed */
 
 static bool holds_only_strs(PyObject *dict) { return ((const dict_keys *)((PyDictObject *)dict)->ma_keys)->kind != GENERAL; }
 
@@ -73,6 +80,31 @@ bool pf_instance_is_plain(PyObject *object)
     return dict == NULL || pf_dict_is_plain(dict);
 }
 
+static int place_of(PyTypeObject *type, PyObject *name)
+{
+    unsigned long flags = Py_TPFLAGS_HEAPTYPE | Py_TPFLAGS_MANAGED_DICT;
+#if PY_VERSION_HEX >= 0x030d0000
+    flags |= Py_TPFLAGS_INLINE_VALUES;
+#endif
+    const dict_keys *keys =
+        (type->tp_flags & flags) == flags ? (const dict_keys *)((PyHeapTypeObject *)type)->ht_cached_keys : NULL;
+    if (keys == NULL) {
+        return -1;
+    }
+    const str_entry *entries = (const str_entry *)((const char *)(keys + 1) + ((size_t)1 << keys->log2_index_bytes));
+    for (Py_ssize_t i = 0; i < keys->entries; i++) {
+        if (entries[i].key == name) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+int pf_instance_place(PyTypeObject *type, PyObject *name)
+{
+    return places_known ? place_of(type, name) : -1;
+}
+
 bool pf_type_is_plain(PyTypeObject *type)
 {
     PyObject *mro = type->tp_mro;
@@ -109,16 +141,37 @@ static bool finds_own_dict(PyObject *space)
     return found;
 }
 
+/* Two attributes of an instance, one that it lost, and one that went into a dictionary. */
+static bool finds_values(PyObject *space)
+{
+    PyObject *object = PyDict_GetItemString(space, "d"), *a = PyUnicode_InternFromString("a"),
+             *b = PyUnicode_InternFromString("b");
+    bool found = object != NULL && a != NULL && b != NULL;
+    if (found) {
+        const int at_a = place_of(Py_TYPE(object), a), at_b = place_of(Py_TYPE(object), b);
+        PyObject *value = PyDict_GetItemString(space, "value");
+        found = at_a >= 0 && at_b >= 0 && at_a != at_b && pf_instance_value(object, at_b) == value &&
+                pf_instance_value(object, at_a) != value && PyObject_DelAttr(object, b) == 0 &&
+                pf_instance_value(object, at_b) == NULL;
+    }
+    Py_XDECREF(a);
+    Py_XDECREF(b);
+    return found;
+}
+
 void pf_dicts_init(void)
 {
     PyObject *space = PyDict_New(), *done = NULL;
     if (space != NULL && PyDict_SetItemString(space, "__builtins__", PyEval_GetBuiltins()) == 0) {
-        done = PyRun_String("class C: pass\nc = C()\nc.a = 1\nS = type('S', (str,), {})\n", Py_file_input, space, space);
+        done = PyRun_String("class C: pass\nc = C()\nc.a = 1\nS = type('S', (str,), {})\n"
+                            "class D: pass\nd = D()\nvalue = object()\nd.a = object()\nd.b = value\n",
+                            Py_file_input, space, space);
     }
     if (done != NULL) {
         keys_known = kind_is("{}", space, UNICODE) && kind_is("{'a': 1}", space, UNICODE) && kind_is("{1: 1}", space, GENERAL) &&
                      kind_is("{'a': 1, 1: 1}", space, GENERAL) && kind_is("{S('a'): 1}", space, GENERAL);
         instances_known = keys_known && finds_own_dict(space);
+        places_known = instances_known && finds_values(space);
     }
     Py_XDECREF(done);
     Py_XDECREF(space);

@@ -11,6 +11,7 @@
 
 #include <Python.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Compares what is known of the layout with fresh dicts and instances, at module exec. Where it does not fit, nothing can be told. */
 void pf_dicts_init(void);
@@ -23,6 +24,24 @@ int pf_dict_find(PyObject *dict, PyObject *name, PyObject **value);
 
 /* True: reading an attribute through the object's own dictionary runs no code; so does an object that has none. */
 bool pf_instance_is_plain(PyObject *object);
+
+/* The place among an instance's values at which the attribute `name` is kept, beside the object and not in a
+ * dictionary. -1: it cannot be told. True as long as the class lives. */
+int pf_instance_place(PyTypeObject *type, PyObject *name);
+/* What an instance of that very class keeps there, borrowed. NULL: nothing, or it has a dictionary by now. */
+static inline PyObject *pf_instance_value(PyObject *object, int place)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    const unsigned char *head = (const unsigned char *)object + sizeof(PyObject); /* capacity, size, embedded, valid */
+    return head[3] && place < head[0] ? ((PyObject *const *)(head + sizeof(PyObject *)))[place] : NULL;
+#elif PY_VERSION_HEX >= 0x030c0000
+    uintptr_t values = ((const uintptr_t *)object)[-3]; /* tagged, else it is a dictionary */
+    return (values & 1) != 0 ? ((PyObject *const *)(values + 1))[place] : NULL;
+#else
+    PyObject *const *values = ((PyObject *const *const *)object)[-4];
+    return values != NULL ? values[place] : NULL;
+#endif
+}
 
 /* The same of the dictionaries of a class and its bases. */
 bool pf_type_is_plain(PyTypeObject *type);

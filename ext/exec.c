@@ -439,6 +439,8 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
         refuse(&report->refusal, PF_REASON_BACKING_OFF);
     } else if (call->consumer == PF_CONSUME_REDUCE && ex->plan->step.n == 0 && settings->min_rows != 1) {
         refuse(&report->refusal, PF_REASON_NOT_ASSOCIATIVE); /* boxing rows for a function CPython calls gains nothing */
+    } else if (settings->min_rows != 1 && pf_plan_is_idle(ex->plan, &ex->chain)) {
+        refuse(&report->refusal, PF_REASON_NOTHING_TO_COMPUTE);
     } else if (depth_left() < ex->plan->depth + ex->chain.nnodes + 4) {
         refuse(&report->refusal, PF_REASON_DEPTH);
     } else {

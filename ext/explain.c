@@ -334,6 +334,9 @@ static bool explain_chain(PyObject *dict, PyObject *iterator, int consumer, bool
     if (plan != NULL && sides == NULL) {
         pf_plan_mark(plan, &chain);
     }
+    if (plan != NULL && refusal->reason == 0 && pf_plan_is_idle(plan, &chain)) {
+        refusal->reason = PF_REASON_NOTHING_TO_COMPUTE;
+    }
     ok = ok && (plan != NULL || !PyErr_Occurred());
     ok = ok && put(dict, "source", source_list(&chain, sides == NULL ? plan : NULL)) &&
          put(dict, "steps", step_list(&chain, plan != NULL)) && add_plan(dict, plan);

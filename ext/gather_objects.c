@@ -15,6 +15,8 @@
  * lane. */
 #include "gather_internal.h"
 
+#include "dicts.h"
+
 #include <string.h>
 
 #include "pylong.h"
@@ -256,10 +258,14 @@ static pf_kinds walk_and_decode(const char *from, Py_ssize_t stride, int32_t n, 
                                 uint8_t *kinds)
 {
     const wanted wanted = wanted_of(spec);
+    const pf_path_step *step = spec->path;
+    const int place = spec->npath == 1 && step->how == PF_PATH_ATTR ? pf_instance_place(step->type, step->name) : -1;
     pf_kinds seen = 0;
     for (int32_t i = 0; i < n; i++, from += stride) {
         PyObject *row = *(PyObject *const *)from, *owned = NULL;
-        pf_kinds kind = read_object(pf_path_walk(row, spec->path, spec->npath, &owned), row, spec, wanted, data, lane + i);
+        PyObject *value = place >= 0 && Py_TYPE(row) == step->type ? pf_instance_value(row, place) : NULL;
+        value = value != NULL ? value : pf_path_walk(row, step, spec->npath, &owned);
+        pf_kinds kind = read_object(value, row, spec, wanted, data, lane + i);
         Py_XDECREF(owned);
         kinds[lane + i] = kind;
         seen |= kind;

@@ -6,6 +6,7 @@
  *
  * An iterator that is met twice would lose its items to two places in an order that rows in step do not have; such a
  * chain is not read. */
+#include "config.h"
 #include "introspect_layout.h"
 #include "reasons.h"
 
@@ -217,12 +218,13 @@ static PyObject *iterable_to_come(const pf_seq_iter *source, Py_ssize_t i)
     return PyList_CheckExact(source->seq) ? PyList_GET_ITEM(source->seq, i) : PyTuple_GET_ITEM(source->seq, i);
 }
 
-/* Too many to be read as segments, and plain containers all of them: each had better be a row. */
+/* Too many to be read as segments, and plain containers as far as one looks: each had better be a row. */
 static bool had_better_flatten(const pf_chain_iter *c)
 {
     const pf_seq_iter *source = (const pf_seq_iter *)c->source;
+    enum { LOOK_AT = 64 };
     bool plain = c->active == NULL;
-    for (Py_ssize_t i = 0; plain && i < iterables_left(source); i++) {
+    for (Py_ssize_t i = 0; plain && i < iterables_left(source) && i < LOOK_AT; i++) {
         plain = pf_type_of(iterable_to_come(source, i)) == PF_T_COUNT;
     }
     return plain;
@@ -277,12 +279,13 @@ static int read_segments(reader *r, PyObject *object) {
     return next < 0 ? -1 : node;
 }
 
-static bool computes(const pf_chain *chain, int n) {
+bool pf_chain_computes(const pf_chain *chain, int n)
+{
     const pf_node *node = &chain->nodes[n];
     bool any = node->kind != PF_NODE_LEAF && node->kind != PF_NODE_ZIP && node->kind != PF_NODE_ENUMERATE &&
-               node->kind != PF_NODE_ISLICE && node->kind != PF_NODE_CHAIN;
+               node->kind != PF_NODE_ISLICE && node->kind != PF_NODE_CHAIN && node->kind != PF_NODE_SEGMENT;
     for (int i = 0; i < node->nchildren; i++) {
-        any = any || computes(chain, node->children[i]);
+        any = any || pf_chain_computes(chain, node->children[i]);
     }
     return any;
 }
@@ -297,13 +300,40 @@ bool pf_chain_runs_python(const pf_chain *chain, int n)
     return any;
 }
 
+/* Nothing is computed but which item comes next, and the iterables are lists or tuples of a few items: CPython is
+ * faster. */
+static bool strings_few(const pf_chain *chain)
+{
+    enum { LOOK_AT = 16, FEW_ITEMS = 6 };
+    int64_t rows = 0, items = 0;
+    for (int n = 0; n < chain->nnodes; n++) {
+        const pf_node *node = &chain->nodes[n];
+        int leaf = node->kind == PF_NODE_FLATTEN ? chain->nodes[node->children[0]].leaf : -1;
+        if (leaf < 0 && node->kind != PF_NODE_LEAF && node->kind != PF_NODE_ENUMERATE && node->kind != PF_NODE_ISLICE) {
+            return false;
+        }
+        for (int64_t row = 0; leaf >= 0 && row < LOOK_AT && row < chain->leaves[leaf].length; row++, rows++) {
+            PyObject *iterable = pf_leaf_item(&chain->leaves[leaf], row);
+            items += iterable != NULL && (PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable))
+                         ? Py_SIZE(iterable)
+                         : 0;
+            Py_XDECREF(iterable);
+            PyErr_Clear();
+        }
+    }
+    return rows > 0 && items <= FEW_ITEMS * rows;
+}
+
 /* A chain forgets the segment that a signal handler has begun while it was being given another. In CPython that takes a handler inside
  * of a Python frame below it; with us handlers run in the feeder, which makes up for it if it is right below (feed_pull.c). */
 static int read_flatten(reader *r, PyObject *object, PyObject *source) {
     int node = read_over(r, PF_NODE_FLATTEN, object, NULL, source);
     int child = node >= 0 ? r->out->nodes[node].children[0] : -1;
-    if (child >= 0 && computes(r->out, child) && !pf_chain_runs_python(r->out, child)) {
+    if (child >= 0 && pf_chain_computes(r->out, child) && !pf_chain_runs_python(r->out, child)) {
         return refuse(r, PF_REASON_SEGMENT, object);
+    }
+    if (child >= 0 && pf_few_rows_stay() && strings_few(r->out)) {
+        return refuse(r, PF_REASON_NOTHING_TO_COMPUTE, object);
     }
     return node;
 }

@@ -312,6 +312,26 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
     return plan;
 }
 
+bool pf_plan_is_idle(const pf_pyplan *plan, const pf_chain *chain)
+{
+    if (pf_chain_computes(chain, 0) || plan->core.nstages != 1) {
+        return false;
+    }
+    const pf_fn *fn = plan->core.stages[0].fn;
+    const bool mixed = fn->noutputs > 0 && (fn->outputs[0] & (fn->outputs[0] - 1)) != 0;
+    switch (plan->consumer) {
+    case PF_CONSUME_LIST:
+    case PF_CONSUME_TUPLE:
+        return plan->shape[0].ntuple >= 0 || (plan->shape[0].payload >= 0 && plan->shape[0].handle >= 0);
+    case PF_CONSUME_SUM:
+    case PF_CONSUME_MIN:
+    case PF_CONSUME_MAX:
+        return mixed;
+    default:
+        return false;
+    }
+}
+
 void pf_plan_mark(const pf_pyplan *plan, pf_chain *chain)
 {
     for (int n = 0; n < chain->nnodes; n++) {

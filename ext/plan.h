@@ -213,6 +213,10 @@ typedef struct pf_request {
 
 pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal *refusal);
 
+/* Nothing is computed for a row, and its consumer gains nothing by having it from us: tuples are made, or several kinds
+ * of items told apart. */
+bool pf_plan_is_idle(const pf_pyplan *plan, const pf_chain *chain);
+
 /* Notes in the chain which of its steps have a counter of the plan, and whether rows expand. */
 void pf_plan_mark(const pf_pyplan *plan, pf_chain *chain);
 

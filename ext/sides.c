@@ -52,15 +52,11 @@ static bool drops(const pf_chain *chain, int n)
 /* A side computes something, so that a step holds its iterator, and reads its leaves to their end. */
 static bool may_be_side(const pf_chain *chain, int n, int end)
 {
-    bool may = true, computes = false;
+    bool may = pf_chain_computes(chain, n);
     for (int i = n; i < end && may; i++) {
-        const pf_node *node = &chain->nodes[i];
-        may = !node->more && node->kind != PF_NODE_SEGMENT;
-        computes =
-            computes || !(node->kind == PF_NODE_LEAF || node->kind == PF_NODE_ZIP || node->kind == PF_NODE_CHAIN ||
-                          node->kind == PF_NODE_ENUMERATE || node->kind == PF_NODE_ISLICE);
+        may = !chain->nodes[i].more && chain->nodes[i].kind != PF_NODE_SEGMENT;
     }
-    return may && computes;
+    return may;
 }
 
 /* Does the step need to know how many items its children have given? One that counts does in a side, where the plan

@@ -9,6 +9,7 @@ from collections import namedtuple
 
 import pytest
 
+import purefold as pf
 from purefold import _engine
 
 XS = [10, 11, 12, 13]
@@ -134,7 +135,10 @@ def test_chain_segments():
     assert read(iter(range(0, 2**63 - 1, 2**62))) == "range-too-large"
     assert read(itertools.chain({1: 2}, XS)) == "unknown-source"
     assert kinds(read(itertools.chain.from_iterable(x for x in [XS]))) == ("flatten", ("genexpr", "tuple"))
-    assert kinds(read(itertools.chain(*[XS] * 9))) == ("flatten", "tuple")
+    assert read(itertools.chain(*[XS] * 9)) == "nothing-to-compute"  # of four items each
+    with pf.config(min_rows=1):
+        assert kinds(read(itertools.chain(*[XS] * 9))) == ("flatten", "tuple")
+    assert kinds(read(itertools.chain(*[XS * 2] * 9))) == ("flatten", "tuple")
     assert kinds(read(itertools.chain(*[XS] * 8))) == ("chain", *["list"] * 8)
     assert read(after(1, itertools.chain.from_iterable(x for x in [XS]))) == "step-state"
     assert read(itertools.chain.from_iterable({1: 2})) == "unknown-source"
