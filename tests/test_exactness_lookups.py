@@ -189,3 +189,61 @@ def test_a_class_changes_during_a_call(slots):
         ) > len(rows)
 
     same(work)
+
+
+class Plain:
+    shared = 7
+
+    def __init__(self, x, odd=False):
+        if odd:
+            self.other = 0
+        self.x = x
+        self.y = x / 2
+
+
+def instances_of_all_kinds():
+    """Attributes beside the object, in a dictionary, of the class, missing, in another order, among many."""
+    made = [Plain(i) for i in range(40)]
+    made[3].__dict__["x"] = 33  # a dictionary by now
+    vars(made[5])
+    del made[7].y
+    made[7].y = 70
+    made[9].shared = 99
+    made[11] = Plain(11, odd=True)
+    for i in range(40):
+        setattr(made[13], f"name{i}", i)
+    made[15].__dict__ = {"x": 15, "y": 1.5}
+    made[19].__dict__ = {"y": 2.5, "x": 19}
+    return made
+
+
+@pytest.mark.parametrize("ask", [lambda o: o.x, lambda o: o.y, lambda o: o.shared, lambda o: (o.x, o.y), lambda o: o.x * 3 + o.shared])
+def test_attributes_of_instances(ask):
+    def work(p):
+        made = instances_of_all_kinds()
+        answer = p.list(map(ask, made)), p.list(map(ask, reversed(made)))
+        del made[21].x
+        try:
+            return answer, p.list(map(ask, made))
+        except AttributeError as error:
+            return answer, str(error)
+
+    assert same(work)["rows_native"] > 40
+
+
+def test_attributes_that_change_meanwhile():
+    """Rows that fail run code, which may move the others' attributes into dictionaries."""
+
+    def work(p):
+        made = instances_of_all_kinds()
+
+        class Sly(int):
+            def __mul__(self, other):
+                for o in made:
+                    vars(o)["x"] = 5
+                return 1
+
+        made[20].x = Sly(2)
+        return p.list(o.x * 2 for o in made)
+
+    same(work)
