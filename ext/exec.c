@@ -335,13 +335,43 @@ static bool may_plan(pf_exec *ex, const pf_settings *settings, PyCodeObject **fe
     return true;
 }
 
-/* Runs the sides; from here on rows are numbered by what they give. 1, or 0: refused, -1: exception. */
-static int run_sides(pf_exec *ex, const pf_call *call, const pf_settings *settings)
+/* May it be done after a few rows, whatever follows? */
+static bool may_end_soon(const pf_exec *ex)
 {
-    const bool forced = settings->min_rows > 0, searches = ex->sink->type->searches;
+    bool may = ex->sink->type->searches;
+    for (int n = 0; n < ex->chain.nnodes && !may; n++) {
+        const pf_node *node = &ex->chain.nodes[n];
+        may = node->kind == PF_NODE_TAKEWHILE || (node->kind == PF_NODE_ISLICE && node->stop >= 0);
+    }
+    return may;
+}
+
+/* How many items of each side to compute now: as many as there may be rows, and no more than the last run got over with
+ * would have. */
+static int64_t items_wanted(const pf_exec *ex, bool forced, bool soon)
+{
+    enum { FEW_ITEMS = 4, FIRST_ITEMS = 4096, FIRST_OF_SEARCH = 1024, MOST_ITEMS = 1 << 20 };
+    const int64_t first = forced ? FEW_ITEMS : soon ? FIRST_OF_SEARCH : FIRST_ITEMS;
+    int64_t wanted = ex->got_over * 2 >= ex->wanted ? ex->wanted * 4 : ex->got_over * 2;
+    wanted = wanted < first ? first : wanted < MOST_ITEMS ? wanted : MOST_ITEMS;
+    int64_t most = pf_feed_limit(&ex->chain, pf_sides_most(&ex->chain), false);
+    return wanted < most ? wanted : most;
+}
+
+/* Runs the sides; from here on rows are numbered by what they give. 1, or 0: refused, -1: exception. */
+static int run_sides(pf_exec *ex, const pf_settings *settings)
+{
+    const bool forced = settings->min_rows > 0, soon = may_end_soon(ex);
+    const int64_t least = forced ? 1 : LEAST_ITEMS;
     pf_refusal *refusal = &ex->report->refusal;
-    if (ex->sink->hungry || (searches && !forced && ex->wanted == 0)) { /* many a search ends near its beginning */
+    if (ex->sink->hungry || (soon && !forced && ex->wanted == 0)) { /* many a search ends near its beginning */
         ex->plainly = ex->sink->hungry ? 1 : PF_LOOK_FIRST;
+        ex->wanted = ex->sink->hungry ? ex->wanted : 1;
+        refuse(refusal, PF_REASON_SMALL);
+        return 0;
+    }
+    ex->wanted = items_wanted(ex, forced, soon);
+    if (ex->wanted < least) {
         refuse(refusal, PF_REASON_SMALL);
         return 0;
     }
@@ -354,7 +384,6 @@ static int run_sides(pf_exec *ex, const pf_call *call, const pf_settings *settin
     }
     ex->seen = &ex->sides->chain;
     pf_gather_init(&ex->gather, NULL, ex->seen, &ex->rows);
-    const int64_t least = forced ? 1 : LEAST_ITEMS;
     if (ex->rows < least && pf_sides_gain(ex->sides, ex->rows) < least) {
         ex->cut = pf_sides_wait(ex->sides, ex->rows);
         ex->plainly = ex->cut ? ex->rows + 1 : 0;
@@ -414,7 +443,7 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     if (!may_plan(ex, settings, &few)) {
         return 0;
     }
-    status = ex->sides != NULL ? run_sides(ex, call, settings) : 1;
+    status = ex->sides != NULL ? run_sides(ex, settings) : 1;
     if (status <= 0) {
         return status;
     }

@@ -51,7 +51,8 @@ typedef struct pf_exec {
     bool sided;           /* the chain has sides */
     pf_sides *sides;      /* owned, NULL: none, or the run is over */
     const pf_chain *seen; /* the chain as the plan sees it: `chain`, or that of the sides */
-    int64_t wanted;       /* items of each side */
+    int64_t wanted;       /* items of each side; 0: none yet */
+    int64_t got_over;     /* rows of the run before */
     int64_t
         plainly;  /* so many items are CPython's before it is worth while to try again; PF_LOOK_FIRST: up to a time */
     int64_t done; /* rows of the last run that it has got over with */

@@ -20,7 +20,6 @@
 #include "reasons.h"
 
 enum { MOST_FRUITLESS = 4 /* runs in a row that came to nothing, before no more are tried */, LEAST_ROWS = 64 };
-enum { FEW_ITEMS = 4, FIRST_ITEMS = 4096, FIRST_OF_SEARCH = 1024, MOST_ITEMS = 1 << 20 }; /* of sides */
 enum { LOOK_ITEMS = 1024 };
 static const int64_t TURN_NS = 5000000, LOOK_NS = 100000;
 
@@ -125,14 +124,6 @@ static bool may_try_again(const pf_exec *ex)
     return (is_short || ex->plainly != 0) && !ex->sink->foreign;
 }
 
-/* How many items of each side to compute the next time. */
-static void choose_wanted(pf_exec *ex, const pf_settings *settings)
-{
-    int64_t first = settings->min_rows > 0 ? FEW_ITEMS : ex->sink->type->searches ? FIRST_OF_SEARCH : FIRST_ITEMS;
-    int64_t next = ex->done * 2 >= ex->wanted ? ex->wanted * 4 : ex->done * 2;
-    ex->wanted = ex->wanted == 0 || next < first ? first : next < MOST_ITEMS ? next : MOST_ITEMS;
-}
-
 /* Threads and signal handlers have their turn between runs too, however short those are. -1 with an exception. */
 static int give_turns(int64_t *last)
 {
@@ -158,17 +149,14 @@ static int go_on(pf_exec *ex, const pf_call *call, const pf_settings *settings, 
         return status;
     }
     forget(ex);
-    choose_wanted(ex, settings);
+    ex->got_over = ex->done;
     return give_turns(&ex->turn) < 0 ? -1 : ex->sink->foreign ? 0 : pf_exec_try(ex, call, settings, iterator);
 }
 
 int pf_exec_runs(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
 {
-    ex->wanted = 0;
+    ex->wanted = ex->got_over = 0;
     ex->turn = pf_clock_ns();
-    if (!ex->sink->type->searches || settings->min_rows > 0) {
-        choose_wanted(ex, settings);
-    }
     int status = pf_exec_try(ex, call, settings, iterator), fruitless = 0;
     const pf_refusal first = ex->report->refusal;
     if (status == 0 && !may_try_again(ex)) {

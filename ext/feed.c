@@ -321,7 +321,7 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     feed->ops = *ops;
     feed->thread = PyThreadState_Get();
     feed->busy = feed->transparent = feed->restored = feed->suspended = feed->revealed = feed->foreign = feed->asked = false;
-    feed->closed = feed->dry = feed->pulled = feed->bare = false;
+    feed->closed = feed->dry = feed->bare = false;
     feed->skipped = ops->nsides > 0; /* what they drop is left out */
     feed->segment = -1;
     for (int i = 0; i < ops->nsides; i++) {
@@ -379,9 +379,7 @@ void pf_feed_detach(pf_feed *feed) {
         traceback = feed->error[2];
     }
     feed_put_real(feed);
-    if (!feed->pulled && feed->slots[0].row == 0) {
-        feed_unbegin_segments(feed);
-    }
+    feed_unbegin_segments(feed);
     for (int i = 0; i < feed->nslots; i++) {
         feed_slot *slot = &feed->slots[i];
         slot->feeder->feed = NULL;

@@ -52,7 +52,6 @@ struct pf_feed {
     PyObject *ahead;  /* owned, NULL: none yet: a list of what was taken for the block from what it stands for */
     Py_ssize_t given; /* items of it */
     bool foreign;     /* another thread has pulled a feeder and may still be inside of that pull */
-    bool pulled;      /* the chain has pulled a feeder */
     int segment; /* the innermost chain that has segments to come, if a pull of the root is sure to reach it first, else
                     -1 */
     int64_t leapt[PF_MAX_SIDES]; /* before this row it stands where its item comes from, not behind the one before; -1:
@@ -126,7 +125,7 @@ void feed_settle(pf_chain *chain, int node, int64_t k);
 void feed_note_sources(pf_feed *feed);
 bool feed_sources_hold(const pf_feed *feed);
 /* Chains as they are within the segments that were read, which CPython begins when it pulls them first; and as they
- * were. */
+ * were, where nothing has been taken from a segment. */
 void feed_begin_segments(pf_feed *feed);
 void feed_unbegin_segments(pf_feed *feed);
 /* Sets the counters of enumerate and islice over computed values as they stand when all rows before `row` are done. */

@@ -32,7 +32,7 @@ static bool may_be_structural(pf_node_kind kind) {
 void feed_structural(const pf_chain *chain, bool out[PF_MAX_NODES]) {
     for (int n = chain->nnodes - 1; n >= 0; n--) {
         const pf_node *node = &chain->nodes[n];
-        out[n] = may_be_structural(node->kind);
+        out[n] = may_be_structural(node->kind) && !node->side;
         for (int i = 0; i < node->nchildren; i++) {
             out[n] = out[n] && out[node->children[i]];
         }
@@ -126,6 +126,15 @@ int64_t feed_source_of(const pf_feed *feed, int node, int64_t row)
     return row;
 }
 
+static bool has_laggards(const pf_feed *feed, const pf_feed_side *side)
+{
+    bool has = false;
+    for (int i = 0; i < feed->nslots; i++) {
+        has = has || (feed->slots[i].lags && is_in(side, feed->slots[i].node));
+    }
+    return has;
+}
+
 void feed_take_up(pf_feed *feed, int node, int64_t row)
 {
     for (int i = 0; i < feed->ops.nsides; i++) {
@@ -133,11 +142,15 @@ void feed_take_up(pf_feed *feed, int node, int64_t row)
         if (!is_in(side, node)) {
             continue;
         }
-        feed->leapt[i] = row;
-        if (row >= side->n) { /* nobody knows whether it pulls those within it once more */
-            return;
+        if (row < side->n) {
+            feed->leapt[i] = row;
+            row = side->rows[row];
+            continue;
         }
-        row = side->rows[row];
+        if (!has_laggards(feed, side)) { /* those would have been pulled for what gives nothing */
+            feed->leapt[i] = row;
+        }
+        return; /* nobody knows whether it pulls those within it once more */
     }
 }
 
@@ -186,7 +199,7 @@ void feed_leap(pf_feed *feed, int64_t row)
         puller = parent;
         if (i == 0) {
             feed_take_up(feed, slot->node, row);
-        } else if (side != NULL) {
+        } else if (side != NULL && (row < side->n || !has_laggards(feed, side))) {
             feed->leapt[side - feed->ops.sides] = row;
         }
         there = side != NULL ? row < side->n : has_item(feed, slot, row);
@@ -378,12 +391,25 @@ void feed_begin_segments(pf_feed *feed)
     }
 }
 
+static bool is_untouched(const pf_chain *chain, int n)
+{
+    const pf_node *node = &chain->nodes[n];
+    bool untouched = node->leaf < 0 || pf_leaf_taken(leaf_of(chain, n)) == 0;
+    if (node->kind == PF_NODE_CHAIN && node->func != NULL) { /* it may have made iterators of its own */
+        untouched = source_of(node).index == (Py_ssize_t)node->count;
+    }
+    for (int i = 0; i < node->nchildren && untouched; i++) {
+        untouched = is_untouched(chain, node->children[i]);
+    }
+    return untouched;
+}
+
 void feed_unbegin_segments(pf_feed *feed)
 {
     for (int n = 0; n < feed->chain.nnodes; n++) {
         const pf_node *node = &feed->chain.nodes[n];
         pf_chain_iter *c = (pf_chain_iter *)node->object;
-        if (node->kind == PF_NODE_SEGMENT && !node->started &&
+        if (node->kind == PF_NODE_SEGMENT && !node->started && is_untouched(&feed->chain, n) &&
             c->active == feed->chain.nodes[node->children[0]].object) {
             put(&c->active, NULL);
             ((pf_seq_iter *)c->source)->index--;

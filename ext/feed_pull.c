@@ -452,7 +452,6 @@ PyObject *feed_next(PyObject *self) {
     if (feed->busy || slot->frame != feed_frame_of(thread)) {
         return forward(feed_real_of(feed, slot));
     }
-    feed->pulled = true;
     if (feed->transparent) {
         return forward_slot(feed, slot);
     }

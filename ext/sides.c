@@ -144,8 +144,12 @@ static int copy_node(const copying *c, int n, bool top)
         c->real[at] = n;
     }
     if (side != NULL) {
-        *made = (pf_node){
-            .kind = PF_NODE_LEAF, .object = side->container, .leaf = c->to->nleaves++, .stop = -1, .counter = -1};
+        *made = (pf_node){.kind = PF_NODE_LEAF,
+                          .object = side->container,
+                          .leaf = c->to->nleaves++,
+                          .stop = -1,
+                          .counter = -1,
+                          .side = true};
         return pf_leaf_read_container(side->container, &c->to->leaves[made->leaf]) == 0 ? at : -1;
     }
     if (node->leaf >= 0) {
@@ -363,6 +367,20 @@ bool pf_sides_wait(const pf_sides *sides, int64_t rows)
         wait = wait || (sides->list[i].waits && sides->list[i].n <= rows);
     }
     return wait;
+}
+
+int64_t pf_sides_most(const pf_chain *chain)
+{
+    int64_t most = INT64_MAX;
+    for (int n = 0; n < chain->nnodes; n++) {
+        const pf_node *node = &chain->nodes[n];
+        if (node->side || node->kind == PF_NODE_CHAIN) { /* segments follow one another */
+            n = pf_chain_end(chain, n) - 1;
+        } else if (node->leaf >= 0 && chain->leaves[node->leaf].length < most) {
+            most = chain->leaves[node->leaf].length;
+        }
+    }
+    return most;
 }
 
 void pf_sides_judge(const pf_sides *sides, bool worth)

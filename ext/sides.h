@@ -34,6 +34,8 @@ typedef struct pf_sides {
 /* Looks for sides, and marks them (pf_node.side). *out: new, or NULL: there are none. 0, or the reason why rows of this
  * chain cannot be numbered. */
 int pf_sides_find(pf_chain *chain, pf_sides **out);
+/* How many rows the leaves that are in no side allow for. */
+int64_t pf_sides_most(const pf_chain *chain);
 /* Runs them until each has so many items, or has ended, or needs CPython for its next one; then sides->chain is
  * complete. 0, or the reason why they do not run; -1 with an exception. depth: how many Python frames may still be
  * entered. forced: plans that rest are run all the same. */

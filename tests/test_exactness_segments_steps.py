@@ -333,3 +333,17 @@ def test_threads_take_their_share():
             assert sorted(got + [x for x in seen if x is not None]) == sorted(
                 [*range(200_000), *map(twice, range(200_000)), *[1] * 1000]
             )
+
+
+@pytest.mark.parametrize("fails_at", [0, 3])
+@pytest.mark.parametrize("min_rows", [0, 1])
+def test_a_chain_that_was_never_pulled_has_not_begun(min_rows, fails_at):
+    def work(p):
+        source = iter([map(twice, range(400)), map(twice, range(400))])
+        c = chain.from_iterable(source)
+        try:
+            p.list(zip((1 // (x - fails_at) for x in range(1000)), c))
+        except ZeroDivisionError:
+            return source.__length_hint__(), rest(c, source, limit=3)
+
+    same(work, min_rows=min_rows)
