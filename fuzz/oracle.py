@@ -398,7 +398,10 @@ def judge(program: Any, pf: Any) -> list[tuple[str, Any, Any]]:
     plain = observe(code, PLAIN, lax)
     names = drop_ins(pf, program.text, program.names)
     for _ in range(2 if program.twice else 1):
-        found = differences(plain, observe(code, names, lax, pf.config(**dict(program.config))))
+        ours = observe(code, names, lax, pf.config(**dict(program.config)))
+        found = differences(plain, ours)
+        if found and "RecursionError" in repr(plain):  # how deep a call goes changes as CPython warms up: the first run was cold
+            found = differences(observe(code, PLAIN, lax), observe(code, names, lax, pf.config(**dict(program.config))))
         if found:
             return found
     return []
