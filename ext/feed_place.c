@@ -161,7 +161,9 @@ int64_t feed_ordinal_at(const pf_feed *feed, const feed_slot *slot, int64_t row)
 
 static bool has_item(const pf_feed *feed, const feed_slot *slot, int64_t row)
 {
-    PyObject *item = feed_item(&feed->chain, slot->node, feed_ordinal(&feed->chain, slot->node, row));
+    const int64_t k = feed_ordinal(&feed->chain, slot->node, row);
+    bool gives = feed_ordinal(&feed->chain, slot->node, row + 1) > k; /* else an islice has ended, or skips it */
+    PyObject *item = gives ? feed_item(&feed->chain, slot->node, k) : NULL;
     bool has = item != NULL;
     Py_XDECREF(item);
     PyErr_Clear();

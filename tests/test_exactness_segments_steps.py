@@ -347,3 +347,11 @@ def test_a_chain_that_was_never_pulled_has_not_begun(min_rows, fails_at):
             return source.__length_hint__(), rest(c, source, limit=3)
 
     same(work, min_rows=min_rows)
+
+
+@exact(native=True)
+def test_an_islice_that_has_enough_where_a_segment_ends(p):
+    source = iter([range(100), map(twice, range(100))])
+    c = chain.from_iterable(source)
+    it = islice(c, 100)
+    return p.list(it), source.__length_hint__(), state(c), state(it), rest(it, c, limit=3)

@@ -374,3 +374,25 @@ def beside_dropped_rows_before_an_end(p):
 )
 def test_generators_are_left_where_they_would_be(work, min_rows):
     same(lambda p: left_by(work, p), min_rows=min_rows)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda it: takewhile(lambda x: x != 500, it),
+        lambda it: map(lambda x: 1 // (x - 500), it),
+        lambda it: (1 // (x - 500) for x in it),
+        lambda it: islice(it, 500),
+        lambda it: map(lambda x: stopper(5 if x == 500 else 6), it),
+    ],
+)
+def test_what_comes_after_an_end_is_not_pulled(first):
+    def work(p):
+        a, b, c = iter(range(1000)), iter(list(range(4000))), iter(range(4000))
+        try:
+            answer = p.list(zip(first(a), (x for x in b if x % 7 == 3), filter(odd, c)))
+        except ZeroDivisionError as error:
+            answer = str(error)
+        return answer, rest(a, b, c, limit=2)
+
+    assert same(work)["calls_native"] == 1
