@@ -350,7 +350,7 @@ static bool may_end_soon(const pf_exec *ex)
  * would have. */
 static int64_t items_wanted(const pf_exec *ex, bool forced, bool soon)
 {
-    enum { FEW_ITEMS = 4, FIRST_ITEMS = 4096, FIRST_OF_SEARCH = 1024, MOST_ITEMS = 1 << 20 };
+    enum { FEW_ITEMS = 4, FIRST_ITEMS = 4096, FIRST_OF_SEARCH = 1024, MOST_ITEMS = 1 << 14 };
     const int64_t first = forced ? FEW_ITEMS : soon ? FIRST_OF_SEARCH : FIRST_ITEMS;
     int64_t wanted = ex->got_over * 2 >= ex->wanted ? ex->wanted * 4 : ex->got_over * 2;
     wanted = wanted < first ? first : wanted < MOST_ITEMS ? wanted : MOST_ITEMS;
