@@ -103,6 +103,16 @@ int pf_chain_segments(const pf_chain *chain, int node, int *first);
 bool pf_chain_flattens(const pf_chain *chain);
 /* Are there segments that have not been read? */
 bool pf_chain_goes_on(const pf_chain *chain);
+/* An itertools.chain that is no FLATTEN: what gives it its iterables is its func. */
+static inline bool pf_node_has_source(const pf_node *node)
+{
+    return node->kind == PF_NODE_CHAIN || node->kind == PF_NODE_SEGMENT;
+}
+/* An islice that does not take every item from the next one on. */
+static inline bool pf_node_skips(const pf_node *node)
+{
+    return node->kind == PF_NODE_ISLICE && !node->view && (node->next != node->count || node->islice_step != 1);
+}
 /* Is there a step, the node or below it, that does more than pass items on and put them together? */
 bool pf_chain_computes(const pf_chain *chain, int node);
 /* Does a pull of this node enter a Python frame, below it or its own? */

@@ -4,6 +4,7 @@
 #include "feed.h"
 #include "introspect_layout.h"
 #include "reasons.h"
+#include "sides.h"
 
 static const char *const node_names[] = {"leaf",   "genexpr",   "map",   "filter",  "zip",     "enumerate",
                                          "islice", "takewhile", "chain", "segment", "starmap", "flatten"};
@@ -193,6 +194,16 @@ static int drain(pf_feed *feed, PyObject *out, Py_ssize_t limit) {
     return 0;
 }
 
+/* The rows of a chain with sides are not numbered by its leaves' items, as a plan of the demo's would have it. */
+static int unnumbered(pf_chain *chain)
+{
+    pf_sides *sides;
+    int reason = pf_sides_find(chain, &sides);
+    reason = sides != NULL ? PF_REASON_UNALIGNED : reason;
+    pf_sides_free(sides);
+    return reason;
+}
+
 PyDoc_STRVAR(feed_demo_doc,
              "_feed_demo(iterator, plan, out, limit=-1, every_row=False, /)\n--\n\n"
              "Runs a chain with a feeder that answers as the plan says: ('row', r), ('transparent', r), ('last', r),\n"
@@ -209,7 +220,7 @@ static PyObject *debug_feed_demo(PyObject *module, PyObject *args) {
         return NULL;
     }
     int status = pf_chain_read(iterator, &chain);
-    int reason = status != 1 ? chain.reason : every_row ? 0 : pf_feed_refuses(&chain);
+    int reason = status != 1 ? chain.reason : every_row ? 0 : unnumbered(&chain);
     if (status != 1 || reason != 0) {
         return status < 0 ? NULL : PyUnicode_FromString(pf_reason_code(reason));
     }

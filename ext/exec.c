@@ -308,9 +308,7 @@ static int read_chain(pf_exec *ex, const pf_call *call, PyObject *iterator)
     }
     pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
     int reason = by_block && pf_chain_goes_on(&ex->chain) ? PF_REASON_SEGMENT : pf_sides_find(&ex->chain, &ex->sides);
-    if (reason == 0 && ex->sides == NULL) {
-        reason = pf_feed_refuses(&ex->chain);
-    } else if (reason == 0 && by_block) {
+    if (ex->sides != NULL && by_block) {
         reason = PF_REASON_UNALIGNED;
     }
     refuse(&report->refusal, reason);

@@ -156,7 +156,7 @@ static PyObject *step_list(const pf_chain *chain, bool native)
         }
         PyObject *step = Py_BuildValue("{s:s,s:O}", "kind", names[node->kind], "native", native ? Py_True : Py_False);
         bool generator = node->kind == PF_NODE_GENEXPR;
-        bool named = step != NULL && ((node->func == NULL && !generator) || strcmp(names[node->kind], "chain") == 0 ||
+        bool named = step != NULL && ((node->func == NULL && !generator) || pf_node_has_source(node) ||
                                       name_function(step, node->func, generator ? node->object : NULL));
         named = named && (!node->more || put(step, "more", Py_NewRef(Py_True)));
         if (!named || !add(list, Py_NewRef(step))) {

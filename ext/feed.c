@@ -12,7 +12,6 @@
 #include "feed_internal.h"
 
 #include "introspect_layout.h"
-#include "reasons.h"
 
 #include "../core/base/mem.h"
 
@@ -94,40 +93,13 @@ int pf_feed_init(void) { return PyType_Ready(&feeder_type); }
 
 /* ---- what can be fed ---- */
 
-static bool skips(const pf_node *node) {
-    return node->kind == PF_NODE_ISLICE && !node->view && (node->next != node->count || node->islice_step != 1);
-}
-
-/* Does the node give one item per row, from the first row on? */
-static bool aligned(const pf_chain *chain, int n, bool may_skip) {
-    const pf_node *node = &chain->nodes[n];
-    if (node->kind == PF_NODE_FILTER || node->kind == PF_NODE_FLATTEN || (!may_skip && skips(node))) {
-        return false;
-    }
-    for (int i = 0; i < node->nchildren; i++) {
-        if (node->kind != PF_NODE_CHAIN && !aligned(chain, node->children[i], may_skip && node->nchildren == 1)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-int pf_feed_refuses(const pf_chain *chain) {
-    for (int n = 0; n < chain->nnodes; n++) {
-        const pf_node *node = &chain->nodes[n];
-        if (node->nchildren > 1 && node->kind != PF_NODE_CHAIN && !aligned(chain, n, true)) {
-            return PF_REASON_UNALIGNED;
-        }
-    }
-    return 0;
-}
-
 static bool may_drop(const pf_chain *chain, int n) {
     const pf_node *node = &chain->nodes[n];
     if (node->side) {
         return false;
     }
-    bool drops = node->kind == PF_NODE_FILTER || node->kind == PF_NODE_GENEXPR || node->kind == PF_NODE_FLATTEN || skips(node);
+    bool drops = node->kind == PF_NODE_FILTER || node->kind == PF_NODE_GENEXPR || node->kind == PF_NODE_FLATTEN ||
+                 pf_node_skips(node);
     for (int i = 0; i < node->nchildren && node->kind != PF_NODE_CHAIN; i++) {
         drops = drops || may_drop(chain, node->children[i]);
     }
@@ -174,7 +146,7 @@ static void copy_chain(pf_chain *to, const pf_chain *from) {
 static void hold(const pf_chain *chain) {
     for (int n = 0; n < chain->nnodes; n++) {
         Py_INCREF(chain->nodes[n].object);
-        if (chain->nodes[n].kind == PF_NODE_CHAIN || chain->nodes[n].kind == PF_NODE_SEGMENT) {
+        if (pf_node_has_source(&chain->nodes[n])) {
             Py_XINCREF(chain->nodes[n].func);
         }
     }
@@ -188,7 +160,7 @@ static void let_go(const pf_chain *chain) {
         Py_XDECREF(chain->leaves[i].container);
     }
     for (int n = chain->nnodes - 1; n >= 0; n--) {
-        if (chain->nodes[n].kind == PF_NODE_CHAIN || chain->nodes[n].kind == PF_NODE_SEGMENT) {
+        if (pf_node_has_source(&chain->nodes[n])) {
             Py_XDECREF(chain->nodes[n].func);
         }
         Py_DECREF(chain->nodes[n].object);

@@ -55,9 +55,6 @@ typedef struct pf_feed pf_feed;
 
 int pf_feed_init(void); /* at module exec; -1 with an error set */
 
-/* A reason why the steps of this chain cannot be settled row by row, or 0: filters or skipping islices below a zip or map of several.
- * `if`s of generator expressions there are for the caller to refuse. */
-int pf_feed_refuses(const pf_chain *chain);
 /* How many of the first `rows` rows may be computed beside the chain, its islices considered: the last row that one takes is the
  * chain's own, since an islice ends behind it without another pull. Of islices with a counter nothing is known here; while there is
  * no plan yet (planned false), neither of those that may get one. -1: some islice ends before it takes anything. */

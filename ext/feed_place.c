@@ -367,15 +367,10 @@ static feed_source source_of(const pf_node *node) {
     return (feed_source){c->active, c->source != NULL ? ((const pf_seq_iter *)c->source)->index : -1};
 }
 
-static bool has_source(const pf_node *node)
-{
-    return node->kind == PF_NODE_CHAIN || node->kind == PF_NODE_SEGMENT;
-}
-
 void feed_note_sources(pf_feed *feed) {
     for (int n = 0; n < feed->chain.nnodes; n++) {
         const pf_node *node = &feed->chain.nodes[n];
-        if (has_source(node)) {
+        if (pf_node_has_source(node)) {
             feed->sources[n] = source_of(node);
         }
     }
@@ -437,7 +432,7 @@ static bool segments_hold(const pf_chain *chain, const pf_node *node) {
 bool feed_sources_hold(const pf_feed *feed) {
     for (int n = 0; n < feed->chain.nnodes; n++) {
         const pf_node *node = &feed->chain.nodes[n];
-        if (has_source(node)) {
+        if (pf_node_has_source(node)) {
             const feed_source then = feed->sources[n], now = source_of(node);
             if (then.active != now.active || then.index != now.index || !segments_hold(&feed->chain, node)) {
                 return false;

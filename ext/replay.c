@@ -151,7 +151,7 @@ static bool prove(const pf_request *request)
         bool looked_at = n > 0 || node->kind == PF_NODE_FILTER || node->kind == PF_NODE_TAKEWHILE;
         if (node->kind == PF_NODE_GENEXPR) {
             pure = genexpr_is_pure(node->object, looked_at);
-        } else if (node->kind != PF_NODE_CHAIN && node->kind != PF_NODE_SEGMENT && node->func != NULL) {
+        } else if (!pf_node_has_source(node) && node->func != NULL) {
             pure = callable_is_pure(node->func, looked_at);
         }
     }

@@ -37,9 +37,7 @@ static bool drops(const pf_chain *chain, int n)
 {
     for (;; n = chain->nodes[n].children[0]) {
         const pf_node *node = &chain->nodes[n];
-        bool skips =
-            node->kind == PF_NODE_ISLICE && !node->view && (node->next != node->count || node->islice_step != 1);
-        if (node->kind == PF_NODE_FILTER || node->kind == PF_NODE_FLATTEN || skips ||
+        if (node->kind == PF_NODE_FILTER || node->kind == PF_NODE_FLATTEN || pf_node_skips(node) ||
             (node->kind == PF_NODE_GENEXPR && !pf_loops_steady((PyCodeObject *)node->func))) {
             return true;
         }
