@@ -1,11 +1,8 @@
 /* A plan run for its figures alone (analyze.h): the run that a consumer would make, without the feeder and the sink. */
 #include "analyze.h"
 
-#include "config.h"
 #include "feed.h"
 #include "gather.h"
-
-static const int64_t WINDOW_NS = 5000000;
 
 typedef struct analysis {
     const pf_pyplan *plan;
@@ -32,21 +29,6 @@ static pf_status absorb(void *ctx, const pf_piece *piece)
     return PF_OK;
 }
 
-static void count_bail(pf_report *report, uint8_t op, uint16_t place)
-{
-    for (int i = 0; i < report->nbails; i++) {
-        if (report->bails[i].op == op && report->bails[i].place == place) {
-            report->bails[i].count++;
-            return;
-        }
-    }
-    if (report->nbails < (int)(sizeof report->bails / sizeof report->bails[0])) {
-        report->bails[report->nbails].op = op;
-        report->bails[report->nbails].place = place;
-        report->bails[report->nbails++].count = 1;
-    }
-}
-
 /* Ctrl-C, without running its handler here: it is put back for whoever runs Python code next. */
 static bool interrupted(void)
 {
@@ -64,7 +46,7 @@ static void run_to_the_end(pf_run *run, analysis *a, pf_report *report)
         switch (pf_run_advance(run, &info)) {
         case PF_EVENT_FAILED:
             report->rows_replayed++;
-            count_bail(report, info.op, info.place);
+            pf_report_bail(report, &info);
             if (info.barrier) {
                 report->rows_fallback = a->rows - info.row - 1;
                 return;
@@ -92,18 +74,7 @@ static pf_run *new_run(analysis *a, const pf_scalar *params)
     pf_settings settings;
     pf_settings_now(&settings);
     pf_hooks hooks = {.ctx = a, .gather = gather, .expand = expand, .absorb = absorb};
-    pf_run_config config = {
-        .threads = plan->caller_only ? 1 : pf_settings_threads(&settings),
-        .min_rows = settings.min_rows,
-        .window_ns = WINDOW_NS,
-        .rows = a->rows,
-        .params = params,
-        .strings = (const uint64_t *)(const void *)plan->strings,
-        .str_view = pf_unicode_view,
-        .want_rows = plan->wants_rows,
-        .fsum_flavour = PY_VERSION_HEX >= 0x030c0000 ? PF_FSUM_NEUMAIER : PF_FSUM_PLAIN,
-        .fsum_guess = PF_FSUM_NO_GUESS,
-    };
+    pf_run_config config = pf_pyplan_config(plan, &settings, params, a->rows);
     pf_run *run;
     return pf_run_new(&plan->core, &config, &hooks, &run) == PF_OK ? run : NULL;
 }

@@ -45,6 +45,7 @@ typedef struct pf_report {
     pf_pyplan *plan; /* owned; NULL when there was none */
 } pf_report;
 
+void pf_report_bail(pf_report *report, const pf_event_info *info); /* one more row failed, there */
 const pf_report *pf_last_report(void); /* NULL: no call yet on this thread */
 void pf_keep_report(const pf_report *report); /* makes it the thread's last; takes the plan over; may run code */
 

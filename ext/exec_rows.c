@@ -4,7 +4,6 @@
 #include <string.h>
 
 enum { FAILED_BEFORE_GIVING_UP = 32, TOLD_ROWS = 8, UNTOLD_ROWS = 20, MOST_HANDS = 8 };
-static const int64_t WINDOW_NS = 5000000;
 static const int64_t CALLING_WINDOW_NS =
     500000; /* where outputs queue for Python code, which takes its time over them */
 
@@ -158,25 +157,6 @@ static bool still_holds(pf_exec *ex)
            !pf_is_traced() && PyThreadState_Get()->async_exc == NULL; /* which only CPython's own loop delivers */
 }
 
-static void count_bail(const pf_exec *ex, const pf_event_info *info)
-{
-    pf_report *report = ex->report;
-    if (!ex->reported) { /* the place is one of another plan's */
-        return;
-    }
-    for (int i = 0; i < report->nbails; i++) {
-        if (report->bails[i].op == info->op && report->bails[i].place == info->place) {
-            report->bails[i].count++;
-            return;
-        }
-    }
-    if (report->nbails < (int)(sizeof report->bails / sizeof report->bails[0])) {
-        report->bails[report->nbails].op = info->op;
-        report->bails[report->nbails].place = info->place;
-        report->bails[report->nbails++].count = 1;
-    }
-}
-
 /* Whether it will be noticed that others ran while a row went through CPython. Else what lies beyond each failed row is
  * dropped. */
 static bool tells_turns(pf_exec *ex)
@@ -259,7 +239,9 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
         case PF_EVENT_FAILED:
             *row = ex->sink->row = source_row(ex, info.row);
             ex->failed++;
-            count_bail(ex, &info);
+            if (ex->reported) { /* else the place is one of another plan's */
+                pf_report_bail(ex->report, &info);
+            }
             if (ex->sides != NULL) { /* what is known of them is out of date afterwards */
                 ex->cut = true;
                 return last_row(ex, *row, row);
@@ -397,19 +379,10 @@ int pf_exec_make_run(pf_exec *ex, const pf_settings *settings)
     pf_pyplan *plan = ex->plan;
     pf_hooks hooks = {.ctx = ex, .gather = gather, .expand = expand, .absorb = absorb};
     hooks.takes_blocks = ex->sink->type->takes_blocks != NULL ? takes_blocks : NULL;
-    pf_run_config config = {
-        .threads = plan->caller_only ? 1 : pf_settings_threads(settings),
-        .min_rows = settings->min_rows,
-        .window_ns = pf_exec_calls(ex) ? CALLING_WINDOW_NS : WINDOW_NS,
-        .rows = pf_exec_rows(ex),
-        .params = ex->params,
-        .strings = (const uint64_t *)(const void *)plan->strings,
-        .str_view = pf_unicode_view,
-        .want_rows = plan->wants_rows,
-        .may_pause = has_only_ranges(ex),
-        .fsum_flavour =
-            PY_VERSION_HEX >= 0x030c0000 && plan->consumer == PF_CONSUME_SUM ? PF_FSUM_NEUMAIER : PF_FSUM_PLAIN,
-        .fsum_guess = PF_FSUM_NO_GUESS,
-    };
+    pf_run_config config = pf_pyplan_config(plan, settings, ex->params, pf_exec_rows(ex));
+    config.may_pause = has_only_ranges(ex);
+    if (pf_exec_calls(ex)) {
+        config.window_ns = CALLING_WINDOW_NS;
+    }
     return pf_run_new(ex->core, &config, &hooks, &ex->run) == PF_OK ? 0 : -1;
 }

@@ -10,7 +10,7 @@
 
 #include "../core/base/mem.h"
 #include "../core/rewrite/rewrite.h"
-#include "config.h"
+#include "../core/run/fsum.h"
 #include "gather.h"
 #include "intrinsics.h"
 #include "reasons.h"
@@ -38,6 +38,24 @@ void pf_pyplan_rest(pf_pyplan *plan)
     enum { FIRST_REST = 4, MOST_REST = 1024 };
     plan->next_rest = plan->next_rest == 0 ? FIRST_REST : plan->next_rest < MOST_REST ? plan->next_rest * 2 : MOST_REST;
     plan->rest = plan->next_rest;
+}
+
+pf_run_config pf_pyplan_config(const pf_pyplan *plan, const pf_settings *settings, const pf_scalar *params,
+                               int64_t rows)
+{
+    const bool compensates = PY_VERSION_HEX >= 0x030c0000 && plan->consumer == PF_CONSUME_SUM;
+    return (pf_run_config){
+        .threads = plan->caller_only ? 1 : pf_settings_threads(settings),
+        .min_rows = settings->min_rows,
+        .window_ns = 5000000,
+        .rows = rows,
+        .params = params,
+        .strings = (const uint64_t *)(const void *)plan->strings,
+        .str_view = pf_unicode_view,
+        .want_rows = plan->wants_rows,
+        .fsum_flavour = compensates ? PF_FSUM_NEUMAIER : PF_FSUM_PLAIN,
+        .fsum_guess = PF_FSUM_NO_GUESS,
+    };
 }
 
 static void disown_steps(pf_path_step *steps, int n)

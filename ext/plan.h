@@ -11,6 +11,7 @@
 #include "../core/rewrite/rewrite.h"
 #include "../core/run/run.h"
 #include "chain.h"
+#include "config.h"
 #include "watch.h"
 
 typedef enum pf_consumer {
@@ -199,6 +200,10 @@ bool pf_pyplan_types_hold(const pf_pyplan *plan);
 void pf_pyplan_rest(pf_pyplan *plan);
 void pf_pyplan_retain(pf_pyplan *plan);
 void pf_pyplan_release(pf_pyplan *plan); /* NULL allowed */
+
+/* How the plan is run over so many rows: in windows of 5 ms, as the settings and the running version's sum have it. */
+pf_run_config pf_pyplan_config(const pf_pyplan *plan, const pf_settings *settings, const pf_scalar *params,
+                               int64_t rows);
 
 /* A plan for this chain and consumer from the cache, or a new one. extra are callables the consumer was given.
  * params and strings of the run are filled from the watches (run params: at least PF_MAX_PARAMS).

@@ -10,6 +10,21 @@
 static const char *const NAME = "purefold.report";
 static _Thread_local pf_report *last; /* owned by a capsule in the thread's dict */
 
+void pf_report_bail(pf_report *report, const pf_event_info *info)
+{
+    for (int i = 0; i < report->nbails; i++) {
+        if (report->bails[i].op == info->op && report->bails[i].place == info->place) {
+            report->bails[i].count++;
+            return;
+        }
+    }
+    if (report->nbails < (int)(sizeof report->bails / sizeof report->bails[0])) {
+        report->bails[report->nbails].op = info->op;
+        report->bails[report->nbails].place = info->place;
+        report->bails[report->nbails++].count = 1;
+    }
+}
+
 const pf_report *pf_last_report(void) { return last; }
 
 /* On another thread only at the end of the interpreter. */

@@ -4,18 +4,14 @@
 #include <string.h>
 
 #include "../core/base/mem.h"
-#include "config.h"
 #include "introspect_layout.h"
 #include "loops.h"
 #include "reasons.h"
 #include "sink.h"
 #include "watch.h"
 
-static const int64_t WINDOW_NS = 5000000;
-
 struct pf_side {
     pf_chain chain; /* its part alone */
-    pf_request request;
     pf_pyplan *plan;
     pf_gather gather;
     pf_scalar params[PF_MAX_PARAMS];
@@ -180,7 +176,7 @@ static bool reserve(pf_side *side, int64_t more)
         return true;
     }
     const int64_t room = side->n + more > 2 * side->room ? side->n + more + 64 : 2 * side->room;
-    const size_t width = side->format == '?' ? 1 : 8;
+    const size_t width = (size_t)pf_format_size(side->format);
     int64_t *rows = pf_mem_realloc(side->rows, (size_t)room * sizeof *rows);
     side->rows = rows != NULL ? rows : side->rows;
     char *numbers = side->format != 0 ? pf_mem_realloc(side->numbers, (size_t)room * width) : NULL;
@@ -208,7 +204,7 @@ static pf_status absorb(void *ctx, const pf_piece *piece)
         if (column->kind != NULL) { /* an int beyond 63 bits */
             return PF_CALLBACK;
         }
-        const size_t width = side->format == '?' ? 1 : 8;
+        const size_t width = (size_t)pf_format_size(side->format);
         memcpy(side->numbers + (size_t)side->n * width, column->data, (size_t)piece->count * width);
     }
     if (side->format == 0 && side->objects.base.type->piece(&side->objects.base, piece) < 0) {
@@ -238,17 +234,8 @@ static pf_run *new_run(pf_side *side, int64_t rows)
     pf_settings settings;
     pf_settings_now(&settings);
     pf_hooks hooks = {.ctx = side, .gather = gather, .absorb = absorb};
-    pf_run_config config = {
-        .threads = plan->caller_only ? 1 : pf_settings_threads(&settings),
-        .min_rows = settings.min_rows,
-        .window_ns = WINDOW_NS,
-        .rows = rows,
-        .params = side->params,
-        .strings = (const uint64_t *)(const void *)plan->strings,
-        .str_view = pf_unicode_view,
-        .want_rows = true,
-        .fsum_guess = PF_FSUM_NO_GUESS,
-    };
+    pf_run_config config = pf_pyplan_config(plan, &settings, side->params, rows);
+    config.want_rows = true;
     pf_run *run;
     return pf_run_new(&plan->core, &config, &hooks, &run) == PF_OK ? run : NULL;
 }
@@ -283,7 +270,7 @@ static PyObject *contain(pf_side *side)
         return PyTuple_New(0);
     }
     PyObject *bytes =
-        PyMemoryView_FromMemory(side->numbers, (Py_ssize_t)(side->n * (side->format == '?' ? 1 : 8)), PyBUF_READ);
+        PyMemoryView_FromMemory(side->numbers, (Py_ssize_t)side->n * pf_format_size(side->format), PyBUF_READ);
     PyObject *view = bytes != NULL ? PyObject_CallMethod(bytes, "cast", "C", side->format) : NULL;
     Py_XDECREF(bytes);
     return view;
@@ -291,8 +278,8 @@ static PyObject *contain(pf_side *side)
 
 static int plan_side(pf_side *side, int depth, bool forced, pf_refusal *refusal)
 {
-    side->request = (pf_request){&side->chain, PF_CONSUME_LIST, NULL, 0, 0};
-    side->plan = pf_plan_find(&side->request, side->params, refusal);
+    const pf_request request = {&side->chain, PF_CONSUME_LIST, NULL, 0, 0};
+    side->plan = pf_plan_find(&request, side->params, refusal);
     if (side->plan == NULL) {
         return PyErr_Occurred() ? -1 : refusal->reason;
     }
