@@ -8,7 +8,6 @@
 #include "reasons.h"
 
 enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, SMALL_SEGMENT = 32, SMALL_SIDE = 256 };
-enum { LEAST_ITEMS = 64 };
 
 pf_totals pf_stats_now;
 static pf_exec *spares; /* guarded by the GIL */
@@ -360,7 +359,7 @@ static int64_t items_wanted(const pf_exec *ex, bool forced, bool soon)
 static int run_sides(pf_exec *ex, const pf_settings *settings)
 {
     const bool forced = settings->min_rows > 0, soon = may_end_soon(ex);
-    const int64_t least = forced ? 1 : LEAST_ITEMS;
+    const int64_t least = forced ? 1 : PF_LEAST_ROWS;
     pf_refusal *refusal = &ex->report->refusal;
     if (ex->sink->hungry || (soon && !forced && ex->wanted == 0)) { /* many a search ends near its beginning */
         ex->plainly = ex->sink->hungry ? 1 : PF_LOOK_FIRST;
@@ -515,7 +514,7 @@ int pf_exec_try(pf_exec *ex, const pf_call *call, const pf_settings *settings, P
     int status = try_native(ex, call, settings, iterator);
     let_collector_go(ex);
     if (ex->seen != &ex->chain && settings->min_rows == 0) {
-        pf_sides_judge(ex->sides, !ex->cut || ex->done >= LEAST_ITEMS);
+        pf_sides_judge(ex->sides, !ex->cut || ex->done >= PF_LEAST_ROWS);
     }
     pf_sides_free(ex->sides);
     ex->sides = NULL;
@@ -524,7 +523,7 @@ int pf_exec_try(pf_exec *ex, const pf_call *call, const pf_settings *settings, P
 }
 
 /* Items of anything, which are rows themselves. */
-static int pull_items(pf_exec *ex, PyObject *iterator)
+static int pull_blocks(pf_exec *ex, PyObject *iterator)
 {
     int64_t row = 0, start;
     do {
@@ -559,7 +558,7 @@ int pf_exec_by_block(const pf_call *call)
         ex->sided = false;
         ex->nstrung = 0;
         if (read == 0 || pf_chain_flattens(&ex->chain) || pf_chain_goes_on(&ex->chain)) {
-            status = pull_items(ex, iterator);
+            status = pull_blocks(ex, iterator);
         } else if (read > 0) {
             pf_feed_ops ops = {alone, ex, ex->sink->type->block, pf_exec_close};
             ex->feed = pf_feed_attach(iterator, &ex->chain, &ops);

@@ -13,6 +13,7 @@
 #include "turns.h"
 
 enum { PF_MAX_STRUNG = 4, PF_EXEC_MORE = PF_SINK_MORE, PF_LOOK_FIRST = -1 };
+enum { PF_LEAST_ROWS = 64 }; /* fewer rows of a run with sides were not worth it */
 
 typedef struct pf_exec {
     pf_chain chain;
@@ -57,7 +58,7 @@ typedef struct pf_exec {
         plainly;  /* so many items are CPython's before it is worth while to try again; PF_LOOK_FIRST: up to a time */
     int64_t done; /* rows of the last run that it has got over with */
     bool cut;     /* it ended because a row, or an item of a side, was CPython's */
-    int64_t turn; /* when others had theirs */
+    int64_t turn; /* when others had theirs, 0: they were not asked yet */
     bool unread;           /* the chain could not be read */
     bool reported;         /* the report is to have the plan */
     struct pf_exec *spare; /* free list */

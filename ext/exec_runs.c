@@ -15,11 +15,10 @@
 #include "exec_internal.h"
 
 #include "../core/base/clock.h"
-
 #include "introspect_layout.h"
 #include "reasons.h"
 
-enum { MOST_FRUITLESS = 4 /* runs in a row that came to nothing, before no more are tried */, LEAST_ROWS = 64 };
+enum { MOST_FRUITLESS = 4 }; /* runs in a row that came to nothing, before no more are tried */
 enum { LOOK_ITEMS = 1024 };
 static const int64_t TURN_NS = 5000000, LOOK_NS = 100000;
 
@@ -125,13 +124,14 @@ static bool may_try_again(const pf_exec *ex)
 }
 
 /* Threads and signal handlers have their turn between runs too, however short those are. -1 with an exception. */
-static int give_turns(int64_t *last)
+static int give_turns(pf_exec *ex)
 {
-    int64_t now = pf_clock_ns();
-    if (now - *last < TURN_NS) {
+    const int64_t now = pf_clock_ns(), last = ex->turn > 0 ? ex->turn : now;
+    ex->turn = last;
+    if (now - last < TURN_NS) {
         return 0;
     }
-    *last = now;
+    ex->turn = now;
     Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS return PyErr_CheckSignals();
 }
 
@@ -150,21 +150,20 @@ static int go_on(pf_exec *ex, const pf_call *call, const pf_settings *settings, 
     }
     forget(ex);
     ex->got_over = ex->done;
-    return give_turns(&ex->turn) < 0 ? -1 : ex->sink->foreign ? 0 : pf_exec_try(ex, call, settings, iterator);
+    return give_turns(ex) < 0 ? -1 : ex->sink->foreign ? 0 : pf_exec_try(ex, call, settings, iterator);
 }
 
 int pf_exec_runs(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
 {
-    ex->wanted = ex->got_over = 0;
-    ex->turn = pf_clock_ns();
+    ex->wanted = ex->got_over = ex->turn = 0;
     int status = pf_exec_try(ex, call, settings, iterator), fruitless = 0;
-    const pf_refusal first = ex->report->refusal;
-    if (status == 0 && !may_try_again(ex)) {
+    if (status != PF_EXEC_MORE && (status != 0 || !may_try_again(ex))) {
         forget(ex);
-        return 0;
+        return status;
     }
+    const pf_refusal first = ex->report->refusal;
     while (status == 0 || status == PF_EXEC_MORE) {
-        const bool little = ex->sided && ex->done < (settings->min_rows > 0 ? 1 : LEAST_ROWS);
+        const bool little = ex->sided && ex->done < (settings->min_rows > 0 ? 1 : PF_LEAST_ROWS);
         fruitless = status == 0 || little ? fruitless + 1 : 0;
         const int most = ex->cut && settings->min_rows == 0 ? 0 : MOST_FRUITLESS;
         const bool again = fruitless <= most && (status == PF_EXEC_MORE ? !ex->sink->foreign : may_try_again(ex));

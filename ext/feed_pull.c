@@ -290,14 +290,15 @@ static PyObject *serve(pf_feed *feed, feed_slot *slot, int64_t row) {
 /* Sides among the laggards are taken up for the row that they are behind by. */
 static void take_up_laggards(pf_feed *feed)
 {
-    for (int i = 0; i < feed->nslots && feed->ops.nsides > 0; i++) {
+    if (feed->ops.nsides == 0) {
+        return;
+    }
+    for (int i = 0; i < feed->nslots; i++) {
         if (feed->slots[i].lags) {
             feed_take_up(feed, feed->slots[i].node, feed->row);
         }
     }
-    if (feed->ops.nsides > 0) {
-        feed_place_steps(feed, feed->row);
-    }
+    feed_place_steps(feed, feed->row);
 }
 
 /* In zip(a, g) or map(f, a, g), a generator g is not inside of a pull when a is asked for its next row: it rests at the

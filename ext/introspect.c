@@ -300,6 +300,17 @@ bool pf_chain_runs_python(const pf_chain *chain, int n)
     return any;
 }
 
+/* How many items the iterable has that is a row of this leaf; 0 where it is no list or tuple. */
+static int64_t items_at(const pf_leaf *leaf, int64_t row)
+{
+    PyObject *iterable = pf_leaf_item(leaf, row);
+    bool counted = iterable != NULL && (PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable));
+    int64_t items = counted ? Py_SIZE(iterable) : 0;
+    Py_XDECREF(iterable);
+    PyErr_Clear();
+    return items;
+}
+
 /* Nothing is computed but which item comes next, and the iterables are lists or tuples of a few items: CPython is
  * faster. */
 static bool strings_few(const pf_chain *chain)
@@ -313,12 +324,7 @@ static bool strings_few(const pf_chain *chain)
             return false;
         }
         for (int64_t row = 0; leaf >= 0 && row < LOOK_AT && row < chain->leaves[leaf].length; row++, rows++) {
-            PyObject *iterable = pf_leaf_item(&chain->leaves[leaf], row);
-            items += iterable != NULL && (PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable))
-                         ? Py_SIZE(iterable)
-                         : 0;
-            Py_XDECREF(iterable);
-            PyErr_Clear();
+            items += items_at(&chain->leaves[leaf], row);
         }
     }
     return rows > 0 && items <= FEW_ITEMS * rows;
@@ -401,10 +407,7 @@ bool pf_chain_flattens_many(const pf_chain *chain, int64_t least) {
         int leaf = node->kind == PF_NODE_FLATTEN ? chain->nodes[node->children[0]].leaf : -1;
         int64_t items = 0;
         for (int64_t row = 0; leaf >= 0 && items < least && row < chain->leaves[leaf].length; row++) {
-            PyObject *iterable = pf_leaf_item(&chain->leaves[leaf], row);
-            items += iterable != NULL && (PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable)) ? Py_SIZE(iterable) : 0;
-            Py_XDECREF(iterable);
-            PyErr_Clear();
+            items += items_at(&chain->leaves[leaf], row);
         }
         if (items >= least && leaf >= 0) {
             return true;
