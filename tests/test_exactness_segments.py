@@ -9,7 +9,7 @@ from array import array
 from itertools import chain, islice, takewhile
 
 import pytest
-from differential.check import exact, needs_engine, rest, same
+from differential.check import exact, needs_engine, rest, same, same_programs
 
 import purefold as pf
 
@@ -77,19 +77,7 @@ WAYS = {
 @pytest.mark.parametrize("items", ITEMS)
 @pytest.mark.parametrize("way", WAYS)
 def test_trees_of_chains(way, items):
-    natively = 0
-    for seed in range(60):
-
-        def work(p, seed=seed):
-            rnd = random.Random(seed)
-            shape = Shape(rnd, ITEMS[items](rnd))
-            try:
-                answer = WAYS[way](p, shape.whole)
-            except (TypeError, ZeroDivisionError, StopIteration) as error:
-                answer = repr(error)
-            return answer, [state(it) for it in shape.iterators], rest(*shape.iterators)
-
-        natively += same(work)["calls_native"]
+    natively = same_programs(range(60), lambda rnd: Shape(rnd, ITEMS[items](rnd)), WAYS[way], state)
     assert natively > 20
 
 

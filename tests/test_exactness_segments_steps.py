@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import itertools
 import operator
-import random
 import signal
 import threading
 import time
@@ -13,7 +12,7 @@ import weakref
 from itertools import chain, islice, starmap, takewhile
 
 import pytest
-from differential.check import exact, needs_engine, rest, same
+from differential.check import exact, needs_engine, rest, same, same_programs
 from test_exactness_segments import ITEMS, WAYS, Shape, state
 
 import purefold as pf
@@ -89,19 +88,7 @@ def place(it):
 @pytest.mark.parametrize("items", ITEMS)
 @pytest.mark.parametrize("way", MORE_WAYS)
 def test_trees_of_chains_with_steps(way, items):
-    natively = 0
-    for seed in range(120):
-
-        def work(p, seed=seed):
-            rnd = random.Random(seed)
-            shape = Steps(rnd, ITEMS[items](rnd))
-            try:
-                answer = MORE_WAYS[way](p, shape.whole)
-            except (TypeError, ZeroDivisionError, StopIteration) as error:
-                answer = repr(error)
-            return answer, [place(it) for it in shape.iterators], rest(*shape.iterators)
-
-        natively += same(work)["calls_native"]
+    natively = same_programs(range(120), lambda rnd: Steps(rnd, ITEMS[items](rnd)), MORE_WAYS[way], place)
     assert natively > (20 if way != "fold" else 0)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import itertools
 import operator
-import random
 import signal
 import threading
 import time
@@ -13,7 +12,7 @@ from array import array
 from itertools import chain, islice, starmap, takewhile
 
 import pytest
-from differential.check import exact, needs_engine, rest, same
+from differential.check import exact, needs_engine, rest, same, same_programs
 from test_exactness_segments_steps import place
 
 import purefold as pf
@@ -131,25 +130,8 @@ WAYS = {
 @pytest.mark.parametrize("items", ITEMS)
 @pytest.mark.parametrize("way", WAYS)
 def test_trees(way, items):
-    natively = 0
-    for seed in range(150):
-
-        def work(p, seed=seed):
-            rnd = random.Random(seed)
-            program = Program(rnd, ITEMS[items](rnd))
-            try:
-                answer = WAYS[way](p, program.whole)
-            except (TypeError, ValueError, ZeroDivisionError, StopIteration, OverflowError) as error:
-                answer = repr(error)
-            left = []
-            for it in program.iterators:
-                try:
-                    left.append(rest(it))
-                except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
-                    left.append(repr(error))
-            return answer, [place(it) for it in program.iterators], left
-
-        natively += same(work)["calls_native"]
+    errors = (TypeError, ValueError, ZeroDivisionError, StopIteration, OverflowError)
+    natively = same_programs(range(150), lambda rnd: Program(rnd, ITEMS[items](rnd)), WAYS[way], place, errors)
     assert natively > 10
 
 

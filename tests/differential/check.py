@@ -8,6 +8,7 @@ arguments, context and every frame of the traceback. purefold is made to run nat
 from __future__ import annotations
 
 import functools
+import random
 import warnings
 from types import SimpleNamespace
 
@@ -92,3 +93,27 @@ def rest(*iterators, limit=40):
                 break
         found.append((items, next(it, "END")))
     return found
+
+
+def same_programs(seeds, make, ask, place, errors=(TypeError, ZeroDivisionError, StopIteration)):
+    """Random programs, `make(rnd)` with `whole` and `iterators`: what `ask(p, whole)` answers, where each iterator stands, and its rest.
+
+    Returns how many calls ran natively. What is in `errors` is part of the outcome, wherever it is raised.
+    """
+
+    def try_to(get, *args):
+        try:
+            return get(*args)
+        except errors as error:
+            return repr(error)
+
+    natively = 0
+    for seed in seeds:
+
+        def work(p, seed=seed):
+            made = make(random.Random(seed))
+            answer = try_to(ask, p, made.whole)
+            return answer, [place(it) for it in made.iterators], [try_to(rest, it) for it in made.iterators]
+
+        natively += same(work)["calls_native"]
+    return natively
