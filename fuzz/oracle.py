@@ -406,8 +406,13 @@ def judge(program: Any, pf: Any) -> list[tuple[str, Any, Any]]:
         found = differences(plain, ours)
         if found and raised("RecursionError", plain):  # how deep a call goes changes as CPython warms up; the first run was cold
             found = differences(observe(code, PLAIN, lax), observe(code, names, lax, pf.config(**dict(program.config))))
-        if raised("MemoryError", plain) or raised("MemoryError", ours):  # of gigabytes, one time there are enough
-            found = []
+        if found and raised("MemoryError", ours):  # perhaps for what `plain` holds: now the other way round
+            plain = []
+            ours = observe(code, names, lax, pf.config(**dict(program.config)))
+            plain = observe(code, PLAIN, lax)
+            if raised("MemoryError", plain):
+                return []
+            found = differences(plain, ours)
         if found:
             return found
     return []
