@@ -137,6 +137,11 @@ def falling_back(setting: Any, report: Report) -> None:
     )
 
 
+class Point:
+    def __init__(self, x: int, y: int) -> None:
+        self.x, self.y = x, y
+
+
 # ---- break-even -----------------------------------------------------------------------------------------------------
 
 
@@ -145,6 +150,8 @@ def break_even_cases(setting: Any, n: int) -> Iterator[tuple[str, Callable[[Any]
     floats = [x / 3 for x in ints]
     array = setting.kernels.ints(n) if n else []
     pairs = [(x, x + 1) for x in ints]
+    short = [[x, x] if x % 2 else [x] for x in ints]
+    objects = [Point(x, x) for x in ints]
     yield "sum over a range", lambda ns: ns.sum(x * 2 for x in range(n) if x % 2 == 0)
     yield "sum over a list of ints", lambda ns: ns.sum(x * x for x in ints)
     yield "sum over a list of floats", lambda ns: ns.sum(x * 0.5 for x in floats)
@@ -154,6 +161,9 @@ def break_even_cases(setting: Any, n: int) -> Iterator[tuple[str, Callable[[Any]
     yield "any that finds nothing", lambda ns: ns.any(x < 0 for x in ints)
     yield "list(map), ints", lambda ns: ns.list(map(lambda x: x + 1, ints))
     yield "list(filter), same objects", lambda ns: ns.list(x for x in ints if x % 2)
+    yield "lists of two and one, nested", lambda ns: ns.sum(x for pair in short for x in pair)
+    yield "sum over attributes", lambda ns: ns.sum(o.x + o.y for o in objects)
+    yield "zip over dropped rows, sum", lambda ns: ns.sum(x * y for x, y in zip((x for x in ints if x % 3), floats))
 
 
 def break_even(setting: Any, report: Report) -> None:
