@@ -125,6 +125,8 @@ static bool hand_over(pf_builder *b)
         check->kinds = path->kinds;
         check->type = path->mixed ? NULL : path->type;
         Py_XINCREF(check->type);
+        check->looped = path->looped;
+        check->inside = path->inside;
     }
     plan->depth = b->max_level;
     return true;
@@ -260,7 +262,9 @@ static bool build_plan(pf_builder *b)
     if (b->again) {
         return true;
     }
-    return hand_over(b) && (b->refused || compile(b));
+    bool ok = hand_over(b) && (b->refused || compile(b));
+    b->plan->watches.of_refusal = b->plan->refusal.reason != 0;
+    return ok;
 }
 
 /* One attempt. NULL with an exception; *again: a later stage wants more columns (build_expand.c). */

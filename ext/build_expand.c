@@ -26,43 +26,6 @@ static pf_av iterator_over(pf_builder *b, pf_av *items, int n, pf_kinds kinds, b
     return iterator;
 }
 
-static pf_kinds kinds_of_items(PyObject *container, pf_kinds kinds)
-{
-    enum { MOST = 48 };
-    bool list = PyList_CheckExact(container);
-    for (Py_ssize_t i = 0; i < Py_SIZE(container) && i < MOST; i++) {
-        PyObject *item = list ? PyList_GET_ITEM(container, i) : PyTuple_GET_ITEM(container, i);
-        pf_kinds kind = PyLong_CheckExact(item) ? PF_K_I64 : pf_scalar_of(item, NULL);
-        kinds |= kind < PF_K_OTHER ? kind : PF_K_OBJ;
-    }
-    return kinds;
-}
-
-/* A None that no sample has shown is an object like any other where there are such: it has to be told apart. */
-static pf_kinds with_none(pf_kinds kinds)
-{
-    return (kinds & PF_K_OBJ) != 0 && kinds != PF_K_OBJ ? kinds | PF_K_NONE : kinds;
-}
-
-/* Items of the inner containers of a few source rows. */
-static pf_kinds kinds_inside(pf_builder *b, const pf_path *path)
-{
-    pf_kinds kinds = 0;
-    enum { ROWS = 16 };
-    const pf_leaf *leaf = &b->request->chain->leaves[path->leaf];
-    for (int64_t row = 0; row < ROWS && row < leaf->length; row++) {
-        PyObject *item = pf_leaf_item(leaf, row), *owned = NULL;
-        PyObject *inner = item == NULL ? NULL : pf_path_walk(item, path->steps, path->npath, &owned);
-        if (inner != NULL && Py_TYPE(inner) == path->type) {
-            kinds = kinds_of_items(inner, kinds);
-        }
-        Py_XDECREF(owned);
-        Py_XDECREF(item);
-        PyErr_Clear();
-    }
-    return kinds;
-}
-
 bool pf_b_get_iter(pf_builder *b, const pf_av *value, pf_av *out)
 {
     if (value->tag == PF_AV_RANGE) {
@@ -73,21 +36,24 @@ bool pf_b_get_iter(pf_builder *b, const pf_av *value, pf_av *out)
     pf_kinds kinds = 0;
     if (value->tag == PF_AV_PY && (PyList_CheckExact(value->py) || PyTuple_CheckExact(value->py))) {
         handle.ref = pf_b_handle(b, value);
-        kinds = kinds_of_items(value->py, 0);
+        kinds = pf_sample_items(value->py, PF_SAMPLE);
+        pf_b_note_items(b, value, kinds);
         b->plan->loops_over_capture = true;
     } else if (value->tag == PF_AV_SCALAR && value->kinds == PF_K_OBJ && value->path >= 0 && !b->paths[value->path].mixed) {
-        const pf_path *path = &b->paths[value->path];
+        pf_path *path = &b->paths[value->path];
         if (path->type != &PyList_Type && path->type != &PyTuple_Type) {
             pf_b_refuse(b, PF_REASON_UNKNOWN_SOURCE);
             return false;
         }
         handle.ref = value->ref;
-        kinds = kinds_inside(b, path);
+        kinds = pf_sample_inside(b->request->chain, path->leaf, path->steps, path->npath, PF_SAMPLE);
+        path->looped = true;
+        path->inside = kinds;
     } else {
         pf_b_refuse(b, PF_REASON_UNKNOWN_SOURCE);
         return false;
     }
-    *out = iterator_over(b, &handle, 1, kinds != 0 ? with_none(kinds) : PF_K_OBJ, true);
+    *out = iterator_over(b, &handle, 1, pf_kinds_of_column(kinds), true);
     return out->items != NULL && !pf_b_dead(b);
 }
 

@@ -68,6 +68,8 @@ typedef struct pf_path {
     PyTypeObject *type;   /* the one type of all sampled objects that are no scalars; NULL: none, or several */
     bool mixed;           /* several such types */
     int size;             /* length of all sampled tuples, or -1 */
+    bool looped;          /* a nested for runs over the lists or tuples that are there ... */
+    pf_kinds inside;      /* ... which hold items of these kinds */
     int column[PF_PATH_COLUMNS]; /* columns of pf_fn, -1: not used yet */
 } pf_path;
 
@@ -193,6 +195,7 @@ bool pf_b_always_object(const pf_builder *b, const pf_av *av);  /* whether its h
 pf_ref pf_b_handle(pf_builder *b, const pf_av *av);            /* object of a value, PF_NOREF: box afresh */
 pf_ref pf_b_null_handle(pf_builder *b);                        /* no object in any lane */
 int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value); /* deduplicated; -1: refused. watch.name borrowed */
+void pf_b_note_items(pf_builder *b, const pf_av *container, pf_kinds inside); /* a nested for runs over it */
 pf_av pf_b_watched(pf_builder *b, pf_watch watch);             /* reads it now and classifies it */
 /* The items of a PY list or tuple whose values are used: a tuple, borrowed, kept by the plan; they are compared at each call. NULL:
  * refused. */

@@ -240,6 +240,14 @@ pf_ref pf_b_table(pf_builder *b, const pf_av *container)
     return pf_ir_param(b->fn, (uint32_t)watch->table->param);
 }
 
+void pf_b_note_items(pf_builder *b, const pf_av *container, pf_kinds inside)
+{
+    if (container->watch >= 0) {
+        b->watches[container->watch].looped = true;
+        b->watches[container->watch].inside = inside;
+    }
+}
+
 int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value)
 {
     for (int i = 0; i < b->nwatches; i++) {

@@ -15,10 +15,18 @@ typedef struct pf_sample {
     int size;           /* length of all sampled tuples, or -1 */
 } pf_sample;
 
-enum { PF_SAMPLE = 48 }; /* items that decide what a plan is made for */
+/* Items that decide what a plan is made for; and those of them that tell whether it still fits. */
+enum { PF_SAMPLE = 48, PF_GLANCE = 3 };
 
 /* Walks `path` from up to `most` items of a leaf, spread over it. Needs the GIL. */
 void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most, pf_sample *out);
+/* Kinds of what an exact list or tuple holds, PF_K_OBJ for all that is no scalar; 0: nothing. Needs the GIL. */
+pf_kinds pf_sample_items(PyObject *container, int most);
+/* The same of all lists and tuples at a path's end. */
+pf_kinds pf_sample_inside(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most);
+/* What a column of such items is made for: a None that no sample has shown is an object like any other where there are such, so it
+ * has to be told apart. */
+pf_kinds pf_kinds_of_column(pf_kinds sampled);
 
 /* Walks a path from one item: borrowed, or NULL where it cannot be walked. *owned (NULL at first) receives a reference that
  * the caller releases, for paths through instance dictionaries. Needs the GIL for those and for dict keys. */

@@ -190,6 +190,34 @@ bool pf_pyplan_types_hold(const pf_pyplan *plan)
     return true;
 }
 
+/* What is at a check's path today, of so many items. *inside: what a nested for would find there. */
+static pf_sample look(const pf_check *check, const pf_chain *chain, int most, pf_kinds *inside)
+{
+    pf_sample sample;
+    pf_sample_path(chain, check->leaf, check->path, check->npath, most, &sample);
+    *inside = check->looped ? pf_sample_inside(chain, check->leaf, check->path, check->npath, most) : 0;
+    return sample;
+}
+
+/* Nothing is there that was unknown when the plan was made. What was refused may not be there today: then all has to be. */
+static bool is_met(const pf_check *check, const pf_chain *chain, bool refused)
+{
+    pf_kinds inside;
+    pf_sample sample = look(check, chain, PF_GLANCE, &inside);
+    bool empty = sample.kinds == PF_K_OBJ && sample.type == NULL;
+    if (!empty && ((sample.kinds & (pf_kinds)~check->kinds) != 0 || (sample.type != NULL && check->type != sample.type))) {
+        return false;
+    }
+    if ((inside & (pf_kinds)~pf_kinds_of_column(check->inside)) != 0) {
+        return false;
+    }
+    if (refused && (sample.kinds != check->kinds || inside != check->inside)) {
+        sample = look(check, chain, PF_SAMPLE, &inside);
+        return sample.kinds == check->kinds && inside == check->inside;
+    }
+    return true;
+}
+
 /* A few rows tell whether the source still looks as it did: enough to choose between plans, since each row is checked anyway. */
 static bool looks_alike(const pf_pyplan *plan, const pf_chain *chain)
 {
@@ -197,18 +225,8 @@ static bool looks_alike(const pf_pyplan *plan, const pf_chain *chain)
         return false;
     }
     for (int i = 0; i < plan->nchecks; i++) {
-        const pf_check *check = &plan->checks[i];
-        pf_sample sample;
-        pf_sample_path(chain, check->leaf, check->path, check->npath, 3, &sample);
-        bool empty = sample.kinds == PF_K_OBJ && sample.type == NULL;
-        if (!empty && ((sample.kinds & (pf_kinds)~check->kinds) != 0 || (sample.type != NULL && check->type != sample.type))) {
+        if (!is_met(&plan->checks[i], chain, plan->refusal.reason != 0)) {
             return false;
-        }
-        if (plan->refusal.reason != 0 && sample.kinds != check->kinds) { /* what was refused may not be there today */
-            pf_sample_path(chain, check->leaf, check->path, check->npath, PF_SAMPLE, &sample);
-            if (sample.kinds != check->kinds) {
-                return false;
-            }
         }
     }
     return true;
@@ -292,16 +310,18 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
     int variants = 0;
     entry *last = NULL;
     pf_pyplan *plan = look_up(request, key, &settings.rules_off, params, &variants, &last);
-    if (plan != NULL) {
+    const int32_t rested = plan != NULL && plan->rest == 0 ? plan->next_rest : 0; /* it failed: the rows may be others for good */
+    if (plan != NULL && rested == 0) {
         pf_pyplan_retain(plan);
     } else {
-        if (variants >= PF_MAX_VARIANTS) {
-            drop(last); /* the one at the end of its bucket: the oldest of its key */
+        if (rested > 0 || variants >= PF_MAX_VARIANTS) {
+            drop(last); /* itself, or the one at the end of its bucket: the oldest of its key */
         }
         plan = pf_plan_build(request);
         if (plan == NULL) {
             return NULL;
         }
+        plan->next_rest = rested;
         remember(key, &settings.rules_off, plan);
         memset(params, 0, sizeof(pf_scalar) * PF_MAX_PARAMS);
         pf_watch_roots roots = {request->chain, request->extra, request->nextra};

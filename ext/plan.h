@@ -78,6 +78,8 @@ typedef struct pf_check {
     pf_path_step path[PF_MAX_PATH]; /* type and name owned by the plan */
     pf_kinds kinds;
     PyTypeObject *type; /* owned; NULL: none */
+    bool looped;        /* a nested for runs over the lists or tuples that are there ... */
+    pf_kinds inside;    /* ... which hold items of these kinds */
 } pf_check;
 
 enum { PF_MAX_CHECKS = 48 };

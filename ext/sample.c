@@ -62,12 +62,15 @@ static pf_kinds format_kinds(char format)
     }
 }
 
+/* PF_K_OTHER and above: no scalar. */
+static pf_kinds kind_of(PyObject *object)
+{
+    return PyLong_CheckExact(object) ? PF_K_I64 : pf_scalar_of(object, NULL); /* a big int among ints fails by itself */
+}
+
 static void sample_object(PyObject *object, pf_sample *out)
 {
-    pf_kinds kind = pf_scalar_of(object, NULL);
-    if (PyLong_CheckExact(object)) {
-        kind = PF_K_I64; /* a big int among ints fails by itself */
-    }
+    pf_kinds kind = kind_of(object);
     if (kind < PF_K_OTHER) {
         out->kinds |= kind;
         return;
@@ -106,22 +109,51 @@ static PyObject *object_at(const pf_leaf *leaf, int64_t row)
     return PyList_CheckExact(leaf->container) ? PyList_GET_ITEM(leaf->container, at) : PyTuple_GET_ITEM(leaf->container, at);
 }
 
-static void sample_leaf(const pf_leaf *leaf, const pf_path_step *path, int npath, int most, pf_sample *out)
+/* Where item i of a sample of `most` out of n lies: the first few, then spread evenly, the last one included. A glance looks at
+ * some of the items of the whole sample, so that it finds nothing that a plan was not made for. */
+static int64_t place_in_sample(int i, int most, int64_t n)
 {
-    if (!is_object_leaf(leaf)) {
-        out->kinds |= leaf->kind == PF_LEAF_ARRAY || leaf->kind == PF_LEAF_MEMORYVIEW ? format_kinds(leaf->format) : PF_K_I64;
-        return;
+    enum { CLOSE = 8 };
+    const int whole = n < PF_SAMPLE ? (int)n : PF_SAMPLE;
+    i = most < whole ? i * (whole - 1) / (most - 1) : i;
+    if (i < CLOSE || n <= PF_SAMPLE) {
+        return i;
     }
-    int64_t n = available(leaf), close = most < 4 ? 1 : 8;
+    return i == PF_SAMPLE - 1 ? n - 1 : CLOSE + (n - 1 - CLOSE) / (PF_SAMPLE - CLOSE) * (i - CLOSE + 1);
+}
+
+pf_kinds pf_kinds_of_column(pf_kinds sampled)
+{
+    if (sampled == 0) {
+        return PF_K_OBJ;
+    }
+    return (sampled & PF_K_OBJ) != 0 && sampled != PF_K_OBJ ? sampled | PF_K_NONE : sampled;
+}
+
+pf_kinds pf_sample_items(PyObject *container, int most)
+{
+    const bool list = PyList_CheckExact(container);
+    const Py_ssize_t n = Py_SIZE(container);
+    pf_kinds kinds = 0;
     for (int i = 0; i < most && i < n; i++) {
-        /* the first few, then spread evenly, the last one included */
-        int64_t row = i < close || n <= most ? i : close + (n - 1 - close) / (most - close) * (i - close + 1);
-        if (i == most - 1) {
-            row = n - 1;
-        }
-        PyObject *owned = NULL, *object = pf_path_walk(object_at(leaf, row), path, npath, &owned);
-        if (object != NULL) {
+        const Py_ssize_t at = place_in_sample(i, most, n);
+        const pf_kinds kind = kind_of(list ? PyList_GET_ITEM(container, at) : PyTuple_GET_ITEM(container, at));
+        kinds |= kind < PF_K_OTHER ? kind : PF_K_OBJ;
+    }
+    return kinds;
+}
+
+/* Leaves of objects only. inside: what the lists and tuples at the path's end hold, else these themselves. */
+static void sample_leaf(const pf_leaf *leaf, const pf_path_step *path, int npath, int most, bool inside, pf_sample *out)
+{
+    const int64_t n = available(leaf);
+    for (int i = 0; i < most && i < n; i++) {
+        PyObject *item = object_at(leaf, place_in_sample(i, most, n));
+        PyObject *owned = NULL, *object = pf_path_walk(item, path, npath, &owned);
+        if (object != NULL && !inside) {
             sample_object(object, out);
+        } else if (object != NULL && (PyList_CheckExact(object) || PyTuple_CheckExact(object))) {
+            out->kinds |= pf_sample_items(object, most);
         }
         Py_XDECREF(owned);
     }
@@ -146,11 +178,28 @@ void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, i
     out->size = -1;
     int first, n = segments_of(chain, leaf, &first);
     for (int each = first; each < first + n; each++) {
-        sample_leaf(&chain->leaves[each], path, npath, most, out);
+        const pf_leaf *l = &chain->leaves[each];
+        if (is_object_leaf(l)) {
+            sample_leaf(l, path, npath, most, false, out);
+        } else {
+            out->kinds |= l->kind == PF_LEAF_ARRAY || l->kind == PF_LEAF_MEMORYVIEW ? format_kinds(l->format) : PF_K_I64;
+        }
     }
     if (out->kinds == 0) {
         out->kinds = PF_K_OBJ;
     }
+}
+
+pf_kinds pf_sample_inside(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most)
+{
+    pf_sample sample = {.size = -1};
+    int first, n = segments_of(chain, leaf, &first);
+    for (int each = first; each < first + n; each++) {
+        if (is_object_leaf(&chain->leaves[each])) {
+            sample_leaf(&chain->leaves[each], path, npath, most, true, &sample);
+        }
+    }
+    return sample.kinds;
 }
 
 pf_objects pf_leaf_objects(const pf_chain *chain, const pf_leaf *leaf)

@@ -5,6 +5,7 @@
 
 #include "../core/base/mem.h"
 #include "dicts.h"
+#include "gather.h"
 #include "pylong.h"
 
 /* functools.partial: the fields that C code of CPython keeps first; checked by pf_partial_selftest in intrinsics.c. */
@@ -301,6 +302,15 @@ int pf_watches_tables(const pf_watches *watches, pf_table *out[PF_MAX_TABLES], P
     return n;
 }
 
+static bool items_hold(const pf_watch *watch, PyObject *container, bool of_refusal)
+{
+    const pf_kinds glance = pf_sample_items(container, PF_GLANCE);
+    if (of_refusal) {
+        return glance == watch->inside || pf_sample_items(container, PF_SAMPLE) == watch->inside;
+    }
+    return (glance & (pf_kinds)~pf_kinds_of_column(watch->inside)) == 0;
+}
+
 bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_scalar *params)
 {
     PyObject *values[PF_MAX_WATCHES];
@@ -308,7 +318,8 @@ bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_
         const pf_watch *watch = &watches->list[i];
         PyObject *value = pf_watch_read(watch, watch->parent >= 0 ? values[watch->parent] : NULL, roots);
         if (value == NULL || !holds(watch, value, params) ||
-            (watch->table != NULL && !table_holds(watch->table, value, roots, params))) {
+            (watch->table != NULL && !table_holds(watch->table, value, roots, params)) ||
+            (watch->looped && !items_hold(watch, value, watches->of_refusal))) {
             return false;
         }
         if (watch->handle_param >= 0) {
