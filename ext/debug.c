@@ -237,7 +237,16 @@ static PyObject *debug_forget_plans(PyObject *module, PyObject *nothing)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(made_doc, "_plans_made()\n--\n\nHow many plans were built since the import, refusals among them.");
+
+static PyObject *debug_plans_made(PyObject *module, PyObject *nothing)
+{
+    (void)module, (void)nothing;
+    return PyLong_FromLongLong(pf_plans_made());
+}
+
 static PyMethodDef debug_methods[] = {
+    {"_plans_made", debug_plans_made, METH_NOARGS, made_doc},
     {"_forget_plans", debug_forget_plans, METH_NOARGS, forget_doc},
     {"_decode", debug_decode, METH_O, decode_doc},
     {"_decode_info", debug_decode_info, METH_O, decode_info_doc},

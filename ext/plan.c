@@ -28,6 +28,7 @@ typedef struct entry {
 static entry *buckets[BUCKETS];
 static entry *newest, *oldest;
 static int count;
+static int64_t made;
 
 /* ---- plans ---- */
 
@@ -199,13 +200,15 @@ static pf_sample look(const pf_check *check, const pf_chain *chain, int most, pf
     return sample;
 }
 
-/* Nothing is there that was unknown when the plan was made. What was refused may not be there today: then all has to be. */
+/* Nothing is there that was unknown when the plan was made. What was refused may not be there today: then all has to
+ * be. */
 static bool is_met(const pf_check *check, const pf_chain *chain, bool refused)
 {
     pf_kinds inside;
     pf_sample sample = look(check, chain, PF_GLANCE, &inside);
     bool empty = sample.kinds == PF_K_OBJ && sample.type == NULL;
-    if (!empty && ((sample.kinds & (pf_kinds)~check->kinds) != 0 || (sample.type != NULL && check->type != sample.type))) {
+    if (!empty &&
+        ((sample.kinds & (pf_kinds)~check->kinds) != 0 || (sample.type != NULL && check->type != sample.type))) {
         return false;
     }
     if ((inside & (pf_kinds)~pf_kinds_of_column(check->inside)) != 0) {
@@ -310,7 +313,8 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
     int variants = 0;
     entry *last = NULL;
     pf_pyplan *plan = look_up(request, key, &settings.rules_off, params, &variants, &last);
-    const int32_t rested = plan != NULL && plan->rest == 0 ? plan->next_rest : 0; /* it failed: the rows may be others for good */
+    const int32_t rested =
+        plan != NULL && plan->rest == 0 ? plan->next_rest : 0; /* it failed: the rows may be others for good */
     if (plan != NULL && rested == 0) {
         pf_pyplan_retain(plan);
     } else {
@@ -321,6 +325,7 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
         if (plan == NULL) {
             return NULL;
         }
+        made++;
         plan->next_rest = rested;
         remember(key, &settings.rules_off, plan);
         memset(params, 0, sizeof(pf_scalar) * PF_MAX_PARAMS);
@@ -445,6 +450,11 @@ pf_status pf_plan_find_stride(pf_pyplan *plan)
         pf_plan_clear(&plan->strided);
     }
     return status == PF_UNSUPPORTED ? PF_OK : status;
+}
+
+int64_t pf_plans_made(void)
+{
+    return made;
 }
 
 void pf_plan_forget_all(void)

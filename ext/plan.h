@@ -236,5 +236,6 @@ PF_MUST_CHECK pf_status pf_plan_rewrite(pf_pyplan *plan);
 PF_MUST_CHECK pf_status pf_plan_find_stride(pf_pyplan *plan);
 
 void pf_plan_forget_all(void); /* empties the cache */
+int64_t pf_plans_made(void);   /* plans and refusals that were built, since the import */
 
 #endif

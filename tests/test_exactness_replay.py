@@ -117,7 +117,7 @@ def test_something_acting_in_an_inner_loop(p):
 def test_something_acting_in_a_captured_list(p):
     rows = [1] * ROWS
     rows[AT] = 2**300
-    captured = [1] * 60 + [Acts(lambda: rows.__setitem__(AT + 1, 100))]
+    captured = [1] * 61 + [Acts(lambda: rows.__setitem__(AT + 1, 100))] + [1] * 60  # where no sample looks
     return p.sum(a * 4 * y if a > 1 else a for a in rows for y in captured)
 
 
