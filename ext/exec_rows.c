@@ -14,11 +14,11 @@ static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uin
     return pf_gather_rows(&((pf_exec *)ctx)->gather, row0, n, columns, kind_memory);
 }
 
-static pf_status expand(void *ctx, int stage, pf_scalar item, int64_t offset, int32_t want, int32_t lane,
-                        pf_vec *columns, uint8_t *const *kind_memory, int32_t *got)
+static pf_status expand(void *ctx, int stage, const pf_inner *inner, pf_vec *columns, uint8_t *const *kind_memory,
+                        int32_t *taken)
 {
-    const pf_fn *fn = ((pf_exec *)ctx)->core->stages[stage + 1].fn;
-    return pf_gather_inner(fn, (PyObject *)(uintptr_t)item.u.handle, offset, want, lane, columns, kind_memory, got);
+    pf_gather_inner(((pf_exec *)ctx)->core->stages[stage + 1].fn, inner, columns, kind_memory, taken);
+    return PF_OK;
 }
 
 /* Source row of a row of the run. */

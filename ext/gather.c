@@ -385,29 +385,68 @@ pf_status pf_gather_rows(void *ctx, int64_t row0, int32_t n, pf_vec *columns, ui
     return PF_OK;
 }
 
-pf_status pf_gather_inner(const pf_fn *fn, PyObject *container, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
-                          uint8_t *const *kind_memory, int32_t *got)
+/* ---- items of inner containers ---- */
+
+/* Where the items of an exact list or tuple begin; NULL: it is neither. *n: how many there are. */
+static PyObject *const *items_of(PyObject *container, int64_t *n)
 {
-    bool list = PyList_CheckExact(container);
-    if (!list && !PyTuple_CheckExact(container)) {
-        *got = -1;
-        return PF_OK;
-    }
-    int64_t left = Py_SIZE(container) - offset;
-    int32_t n = left <= 0 ? 0 : left < want ? (int32_t)left : want;
-    PyObject **items = list ? ((PyListObject *)container)->ob_item : ((PyTupleObject *)container)->ob_item;
-    pf_gather_leaf g = {.leaf.length = Py_SIZE(container), .data = (const char *)items, .stride = sizeof(PyObject *)};
-    for (uint32_t k = 0; k < fn->ncolumns && n > 0; k++) {
-        if (fn->columns[k].from == PF_FROM_INNER) {
-            pf_column_spec spec = {.kinds = fn->columns[k].kinds};
-            const pf_column_spec *specs = &spec;
-            pf_vec *vec = &columns[k];
-            pf_gather_objects(&g, offset, n, lane, &specs, &vec, &kind_memory[k], 1);
-            columns[k].kind = pf_kinds_single(columns[k].seen) ? NULL : kind_memory[k];
+    *n = Py_SIZE(container);
+    return PyList_CheckExact(container)    ? ((PyListObject *)container)->ob_item
+           : PyTuple_CheckExact(container) ? ((PyTupleObject *)container)->ob_item
+                                           : NULL;
+}
+
+/* The items asked for, one after the other. Mostly containers are short and lie anywhere: while one is copied, the
+ * memory brings what the next ones are read for. Returns how many; *taken: of so many containers. */
+static int32_t collect_items(const pf_inner *inner, PyObject **to, int32_t *taken)
+{
+    enum { HEADERS_AHEAD = 16, ITEMS_AHEAD = 8 };
+    PyObject *const *containers = (PyObject *const *)inner->containers;
+    int64_t offset = inner->offset, size;
+    int32_t done = 0, c = 0;
+    for (bool good = true; c < inner->n && done < inner->want && good; c++, offset = 0) {
+        if (c + HEADERS_AHEAD < inner->n) {
+            __builtin_prefetch(containers[c + HEADERS_AHEAD]);
+        }
+        if (c + ITEMS_AHEAD < inner->n) {
+            __builtin_prefetch(items_of(containers[c + ITEMS_AHEAD], &size));
+        }
+        PyObject *const *items = items_of(containers[c], &size);
+        const int64_t left = size > offset ? size - offset : 0;
+        const int32_t n = left < inner->want - done ? (int32_t)left : inner->want - done;
+        good = items != NULL;
+        inner->children[c] = good ? n : -1;
+        for (int32_t i = 0; good && i < n; i++) {
+            to[done++] = items[offset + i];
         }
     }
-    *got = n;
-    return PF_OK;
+    *taken = c;
+    return done;
+}
+
+void pf_gather_inner(const pf_fn *fn, const pf_inner *inner, pf_vec *columns, uint8_t *const *kind_memory,
+                     int32_t *taken)
+{
+    PyObject *items[PF_LANES];
+    pf_column_spec inner_specs[2];
+    const pf_column_spec *specs[2];
+    pf_vec *vecs[2];
+    uint8_t *kinds[2];
+    int ncolumns = 0;
+    const int32_t n = collect_items(inner, items, taken);
+    for (uint32_t k = 0; k < fn->ncolumns && n > 0; k++) {
+        if (fn->columns[k].from == PF_FROM_INNER && fn->columns[k].used) {
+            inner_specs[ncolumns] = (pf_column_spec){.kinds = fn->columns[k].kinds};
+            specs[ncolumns] = &inner_specs[ncolumns];
+            vecs[ncolumns] = &columns[k];
+            kinds[ncolumns++] = kind_memory[k];
+        }
+    }
+    const pf_gather_leaf g = {.leaf.length = n, .data = (const char *)items, .stride = sizeof *items};
+    pf_gather_objects(&g, 0, n, inner->lane, specs, vecs, kinds, ncolumns);
+    for (int c = 0; c < ncolumns; c++) {
+        vecs[c]->kind = pf_kinds_single(vecs[c]->seen) ? NULL : kinds[c];
+    }
 }
 
 pf_str_view pf_unicode_view(uint64_t handle)

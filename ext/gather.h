@@ -24,8 +24,8 @@ void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, i
 pf_kinds pf_sample_items(PyObject *container, int most);
 /* The same of all lists and tuples at a path's end. */
 pf_kinds pf_sample_inside(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most);
-/* What a column of such items is made for: a None that no sample has shown is an object like any other where there are such, so it
- * has to be told apart. */
+/* What a column of such items is made for: a None that no sample has shown is an object like any other where there are
+ * such, so it has to be told apart. */
 pf_kinds pf_kinds_of_column(pf_kinds sampled);
 
 /* Walks a path from one item: borrowed, or NULL where it cannot be walked. *owned (NULL at first) receives a reference that
@@ -65,10 +65,10 @@ bool pf_gather_open(pf_gather *gather);
 
 /* pf_hooks.gather; ctx is a pf_gather that was opened since other code ran last. */
 pf_status pf_gather_rows(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory);
-/* pf_hooks.expand: items [offset, offset + want) of an exact list or tuple into the columns of `fn` that are PF_FROM_INNER
- * (index 0: the item, 1: its object). *got -1: it is neither. */
-pf_status pf_gather_inner(const pf_fn *fn, PyObject *container, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
-                          uint8_t *const *kind_memory, int32_t *got);
+/* pf_hooks.expand: items of exact lists and tuples into the columns of `fn` that are PF_FROM_INNER (index 0: the item,
+ * 1: its object). Whatever else stands for a container cannot be iterated. */
+void pf_gather_inner(const pf_fn *fn, const pf_inner *inner, pf_vec *columns, uint8_t *const *kind_memory,
+                     int32_t *taken);
 /* The object that a handle column holds for a row, borrowed, or NULL where the leaf has none. GIL. */
 PyObject *pf_gather_item(const pf_gather *gather, int leaf, int64_t row);
 

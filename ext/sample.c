@@ -109,8 +109,8 @@ static PyObject *object_at(const pf_leaf *leaf, int64_t row)
     return PyList_CheckExact(leaf->container) ? PyList_GET_ITEM(leaf->container, at) : PyTuple_GET_ITEM(leaf->container, at);
 }
 
-/* Where item i of a sample of `most` out of n lies: the first few, then spread evenly, the last one included. A glance looks at
- * some of the items of the whole sample, so that it finds nothing that a plan was not made for. */
+/* Where item i of a sample of `most` out of n lies: the first few, then spread evenly, the last one included. A glance
+ * looks at some of the items of the whole sample, so that it finds nothing that a plan was not made for. */
 static int64_t place_in_sample(int i, int most, int64_t n)
 {
     enum { CLOSE = 8 };
@@ -182,7 +182,8 @@ void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, i
         if (is_object_leaf(l)) {
             sample_leaf(l, path, npath, most, false, out);
         } else {
-            out->kinds |= l->kind == PF_LEAF_ARRAY || l->kind == PF_LEAF_MEMORYVIEW ? format_kinds(l->format) : PF_K_I64;
+            out->kinds |=
+                l->kind == PF_LEAF_ARRAY || l->kind == PF_LEAF_MEMORYVIEW ? format_kinds(l->format) : PF_K_I64;
         }
     }
     if (out->kinds == 0) {

@@ -88,6 +88,7 @@ typedef struct pf_column_info {
     pf_kinds kinds; /* lanes of any other kind bail */
     uint8_t from;   /* pf_column_from */
     uint32_t index; /* opaque to the core for PF_FROM_SOURCE */
+    bool used;      /* the program reads it; set by pf_plan_compile */
     bool checked;   /* a rule removed a use that would have failed on other kinds: the column is read all the same */
 } pf_column_info;
 

@@ -23,7 +23,7 @@
 #include "../base/clock.h"
 #include "../base/mem.h"
 
-enum { SHORT = 8 };
+enum { SHORT = 8, PARENTS = 64 };
 
 typedef struct level {
     int32_t fill;     /* child lanes filled */
@@ -35,6 +35,14 @@ typedef struct level {
     uint64_t left;    /* RANGE: values left */
     uint16_t source[PF_LANES]; /* source row of each child lane, within the vector */
 } level;
+
+/* Outputs of the stage before whose children are taken together. */
+typedef struct parents {
+    int32_t n;
+    int32_t output[PARENTS];   /* ascending */
+    uint16_t row[PARENTS];     /* the source row of each */
+    int32_t children[PARENTS]; /* lanes that each fills; -1: it fails its row */
+} parents;
 
 struct expansion {
     bool active;                 /* a vector is paused half-way */
@@ -289,33 +297,20 @@ static void broadcast(pf_vec *v, uint8_t *memory, unsigned width, int32_t lane, 
     write_steps(v->data, lane, n, value->u.handle, 0);
 }
 
-static void fill_range(pf_vec *v, uint8_t *memory, int32_t lane, int32_t n, const level *l)
+/* The next n values of a range from lane `lane` on. */
+static void fill_range(pf_run *run, crew *c, int stage, int32_t lane, int32_t n)
 {
-    write_steps(v->data, lane, n, (uint64_t)l->value, (uint64_t)l->step);
-    set_kind(v, memory, lane, n, PF_K_I64);
-    const int64_t *data = (const int64_t *)v->data + lane;
-    widen(v, data[0], data[n - 1]);
-}
-
-/* What the parent contributes to n new child lanes. */
-static void fill_from_parent(pf_run *run, crew *c, int stage, int32_t n, int32_t row)
-{
-    level *l = &c->expansion->levels[stage];
-    const pf_fn *fn = run->plan->stages[stage].fn, *parent_fn = run->plan->stages[stage - 1].fn;
-    pf_frame *child = c->frames[stage], *parent = c->frames[stage - 1];
-    bool ranges = run->plan->stages[stage - 1].expand == PF_EXPAND_RANGE;
-    for (uint32_t k = 0; k < fn->ncolumns; k++) {
-        const pf_column_info *info = &fn->columns[k];
-        if (info->from == PF_FROM_PARENT) {
-            pf_scalar value =
-                read_lane(&parent->outputs[info->index], pf_lane_bytes(parent_fn->outputs[info->index]), l->parent);
-            broadcast(&child->columns[k], c->kind_memory[stage][k], pf_lane_bytes(info->kinds), l->fill, n, &value);
-        } else if (ranges) {
-            fill_range(&child->columns[k], c->kind_memory[stage][k], l->fill, n, l);
+    const level *l = &c->expansion->levels[stage];
+    const pf_fn *fn = run->plan->stages[stage].fn;
+    for (uint32_t k = 0; k < fn->ncolumns && n > 0; k++) {
+        if (fn->columns[k].from == PF_FROM_INNER && fn->columns[k].used) {
+            pf_vec *v = &c->frames[stage]->columns[k];
+            write_steps(v->data, lane, n, (uint64_t)l->value, (uint64_t)l->step);
+            set_kind(v, c->kind_memory[stage][k], lane, n, PF_K_I64);
+            const int64_t *data = (const int64_t *)v->data + lane;
+            widen(v, data[0], data[n - 1]);
         }
     }
-    write_source(l->source, l->fill, n, row);
-    l->fill += n;
 }
 
 static uint64_t range_length(int64_t start, int64_t stop, int64_t step)
@@ -330,13 +325,13 @@ static uint64_t range_length(int64_t start, int64_t stop, int64_t step)
 }
 
 /* False: the row fails (a step of 0, or a bound that is no int: CPython has its own words for both). */
-static bool start_range(pf_run *run, crew *c, int stage)
+static bool start_range(pf_run *run, crew *c, int stage, int32_t output)
 {
     level *l = &c->expansion->levels[stage];
     const pf_fn *fn = run->plan->stages[stage - 1].fn;
     int64_t bounds[3];
     for (int k = 0; k < 3; k++) {
-        pf_scalar v = read_lane(&c->frames[stage - 1]->outputs[k], pf_lane_bytes(fn->outputs[k]), l->parent);
+        pf_scalar v = read_lane(&c->frames[stage - 1]->outputs[k], pf_lane_bytes(fn->outputs[k]), output);
         if ((v.kind & (PF_K_I64 | PF_K_BOOL)) == 0) {
             return false;
         }
@@ -365,48 +360,128 @@ static void fail_expansion(expansion *x, level *l, int stage, int32_t row)
     next_parent(l);
 }
 
-static void expand_range(pf_run *run, crew *c, int stage, int32_t row)
+/* The next parents that still count; those that do not are passed over. */
+static void choose_parents(crew *c, int stage, parents *out)
 {
     expansion *x = c->expansion;
     level *l = &x->levels[stage];
-    if (!l->started && !start_range(run, c, stage)) {
-        fail_expansion(x, l, stage, row);
-        return;
-    }
-    int32_t room = PF_LANES - l->fill;
-    int32_t n = l->left < (uint64_t)room ? (int32_t)l->left : room;
-    if (n > 0) {
-        fill_from_parent(run, c, stage, n, row);
-        l->value = (int64_t)((uint64_t)l->value + (uint64_t)n * (uint64_t)l->step);
-        l->left -= (uint64_t)n;
-    }
-    if (l->left == 0) {
-        next_parent(l);
+    const pf_frame *frame = c->frames[stage - 1];
+    out->n = 0;
+    for (int32_t output = l->parent; output < l->nparents && out->n < PARENTS; output++) {
+        int32_t row = source_of(x, stage - 1, frame->out_rows[output]);
+        if (!is_dead(x, row)) {
+            out->output[out->n] = output;
+            out->row[out->n++] = (uint16_t)row;
+        } else if (output == l->parent) {
+            next_parent(l);
+        }
     }
 }
 
-static pf_status expand_items(pf_run *run, crew *c, int stage, int32_t row)
+/* Both fill child lanes from the level's `fill` on and say in p->children how many are whose. They return how many
+ * parents they came to: all, or up to the one that fails, or the one with which the vector is full and which may have
+ * more. */
+
+static int32_t take_ranges(pf_run *run, crew *c, int stage, parents *p)
+{
+    level *l = &c->expansion->levels[stage];
+    int32_t lane = l->fill;
+    for (int32_t i = 0; i < p->n; i++) {
+        if (!l->started && !start_range(run, c, stage, p->output[i])) {
+            p->children[i] = -1;
+            return i + 1;
+        }
+        const int32_t room = PF_LANES - lane, n = l->left < (uint64_t)room ? (int32_t)l->left : room;
+        fill_range(run, c, stage, lane, n);
+        l->value = (int64_t)((uint64_t)l->value + (uint64_t)n * (uint64_t)l->step);
+        l->left -= (uint64_t)n;
+        p->children[i] = n;
+        lane += n;
+        if (lane == PF_LANES) {
+            return i + 1;
+        }
+        l->started = false;
+    }
+    return p->n;
+}
+
+static pf_status take_items(pf_run *run, crew *c, int stage, parents *p, int32_t *taken)
+{
+    level *l = &c->expansion->levels[stage];
+    const uint64_t *handles = c->frames[stage - 1]->outputs[0].data;
+    uint64_t containers[PARENTS];
+    for (int32_t i = 0; i < p->n; i++) {
+        containers[i] = handles[p->output[i]];
+    }
+    l->offset = l->started ? l->offset : 0;
+    const pf_inner inner = {containers, p->n, l->offset, l->fill, PF_LANES - l->fill, p->children};
+    return run->hooks.expand(run->hooks.ctx, stage - 1, &inner, c->frames[stage]->columns, c->kind_memory[stage],
+                             taken);
+}
+
+/* One column of the lanes [lane, ...) of all children: what their parents have for it. */
+static void hand_down(const pf_vec *from, unsigned from_width, pf_vec *to, uint8_t *memory, unsigned width,
+                      int32_t lane, const parents *p, int32_t taken)
+{
+    for (int32_t i = 0; i < taken; i++) {
+        if (p->children[i] > 0) {
+            pf_scalar value = read_lane(from, from_width, p->output[i]);
+            broadcast(to, memory, width, lane, p->children[i], &value);
+            lane += p->children[i];
+        }
+    }
+}
+
+/* What parents contribute to their children, whose lanes are counted here. */
+static void fill_from_parents(pf_run *run, crew *c, int stage, const parents *p, int32_t taken)
+{
+    level *l = &c->expansion->levels[stage];
+    const pf_fn *fn = run->plan->stages[stage].fn, *parent_fn = run->plan->stages[stage - 1].fn;
+    pf_frame *child = c->frames[stage], *parent = c->frames[stage - 1];
+    for (uint32_t k = 0; k < fn->ncolumns; k++) {
+        const pf_column_info *info = &fn->columns[k];
+        if (info->from == PF_FROM_PARENT && info->used) {
+            hand_down(&parent->outputs[info->index], pf_lane_bytes(parent_fn->outputs[info->index]), &child->columns[k],
+                      c->kind_memory[stage][k], pf_lane_bytes(info->kinds), l->fill, p, taken);
+        }
+    }
+    for (int32_t i = 0; i < taken; i++) {
+        if (p->children[i] > 0) {
+            write_source(l->source, l->fill, p->children[i], p->row[i]);
+            l->fill += p->children[i];
+        }
+    }
+}
+
+/* The children of the parents that come next. */
+static pf_status expand_parents(pf_run *run, crew *c, int stage)
 {
     expansion *x = c->expansion;
     level *l = &x->levels[stage];
-    if (!l->started) {
-        l->started = true;
-        l->offset = 0;
-    }
-    const pf_fn *fn = run->plan->stages[stage - 1].fn;
-    pf_scalar item = read_lane(&c->frames[stage - 1]->outputs[0], pf_lane_bytes(fn->outputs[0]), l->parent);
-    int32_t want = PF_LANES - l->fill, got = 0;
-    PF_TRY(run->hooks.expand(run->hooks.ctx, stage - 1, item, l->offset, want, l->fill, c->frames[stage]->columns,
-                             c->kind_memory[stage], &got));
-    if (got < 0) {
-        fail_expansion(x, l, stage, row);
+    parents p;
+    choose_parents(c, stage, &p);
+    if (p.n == 0) {
         return PF_OK;
     }
-    if (got > 0) {
-        fill_from_parent(run, c, stage, got, row);
-        l->offset += got;
+    if (l->fill == 0) {
+        reset_columns(run->plan->stages[stage].fn, c->frames[stage]);
     }
-    if (got < want) {
+    int32_t taken = 0;
+    if (run->plan->stages[stage - 1].expand == PF_EXPAND_RANGE) {
+        taken = take_ranges(run, c, stage, &p);
+    } else {
+        PF_TRY(take_items(run, c, stage, &p, &taken));
+    }
+    fill_from_parents(run, c, stage, &p, taken);
+    const int32_t last = taken - 1;
+    const bool same = p.output[last] == l->parent;
+    l->parent = p.output[last];
+    if (p.children[last] < 0) {
+        fail_expansion(x, l, stage, p.row[last]);
+    } else if (l->fill == PF_LANES) {
+        l->started = true;
+        l->offset = (same ? l->offset : 0) + p.children[last];
+    } else {
         next_parent(l);
     }
     return PF_OK;
@@ -415,23 +490,9 @@ static pf_status expand_items(pf_run *run, crew *c, int stage, int32_t row)
 /* Takes pending outputs of the stage before until the child vector is full or none is left. */
 static pf_status fill_level(pf_run *run, crew *c, int stage)
 {
-    expansion *x = c->expansion;
-    level *l = &x->levels[stage];
-    const pf_frame *parent = c->frames[stage - 1];
+    const level *l = &c->expansion->levels[stage];
     while (l->parent < l->nparents && l->fill < PF_LANES) {
-        int32_t row = source_of(x, stage - 1, parent->out_rows[l->parent]);
-        if (is_dead(x, row)) {
-            next_parent(l);
-            continue;
-        }
-        if (l->fill == 0) {
-            reset_columns(run->plan->stages[stage].fn, c->frames[stage]);
-        }
-        if (run->plan->stages[stage - 1].expand == PF_EXPAND_RANGE) {
-            expand_range(run, c, stage, row);
-        } else {
-            PF_TRY(expand_items(run, c, stage, row));
-        }
+        PF_TRY(expand_parents(run, c, stage));
     }
     return PF_OK;
 }

@@ -52,7 +52,8 @@ static bool fits_expansion(const pf_plan *plan, int stage)
         }
     }
     return st->expand == PF_EXPAND_RANGE ? st->fn->noutputs >= 3
-                                         : st->expand == PF_EXPAND_ITEMS && st->fn->noutputs >= 1;
+                                         : st->expand == PF_EXPAND_ITEMS && st->fn->noutputs >= 1 &&
+                                               pf_lane_bytes(st->fn->outputs[0]) == sizeof(uint64_t);
 }
 
 static pf_outputs outputs_of(const pf_plan *plan, int stage)
@@ -63,6 +64,13 @@ static pf_outputs outputs_of(const pf_plan *plan, int stage)
     return plan->sink == PF_SINK_ISUM                          ? PF_OUTPUTS_SUM
            : plan->sink == PF_SINK_COLLECT && plan->takes_u64 ? PF_OUTPUTS_U64
                                                                : PF_OUTPUTS_I64;
+}
+
+static void mark_used(pf_fn *fn)
+{
+    for (uint32_t k = 0; k < fn->ncolumns; k++) {
+        fn->columns[k].used = pf_ir_column_used(fn, k);
+    }
 }
 
 pf_status pf_plan_compile(pf_plan *plan)
@@ -80,6 +88,7 @@ pf_status pf_plan_compile(pf_plan *plan)
     }
     pf_status status = PF_OK;
     for (int s = 0; s < plan->nstages && status == PF_OK; s++) {
+        mark_used(plan->stages[s].fn);
         if (plan->stages[s].program == NULL) {
             status = pf_interp_compile(plan->stages[s].fn, outputs_of(plan, s), &plan->stages[s].program);
         }

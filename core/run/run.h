@@ -99,16 +99,26 @@ typedef struct pf_piece {
 
 /* ---- the embedding program's side ---- */
 
+/* Items of several containers, one after the other, until `want` lanes are filled. A container that cannot be iterated
+ * ends it and fails its row. */
+typedef struct pf_inner {
+    const uint64_t *containers; /* output 0 of the stage before */
+    int32_t n;                  /* of them; at least 1 */
+    int64_t offset;             /* items of the first that have been taken before */
+    int32_t lane, want;         /* where the first item goes, and how many lanes there are from there on; at least 1 */
+    int32_t *children; /* to be said: lanes filled by each container that was come to; -1: it cannot be iterated */
+} pf_inner;
+
 typedef struct pf_hooks {
     void *ctx;
     /* Fills columns (data; kind and seen; lo and hi for i64) with rows [row0, row0 + n), n <= PF_LANES. kind_memory[i] is
      * where column i's kinds go if it needs them. Only columns of PF_FROM_SOURCE are to be filled. */
     pf_status (*gather)(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory);
-    /* PF_EXPAND_ITEMS: writes items [offset, offset + want) of what `item` names into columns from lane `lane` on
-     * (only PF_FROM_INNER columns, whose kind, seen, lo and hi it widens); *got < want means that there are no more. A
-     * negative *got fails the row. May be NULL. */
-    pf_status (*expand)(void *ctx, int stage, pf_scalar item, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
-                        uint8_t *const *kind_memory, int32_t *got);
+    /* PF_EXPAND_ITEMS: writes what `inner` asks for into the columns of stage `stage + 1` that are PF_FROM_INNER and
+     * used, whose kind, seen, lo and hi it widens. *taken (at least 1) is how many containers it came to. May be NULL.
+     */
+    pf_status (*expand)(void *ctx, int stage, const pf_inner *inner, pf_vec *columns, uint8_t *const *kind_memory,
+                        int32_t *taken);
     pf_status (*absorb)(void *ctx, const pf_piece *piece); /* when it fails, the sink must be as it was before */
     /* FSUM: whether absorb, called now, would apply all of these (pf_fsum_takes) and look at no value of theirs. NULL:
      * never. */

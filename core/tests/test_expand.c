@@ -129,21 +129,28 @@ static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uin
 }
 
 /* The items of `item` are item * 10 + 0, 1, 2 ... as many as item % 5 says; 3 of them fail the row. */
-static pf_status expand(void *ctx, int stage, pf_scalar item, int64_t offset, int32_t want, int32_t lane, pf_vec *columns,
-                        uint8_t *const *kind_memory, int32_t *got)
+static pf_status expand(void *ctx, int stage, const pf_inner *inner, pf_vec *columns, uint8_t *const *kind_memory,
+                        int32_t *taken)
 {
     (void)ctx;
     (void)kind_memory;
     assert_int_equal(stage, 0);
-    int64_t count = ((item.u.i % 5) + 5) % 5, left = count - offset;
-    *got = count == 3 ? -1 : (int32_t)(left < want ? left : want);
-    for (int32_t i = 0; i < *got; i++) {
-        int64_t v = item.u.i * 10 + offset + i;
-        ((int64_t *)columns[0].data)[lane + i] = v;
-        columns[0].seen |= PF_K_I64;
-        columns[0].lo = v < columns[0].lo ? v : columns[0].lo;
-        columns[0].hi = v > columns[0].hi ? v : columns[0].hi;
+    assert_true(inner->n > 0 && inner->want > 0 && inner->lane + inner->want <= PF_LANES);
+    int32_t lane = inner->lane, end = lane + inner->want, c = 0;
+    int64_t offset = inner->offset;
+    for (bool failed = false; c < inner->n && lane < end && !failed; c++, offset = 0) {
+        int64_t item = (int64_t)inner->containers[c], count = ((item % 5) + 5) % 5, left = count - offset;
+        failed = count == 3;
+        inner->children[c] = failed ? -1 : (int32_t)(left < end - lane ? left : end - lane);
+        for (int32_t i = 0; i < inner->children[c]; i++) {
+            int64_t v = item * 10 + offset + i;
+            ((int64_t *)columns[0].data)[lane++] = v;
+            columns[0].seen |= PF_K_I64;
+            columns[0].lo = v < columns[0].lo ? v : columns[0].lo;
+            columns[0].hi = v > columns[0].hi ? v : columns[0].hi;
+        }
     }
+    *taken = c;
     return PF_OK;
 }
 
