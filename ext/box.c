@@ -163,6 +163,33 @@ static PyObject *box_shape(boxing *b, int *at)
     return b->made[node] = object;
 }
 
+bool pf_shape_is_flat(const pf_pyplan *plan)
+{
+    const int n = plan->shape[0].ntuple;
+    bool flat = n > 0 && plan->nshape == n + 1 && !plan->has_outer;
+    for (int k = 1; flat && k <= n; k++) {
+        const pf_shape *leaf = &plan->shape[k];
+        flat = leaf->ntuple < 0 && leaf->same < 0 && leaf->alias < 0;
+    }
+    return flat;
+}
+
+PyObject *pf_box_flat(const pf_pyplan *plan, const pf_column_out *columns, int64_t i)
+{
+    const int n = plan->shape[0].ntuple;
+    const outputs from = {columns, NULL, i};
+    PyObject *tuple = PyTuple_New(n);
+    for (int k = 0; tuple != NULL && k < n; k++) {
+        PyObject *item = box_leaf(&plan->shape[1 + k], &from);
+        if (item == NULL) {
+            Py_CLEAR(tuple);
+        } else {
+            PyTuple_SET_ITEM(tuple, k, item);
+        }
+    }
+    return tuple;
+}
+
 PyObject *pf_box_output(const pf_pyplan *plan, const pf_column_out *columns, int64_t i)
 {
     int at = 0;

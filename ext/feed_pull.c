@@ -568,7 +568,7 @@ PyObject *pf_feed_pull(pf_feed *feed, bool *over)
 {
     PyObject *root = feed->slots[0].parent < 0 ? (PyObject *)feed->slots[0].feeder : feed->root;
     bool between = !feed->chain.expands || feed->seen < 0; /* nothing of a row that was handed over is still to come */
-    bool ahead = feed->nslices > 0 || feed->segment >= 0 || feed->ops.nsides > 0;
+    bool ahead = feed->nslices > 0 || feed->segment >= 0 || feed->bare || feed->ops.nsides > 0;
     *over = false;
     if (ahead && between && !feed->transparent && !feed->asked) {
         ask_ahead(feed);

@@ -161,25 +161,45 @@ static void ask(const char *from, Py_ssize_t stride, int32_t n, const lines *lin
 
 /* ---- walking ---- */
 
-/* One field of a tuple: what most rows are read by. */
-static void walk_index(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, PyObject **out)
+/* PF_PATH_INDEX, from the front. */
+static inline PyObject *field_of(PyObject *tuple, const pf_path_step *step)
 {
-    const pf_path_step *step = spec->path;
+    const bool there = Py_TYPE(tuple) == step->type && step->index < Py_SIZE(tuple) && (step->size < 0 || Py_SIZE(tuple) == step->size);
+    return there ? PyTuple_GET_ITEM(tuple, step->index) : NULL;
+}
+
+/* Fields of tuples, and of tuples in them: what most rows are read by. npath is a constant at each call. */
+static inline __attribute__((always_inline)) void walk_fields(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec,
+                                                              int npath, PyObject **out)
+{
     const int32_t value = value_at(spec);
     for (int32_t i = 0; i < n; i++, from += stride) {
-        PyObject *row = *(PyObject *const *)from, *object = NULL;
-        if (Py_TYPE(row) == step->type && step->index < Py_SIZE(row) && (step->size < 0 || Py_SIZE(row) == step->size)) {
-            object = PyTuple_GET_ITEM(row, step->index);
-            ask_object(object, value);
+        PyObject *object = *(PyObject *const *)from;
+        for (int s = 0; s < npath && object != NULL; s++) {
+            object = field_of(object, &spec->path[s]);
         }
+        ask_object(object, value);
         out[i] = object;
     }
 }
 
+static bool has_only_fields(const pf_column_spec *spec)
+{
+    bool only = true;
+    for (int s = 0; s < spec->npath; s++) {
+        only = only && spec->path[s].how == PF_PATH_INDEX && spec->path[s].index >= 0;
+    }
+    return only;
+}
+
 static void walk(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, PyObject **out)
 {
-    if (spec->npath == 1 && spec->path[0].how == PF_PATH_INDEX && spec->path[0].index >= 0) {
-        walk_index(from, stride, n, spec, out);
+    if (spec->npath <= 2 && has_only_fields(spec)) {
+        if (spec->npath == 1) {
+            walk_fields(from, stride, n, spec, 1, out);
+        } else {
+            walk_fields(from, stride, n, spec, 2, out);
+        }
         return;
     }
     for (int32_t i = 0; i < n; i++, from += stride) {

@@ -96,12 +96,15 @@ static int list_piece(pf_sink *base, const pf_piece *piece)
     if (reserve(list, (Py_ssize_t)piece->count) < 0) {
         return -1;
     }
-    for (int64_t i = append_fresh(list, base->plan, piece); i < piece->count; i++) {
-        PyObject *item = NULL;
-        if (!PyErr_Occurred()) {
-            item = base->plan->has_outer ? pf_box_output_of(base->plan, piece->columns, i, piece->rows[i], &((pf_list_sink *)base)->outer)
-                                         : pf_box_output(base->plan, piece->columns, i);
-        }
+    int64_t i = append_fresh(list, base->plan, piece);
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    const bool flat = pf_shape_is_flat(base->plan);
+    for (PyObject *item; i < piece->count; i++) {
+        item = flat                    ? pf_box_flat(base->plan, piece->columns, i)
+               : base->plan->has_outer ? pf_box_output_of(base->plan, piece->columns, i, piece->rows[i], &((pf_list_sink *)base)->outer)
+                                       : pf_box_output(base->plan, piece->columns, i);
         if (item == NULL) {
             return -1;
         }
