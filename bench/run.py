@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
+sys.path.extend(str(Path(__file__).resolve().parent.parent / folder) for folder in ("examples", "tests"))
 
 import sections
 from native import FLAGS, Kernels

@@ -232,5 +232,6 @@ ALL = {
     "flights": flights,
     "small": small.small,
     "falling-back": small.falling_back,
+    "programs": small.programs,
     "break-even": small.break_even,
 }

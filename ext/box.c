@@ -166,8 +166,8 @@ static PyObject *box_shape(boxing *b, int *at)
 bool pf_shape_is_flat(const pf_pyplan *plan)
 {
     const int n = plan->shape[0].ntuple;
-    bool flat = n > 0 && plan->nshape == n + 1 && !plan->has_outer;
-    for (int k = 1; flat && k <= n; k++) {
+    bool flat = n != 0 && plan->nshape == (n > 0 ? n + 1 : 1) && !plan->has_outer;
+    for (int k = n > 0; flat && k < plan->nshape; k++) {
         const pf_shape *leaf = &plan->shape[k];
         flat = leaf->ntuple < 0 && leaf->same < 0 && leaf->alias < 0;
     }
@@ -178,6 +178,9 @@ PyObject *pf_box_flat(const pf_pyplan *plan, const pf_column_out *columns, int64
 {
     const int n = plan->shape[0].ntuple;
     const outputs from = {columns, NULL, i};
+    if (n < 0) {
+        return box_leaf(&plan->shape[0], &from);
+    }
     PyObject *tuple = PyTuple_New(n);
     for (int k = 0; tuple != NULL && k < n; k++) {
         PyObject *item = box_leaf(&plan->shape[1 + k], &from);

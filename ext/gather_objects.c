@@ -164,13 +164,14 @@ static void ask(const char *from, Py_ssize_t stride, int32_t n, const lines *lin
 /* PF_PATH_INDEX, from the front. */
 static inline PyObject *field_of(PyObject *tuple, const pf_path_step *step)
 {
-    const bool there = Py_TYPE(tuple) == step->type && step->index < Py_SIZE(tuple) && (step->size < 0 || Py_SIZE(tuple) == step->size);
+    const bool there = Py_TYPE(tuple) == step->type && step->index < Py_SIZE(tuple) &&
+                       (step->size < 0 || Py_SIZE(tuple) == step->size);
     return there ? PyTuple_GET_ITEM(tuple, step->index) : NULL;
 }
 
 /* Fields of tuples, and of tuples in them: what most rows are read by. npath is a constant at each call. */
-static inline __attribute__((always_inline)) void walk_fields(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec,
-                                                              int npath, PyObject **out)
+static inline __attribute__((always_inline)) void walk_fields(const char *from, Py_ssize_t stride, int32_t n,
+                                                              const pf_column_spec *spec, int npath, PyObject **out)
 {
     const int32_t value = value_at(spec);
     for (int32_t i = 0; i < n; i++, from += stride) {

@@ -53,7 +53,8 @@ struct pf_sink {
 
 /* The object of output row i of a piece, as the plan's shape says. New reference, or NULL with an exception. */
 PyObject *pf_box_output(const pf_pyplan *plan, const pf_column_out *columns, int64_t i);
-/* The same where the shape is flat: a tuple whose items are no tuples, and no objects that stand elsewhere in the row. */
+/* The same where the shape is flat: no tuple, or one whose items are none, nor objects that stand elsewhere in the row.
+ */
 bool pf_shape_is_flat(const pf_pyplan *plan);
 PyObject *pf_box_flat(const pf_pyplan *plan, const pf_column_out *columns, int64_t i);
 /* The same, where nodes of the shape may be `outer`: of one source row they are one object. All zeros to begin with. */

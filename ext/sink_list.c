@@ -66,6 +66,14 @@ static int64_t append_column(PyListObject *list, const pf_pyplan *plan, const pf
                 break;
             }
         }
+    } else if (column->seen == PF_K_BOOL && column->bytes) {
+        for (; i < n; i++) {
+#ifdef PF_PLANTED_BUG_INT_AS_BOOL_LOST
+            to[i] = PyLong_FromLong(((const uint8_t *)column->data)[i]);
+#else
+            to[i] = Py_NewRef(((const uint8_t *)column->data)[i] ? Py_True : Py_False);
+#endif
+        }
     } else if (column->seen == PF_K_F64) {
         for (; i < n && (to[i] = PyFloat_FromDouble(((const double *)column->data)[i])) != NULL; i++) {
         }
@@ -102,9 +110,10 @@ static int list_piece(pf_sink *base, const pf_piece *piece)
     }
     const bool flat = pf_shape_is_flat(base->plan);
     for (PyObject *item; i < piece->count; i++) {
-        item = flat                    ? pf_box_flat(base->plan, piece->columns, i)
-               : base->plan->has_outer ? pf_box_output_of(base->plan, piece->columns, i, piece->rows[i], &((pf_list_sink *)base)->outer)
-                                       : pf_box_output(base->plan, piece->columns, i);
+        item = flat ? pf_box_flat(base->plan, piece->columns, i)
+               : base->plan->has_outer
+                   ? pf_box_output_of(base->plan, piece->columns, i, piece->rows[i], &((pf_list_sink *)base)->outer)
+                   : pf_box_output(base->plan, piece->columns, i);
         if (item == NULL) {
             return -1;
         }

@@ -120,6 +120,13 @@ def test_every_segment_runs_natively():
 
 
 @needs_engine
+@pytest.mark.parametrize("last", [lambda: map(abs, range(200)), lambda: map(int, [2.5] * 200), lambda: filter(None, range(1, 201))])
+@pytest.mark.parametrize("step", [lambda c: c, lambda c: (x for x in c if x)])
+def test_a_last_segment_of_c_functions_runs_natively(last, step):
+    counts = same(lambda p: p.list(step(chain((x + 1 for x in range(300)), last()))), native=True, min_rows=0)
+    assert (counts["rows_native"], counts["rows_replayed"], counts["rows_fallback"]) == (500, 0, 0)
+
+
 def test_short_segments_are_left_alone():
     small = lambda: chain(map(twice, range(9)), map(twice, range(9)))
     before = pf.stats()["calls_native"]
