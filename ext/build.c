@@ -125,6 +125,7 @@ static bool hand_over(pf_builder *b)
         check->kinds = path->kinds;
         check->type = path->mixed ? NULL : path->type;
         Py_XINCREF(check->type);
+        check->mixed = path->mixed;
         check->looped = path->looped;
         check->inside = path->inside;
     }

@@ -195,6 +195,8 @@ static void finish_report(pf_exec *ex, PyCodeObject *few)
         left = left > 0 ? left : 0;
         report->rows_fallback += left;
         pf_stats_now.rows_fallback += left;
+    }
+    if (ex->gave_up || pf_exec_fails_too_often(ex, pf_exec_frontier(ex))) {
         pf_pyplan_rest(ex->plan);
     } else {
         ex->plan->next_rest = 0;

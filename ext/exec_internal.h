@@ -97,6 +97,7 @@ static inline bool pf_exec_may_go_on(const pf_exec *ex)
 void pf_exec_calm(pf_exec *ex);
 bool pf_exec_calls(const pf_exec *ex);       /* the sink runs Python code for each output */
 int64_t pf_exec_rows(const pf_exec *ex);     /* of the run */
+bool pf_exec_fails_too_often(const pf_exec *ex, int64_t rows); /* of so many rows that have been tried */
 int64_t pf_exec_frontier(const pf_exec *ex); /* source rows before it are merged or were handed out */
 
 #endif

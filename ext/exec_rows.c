@@ -169,10 +169,10 @@ static bool tells_turns(pf_exec *ex)
 
 /* After each failed row the watches are walked, which takes longer the more there is to compare, and rows may have to
  * be computed again. */
-static bool fails_too_often(const pf_exec *ex, int64_t row)
+bool pf_exec_fails_too_often(const pf_exec *ex, int64_t rows)
 {
     int64_t worth = (ex->telling == PF_TURNS_UNTOLD ? UNTOLD_ROWS : TOLD_ROWS) + ex->searched / 16;
-    return ex->failed >= FAILED_BEFORE_GIVING_UP && ex->failed * worth > row + 1;
+    return ex->failed * worth > rows;
 }
 
 /* One stretch of native work. The collector waits: boxing must not run finalizers while workers read. */
@@ -246,7 +246,8 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
                 ex->cut = true;
                 return last_row(ex, *row, row);
             }
-            if (info.barrier || ex->sink->foreign || fails_too_often(ex, info.row)) {
+            if (info.barrier || ex->sink->foreign ||
+                (ex->failed >= FAILED_BEFORE_GIVING_UP && pf_exec_fails_too_often(ex, info.row + 1))) {
                 ex->gave_up = true;
                 return last_row(ex, *row, row);
             }

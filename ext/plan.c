@@ -200,23 +200,33 @@ static pf_sample look(const pf_check *check, const pf_chain *chain, int most, pf
     return sample;
 }
 
-/* Nothing is there that was unknown when the plan was made. What was refused may not be there today: then all has to
- * be. */
+/* Nothing is there that was unknown when the plan was made. */
+static bool is_known(const pf_check *check, const pf_sample *sample, pf_kinds inside)
+{
+    const bool empty = sample->kinds == PF_K_OBJ && sample->type == NULL;
+    const bool type = check->mixed || sample->type == NULL || (sample->type == check->type && !sample->mixed);
+    return (empty || ((sample->kinds & (pf_kinds)~check->kinds) == 0 && type)) &&
+           (inside & (pf_kinds)~pf_kinds_of_column(check->inside)) == 0;
+}
+
+/* All of that is there. */
+static bool is_same(const pf_check *check, const pf_sample *sample, pf_kinds inside)
+{
+    return sample->kinds == check->kinds && sample->mixed == check->mixed && (check->mixed || sample->type == check->type) &&
+           inside == check->inside;
+}
+
+/* What was refused may not be there today, so for a refusal all has to be. */
 static bool is_met(const pf_check *check, const pf_chain *chain, bool refused)
 {
     pf_kinds inside;
     pf_sample sample = look(check, chain, PF_GLANCE, &inside);
-    bool empty = sample.kinds == PF_K_OBJ && sample.type == NULL;
-    if (!empty &&
-        ((sample.kinds & (pf_kinds)~check->kinds) != 0 || (sample.type != NULL && check->type != sample.type))) {
+    if (!is_known(check, &sample, inside)) {
         return false;
     }
-    if ((inside & (pf_kinds)~pf_kinds_of_column(check->inside)) != 0) {
-        return false;
-    }
-    if (refused && (sample.kinds != check->kinds || inside != check->inside)) {
+    if (refused && !is_same(check, &sample, inside)) {
         sample = look(check, chain, PF_SAMPLE, &inside);
-        return sample.kinds == check->kinds && inside == check->inside;
+        return is_same(check, &sample, inside);
     }
     return true;
 }

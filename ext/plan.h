@@ -77,7 +77,8 @@ typedef struct pf_check {
     int leaf, npath;
     pf_path_step path[PF_MAX_PATH]; /* type and name owned by the plan */
     pf_kinds kinds;
-    PyTypeObject *type; /* owned; NULL: none */
+    PyTypeObject *type; /* owned; NULL: none, or several (`mixed`) */
+    bool mixed;
     bool looped;        /* a nested for runs over the lists or tuples that are there ... */
     pf_kinds inside;    /* ... which hold items of these kinds */
 } pf_check;
