@@ -1,5 +1,5 @@
 """The generators by name: each makes the program of a seed, or of any Random-like's choices."""
 
-from . import generate
+from . import generate, segments, sides
 
-GENERATORS = {"main": generate.generate}
+GENERATORS = {"main": generate.generate, "sides": sides.generate, "segments": segments.generate}
