@@ -9,12 +9,12 @@ from .trees import Trees
 
 SOURCES = ("{xs}", "{xs}", "iter({xs})", "iter({xs})", "reversed({xs})", "range(len({xs}))", "bytes(len({xs}))", "iter(array('d', [1.5] * len({xs})))")
 STEPS = (
-    "s",
     "map(twice, s)",
     "map(abs, s)",
     "(x * 2 for x in s)",
     "(x for x in s if x != 2)",
     "(y for x in s for y in (x, x))",
+    "(t for t in ((x, -x) for x in s) for _ in range(2))",
     "filter(None, s)",
     "islice(s, 2)",
     "islice(map(twice, s), 1, None, 2)",
@@ -26,7 +26,6 @@ STEPS = (
     "{1: 2, 3: 4}",
     "iter([s])",
 )
-
 ROWS = (  # steps over the segments themselves
     "s",
     "(x for x in s if x)",
@@ -53,6 +52,8 @@ class Segments(Trees):
         "error": (("list({})", "(10 // (x - 3) for x in s)"),),
         "taken": (("list({})", "takewhile(lambda x: x != 3, s)"),),
         "islice": (("list({})", "islice((x for x in s if x), 2, 9)"),),
+        "enough": (("list({})", "islice(s, n)"),),
+        "enough_rows": (("tuple({})", "islice((x for x in s), n)"), ("list({})", "islice(s, n)")),
         "zip": (("list({})", "zip(s, range(7))"),),
         "zip_first": (("list({})", "((a, b) for a, b in zip(range(7), s))"),),
         "map": (("list({})", "map(pair, (x for x in s), [1, 2, 3, 4])"),),
@@ -71,7 +72,7 @@ class Segments(Trees):
         "enumerated": (("list({})", "enumerate(s)"),),
         "rest": (("any({})", "(x == 4 for x in s)"), ("list({})", "s")),
     }
-    sizes = (0, 1, 1, 2, 3, 9)
+    sizes = (0, 1, 1, 2, 3, 9, 30)
     long = (100,)
 
     def __init__(self, rnd: random.Random) -> None:
@@ -83,7 +84,7 @@ class Segments(Trees):
 
     def leaf(self) -> str:
         made = self.keep(self.source(SOURCES))
-        return made if self.kind == "bare" else self.keep(self.step(STEPS, made))
+        return made if self.kind == "bare" or self.rnd.random() < 0.25 else self.keep(self.step(STEPS, made))
 
     def chains(self, depth: int) -> str:
         rnd = self.rnd

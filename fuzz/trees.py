@@ -56,6 +56,7 @@ class Trees:
     def __init__(self, rnd: random.Random) -> None:
         self.rnd = rnd
         self.begun = rnd.choice((0.0, 0.1, 0.4))  # how many iterators
+        self.usual = rnd.randrange(100)  # the step that comes again and again
         self.pool = self.items[rnd.choice([*self.items])]
         self.functions: dict[str, str] = {}
         self.lines: list[str] = []
@@ -93,8 +94,13 @@ class Trees:
         """The text of one of these over a new list or tuple."""
         return self.rnd.choice(makes).format(xs=self.assign("xs", self.display()))
 
+    def reach(self) -> str:
+        """As many rows as the first source or two would give."""
+        sources = [line.split()[0] for line in self.lines if line.startswith("xs")]
+        return " + ".join(f"len({name})" for name in sources[: self.rnd.randint(1, 2)])
+
     def step(self, steps: tuple[str, ...], source: str) -> str:
-        at = self.rnd.randrange(len(steps))
+        at = self.usual % len(steps) if self.rnd.random() < 0.25 else self.rnd.randrange(len(steps))
         return self.call(f"step{at}", steps[at], source, self.rnd.randint(0, 9), self.rnd.randint(1, 3))
 
     def program(self, seed: str, way: str | None) -> Program:
@@ -103,7 +109,7 @@ class Trees:
         whole = self.tree()
         lines = [*self.lines, "MARK()", *(f"WATCH({name})" for name in self.watched), "try:"]
         for at, (consumer, given) in enumerate(self.ways[way]):
-            lines.append(f"    OUT({consumer.format(whole if given == 's' else self.call(f'given{at}_{way}', given, whole))})")
+            lines.append(f"    OUT({consumer.format(whole if given == 's' else self.call(f'given{at}_{way}', given, whole, self.reach()))})")
         main = "\n".join([*lines, "except Exception as error:", "    FAIL(error)\n"])
         functions = [*self.functions.values()]
         words = set(re.findall(r"\w+", "".join(functions) + main))
