@@ -1,10 +1,10 @@
 """The differential fuzzer's command line.
 
-    python -m fuzz.run --programs 20000 --seed 1 --jobs 2
+    python -m fuzz.run --generator all --programs 20000 --seed 1 --jobs 2
 
 Each worker process takes seeds from a range, writes which one it is at (so that a crash or a hang has a name), and
 reports mismatches; the master restarts a worker that died behind the seed that killed it. Every failure is shrunk
-and printed as a program that stands alone. The last line sums up; the exit status is 1 if anything failed.
+and printed as a program that stands alone. One line for each generator sums up; the exit status is 1 if anything failed.
 """
 
 from __future__ import annotations
