@@ -34,10 +34,10 @@ dev: $(VENV)/.ready
 aarch64: $(VENV)/.ready
 	tools/cross-aarch64
 
-# FUZZ="--programs 1000 --seed 7" make fuzz
+# FUZZ="--programs 1000 --seed 7" make fuzz; of each generator
 FUZZ ?= --programs 100000
 fuzz: install
-	$(IN_VENV) -m fuzz.run $(FUZZ)
+	$(IN_VENV) -m fuzz.run --generator all $(FUZZ)
 
 # SANITIZE="thread" make sanitize: that one alone; PYTEST="-k feed" for words to pytest
 sanitize: $(VENV)/.ready

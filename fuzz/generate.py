@@ -10,9 +10,10 @@ Every class has a __repr__: the default one shows an address, and an order of ad
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .expressions import Env, Expressions
+from .program import Program
 
 HEADER = """\
 import functools, itertools, math, operator
@@ -115,18 +116,6 @@ class Chain:
     finite: bool = True
     sequence: bool = False  # may be reversed
     iterator: bool = False
-
-
-@dataclass
-class Program:
-    seed: object
-    text: str
-    steps: int
-    functions: int
-    features: set = field(default_factory=set)
-    names: str = "consumer"  # which names are dropped in: the consumer's alone, or all
-    config: tuple = (("threads", 2), ("min_rows", 1))
-    twice: bool = False
 
 
 # What becomes of the source between two rounds: another list, the same one changed, other types, functions that are others.
@@ -770,8 +759,7 @@ class Generator(Expressions):
         if self.chance(50 if self.long else 2):  # as it comes: few rows are then no business of the engine's
             config = ()
         return Program(
-            seed, HEADER + "\n".join(lines) + "\n", self.steps, self.used_functions, self.features,
-            "all" if self.chance(25) else "consumer", config, self.chance(12),
+            seed, (HEADER + "\n".join(lines) + "\n",), self.steps, self.used_functions, "all" if self.chance(25) else "consumer", config, self.chance(12),
         )
 
 

@@ -24,17 +24,19 @@ import gc
 import itertools
 import operator
 import re
+import signal
 import struct
 import sys
 import types
 import warnings
 from typing import Any
 
+from . import reference
+
 FILENAME = "<program>"
 REST_LIMIT = 50
 DROP_INS = ("sum", "min", "max", "any", "all", "list", "tuple", "next", "reduce", "fold")
 SENTINEL = object()
-BLOCK = 4096  # of fold
 ADDRESS = re.compile("0x[0-9a-f]{6,}")  # in the text of an object without a __repr__: read as the source's object it is
 
 
@@ -69,18 +71,13 @@ def lengths(node: dict) -> list[int]:
 
 
 def fold(op: Any, iterable: Any, *identity: Any) -> Any:
-    """docs/fold.md within one block, which is what the generator writes: its items are taken, its rows computed, then they are folded."""
+    """docs/fold.md for a chain as it stands: what its own steps make of the one block that the generators write."""
     from purefold import _engine
 
     iterator = iter(iterable)
     chain = _engine._read_chain(iterator) if _engine._unsupported is None else "no engine"
-    if isinstance(chain, str) or "flatten" in kinds(chain) or goes_on(chain):  # its own source
-        results = []
-        while block := [*itertools.islice(iterator, BLOCK)]:
-            results.append(functools.reduce(op, block, *identity))
-        return functools.reduce(op, results or identity)
-    if source_of(chain) is chain:
-        return functools.reduce(op, [*iterator], *identity)
+    if isinstance(chain, str) or "flatten" in kinds(chain) or goes_on(chain) or source_of(chain) is chain:  # its own source
+        return reference.fold(op, iterator, iter, *identity)
     node, rows, error = source_of(chain), [], None
     before = lengths(node)
     try:
@@ -91,10 +88,10 @@ def fold(op: Any, iterable: Any, *identity: Any) -> Any:
     untouched = taken[0] == 0 if before[0] >= 0 else not rows and "islice" in kinds(chain)
     ended = "zip" in kinds(node) and (len({*taken}) > 1 or -1 in before)  # it would take once more what it took when it ended
     if error is not None or not (untouched or ended):
-        collections.deque(itertools.islice(node["object"], BLOCK - taken[0]), 0)  # the rest of the block
+        collections.deque(itertools.islice(node["object"], reference.BLOCK - taken[0]), 0)  # the rest of the block
     if error is not None:
         raise error
-    return functools.reduce(op, rows, *identity)
+    return reference.fold(op, ["the block"], lambda block: rows, *identity)
 
 
 PLAIN = {name: getattr(builtins, name) for name in DROP_INS if hasattr(builtins, name)} | {"reduce": functools.reduce, "fold": fold}
@@ -116,13 +113,6 @@ def positions(code: types.CodeType) -> list:
 def position(code: types.CodeType, lasti: int) -> Any:
     """Where in the source an instruction stands (the instruction itself differs as 3.11 specialises calls)."""
     return positions(code)[lasti // 2] if lasti >= 0 else None
-
-
-def in_reduces_words(message: str) -> str:
-    """fold's plain counterpart here is reduce, whose messages name itself."""
-    if message.endswith("object is not iterable"):
-        return "reduce() arg 2 must support iteration"
-    return message.replace("no identity value", "no initial value").replace("fold() of", "reduce() of")
 
 
 class Watcher:
@@ -228,9 +218,8 @@ class Watcher:
     def norm_exception(self, error: BaseException | None, depth: int) -> Any:
         if error is None or depth > 4:
             return None
-        args = tuple(in_reduces_words(arg) if type(arg) is str else arg for arg in error.args)
         return (
-            type(error).__qualname__, self.norm(args, {}), self.frames(error), getattr(error, "__notes__", None),
+            type(error).__qualname__, self.norm(error.args, {}), self.frames(error), getattr(error, "__notes__", None),
             self.norm_exception(error.__cause__, depth + 1), self.norm_exception(error.__context__, depth + 1),
             error.__suppress_context__,
         )
@@ -241,7 +230,7 @@ class Watcher:
         tb = error.__traceback__
         while tb is not None:
             code = tb.tb_frame.f_code
-            if code.co_filename != __file__:
+            if code.co_filename not in (__file__, reference.FILE):
                 found.append((code.co_filename, code.co_name, tb.tb_lineno, position(code, tb.tb_lasti)))
             tb = tb.tb_next
         return found
@@ -332,12 +321,12 @@ def constants_of(code: types.CodeType, inner: bool) -> set[int]:
 
 
 class Timeout(BaseException):
-    """The program ran too long (raised by run.py's alarm)."""
+    """The program ran too long."""
 
 
-def observe(code: types.CodeType, names: dict, lax: bool, settings: Any = None) -> list:
+def observe(codes: list[types.CodeType], names: dict, lax: bool, settings: Any = None) -> list:
     """Run a compiled program once with these drop-ins; what it showed, as comparable data."""
-    watcher = Watcher(lax, constants_of(code, inner=False))
+    watcher = Watcher(lax, set().union(*(constants_of(code, inner=False) for code in codes)))
     space: dict = {
         "__name__": "program", "__builtins__": builtins, "MARK": watcher.mark, "WATCH": watcher.watch, "OUT": watcher.out, "FAIL": watcher.fail,
         "LOG": watcher.log, "nan": NAN, "inf": INF, "OBJ0": Opaque("OBJ0"), "OBJ1": Opaque("OBJ1"), "OBJ2": Opaque("OBJ2"), **names,
@@ -347,7 +336,8 @@ def observe(code: types.CodeType, names: dict, lax: bool, settings: Any = None) 
         warnings.simplefilter("always")
         try:
             with settings or contextlib.nullcontext():
-                exec(code, space)
+                for code in codes:
+                    exec(code, space)
         except Exception as error:
             watcher.fail(error)
     with warnings.catch_warnings():
@@ -394,25 +384,51 @@ def raised(name: str, seen: list[tuple[str, Any]]) -> bool:
     return any(what == "exception" and value[0] == name for what, value in seen)
 
 
+def compiled(text: str) -> tuple[types.CodeType, bool]:
+    tree = ast.parse(text, FILENAME)
+    return compile(tree, FILENAME, "exec"), is_lax(tree)
+
+
+shared = functools.lru_cache(maxsize=None)(compiled)
+
+
 def judge(program: Any, pf: Any) -> list[tuple[str, Any, Any]]:
     """Run `program` both ways and compare; also a second time through purefold when it asks for that."""
-    tree = ast.parse(program.text, FILENAME)
-    code = compile(tree, FILENAME, "exec")
-    lax = is_lax(tree)
-    plain = observe(code, PLAIN, lax)
+    parts = [*map(shared, program.parts[:-1]), compiled(program.parts[-1])]
+    codes, lax = [code for code, _ in parts], any(lax for _, lax in parts)
+    plain = observe(codes, PLAIN, lax)
     names = drop_ins(pf, program.text, program.names)
     for _ in range(2 if program.twice else 1):
-        ours = observe(code, names, lax, pf.config(**dict(program.config)))
+        ours = observe(codes, names, lax, pf.config(**dict(program.config)))
         found = differences(plain, ours)
         if found and raised("RecursionError", plain):  # how deep a call goes changes as CPython warms up; the first run was cold
-            found = differences(observe(code, PLAIN, lax), observe(code, names, lax, pf.config(**dict(program.config))))
+            found = differences(observe(codes, PLAIN, lax), observe(codes, names, lax, pf.config(**dict(program.config))))
         if found and raised("MemoryError", ours):  # perhaps for what `plain` holds: now the other way round
             plain = []
-            ours = observe(code, names, lax, pf.config(**dict(program.config)))
-            plain = observe(code, PLAIN, lax)
+            ours = observe(codes, names, lax, pf.config(**dict(program.config)))
+            plain = observe(codes, PLAIN, lax)
             if raised("MemoryError", plain):
                 return []
             found = differences(plain, ours)
         if found:
             return found
     return []
+
+
+def judge_in_time(program: Any, pf: Any, seconds: int = 10) -> list[tuple[str, Any, Any]]:
+    """As judge, under an alarm."""
+
+    def on_alarm(signum: int, frame: object) -> None:
+        raise Timeout
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    gc.freeze()  # every run is followed by a collection, which need not go through all that was there before
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return judge(program, pf)
+    except Timeout:
+        return [("timeout", None, None)]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        gc.unfreeze()

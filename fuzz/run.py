@@ -1,18 +1,16 @@
 """The differential fuzzer's command line.
 
-    python -m fuzz.run --programs 20000 --seed 1 --jobs 2
+    python -m fuzz.run --generator all --programs 20000 --seed 1 --jobs 2
 
 Each worker process takes seeds from a range, writes which one it is at (so that a crash or a hang has a name), and
 reports mismatches; the master restarts a worker that died behind the seed that killed it. Every failure is shrunk
-and printed as a program that stands alone. The last line sums up; the exit status is 1 if anything failed.
+and printed as a program that stands alone. One line for each generator sums up; the exit status is 1 if anything failed.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import faulthandler
-import gc
 import json
 import os
 import resource
@@ -25,15 +23,24 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
-from . import oracle
-from .generate import Program, generate
+from . import oracle, reference
+from .generators import GENERATORS
+from .program import Program
 from .shrink import shrink
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAM_SECONDS = 10
 MEMORY = 6 << 30  # a program that multiplies tuples in a reduce ends in a MemoryError, not with the machine
 HANG_SECONDS = 60
 
+MAIN = "main"
+FOLD = f"""\
+from functools import reduce
+from itertools import islice
+NONE = object()
+{reference.TEXT}
+reference = fold
+fold = lambda op, rows, *identity: reference(op, rows, iter, *identity)
+"""
 STANDALONE = '''\
 # {category}: {what}
 #   builtins: {plain}
@@ -47,9 +54,7 @@ WATCHED = []
 WATCH = WATCHED.append
 OUT = lambda value: print("value", type(value).__name__, repr(value)[:500])
 FAIL = lambda error: print("exception", repr(error), [(t.name, t.lineno) for t in traceback.extract_tb(error.__traceback__)])
-from functools import reduce
-fold = lambda op, rows, *start: reduce(op, [*rows], *start)
-PROGRAM = r"""
+{fold}PROGRAM = r"""
 {text}
 """
 for names in ({{}}, {{n: getattr(pf, n) for n in {names!r}}}):
@@ -59,10 +64,6 @@ for names in ({{}}, {{n: getattr(pf, n) for n in {names!r}}}):
         exec(compile(PROGRAM, "<program>", "exec"), {{**globals(), **names}})
     print("log", LOG, "rest", [list(zip(it, range(50))) for it in WATCHED if hasattr(it, "__next__")])
 '''
-
-
-def on_alarm(signum: int, frame: object) -> None:
-    raise oracle.Timeout
 
 
 def signature(found: tuple) -> tuple:
@@ -79,20 +80,11 @@ class Worker:
 
         self.pf = purefold
         self.args = args
+        self.generate = GENERATORS[args.generator]
         self.features: Counter = Counter()
         self.counts: Counter = Counter()
-        signal.signal(signal.SIGALRM, on_alarm)
         if "libasan" not in os.environ.get("LD_PRELOAD", ""):  # its shadow is larger than any limit
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-
-    def judge(self, program: Program) -> list:
-        signal.setitimer(signal.ITIMER_REAL, PROGRAM_SECONDS)
-        try:
-            return oracle.judge(program, self.pf)
-        except oracle.Timeout:
-            return [("timeout", None, None)]
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def native(self, program: Program, before: dict) -> None:
         after = self.pf.stats()
@@ -109,9 +101,9 @@ class Worker:
                     self.features[f"reason:{reason}"] += 1
 
     def one(self, seed: str) -> dict | None:
-        program = generate(seed)
+        program = self.generate(seed)
         before = self.pf.stats()
-        found = self.judge(program)
+        found = oracle.judge_in_time(program, self.pf)
         self.counts["programs"] += 1
         self.native(program, before)
         if not found:
@@ -122,25 +114,19 @@ class Worker:
         return self.report(program, found)
 
     def report(self, program: Program, found: list) -> dict:
-        what, plain, ours = found[0]
-        kind = what.split()[0]
-        wanted = signature(found[0])
-        if kind != "timeout" and self.args.shrink:
+        wanted, text = signature(found[0]), program.text
+        if wanted[0] != "timeout" and self.args.shrink:
             def fails(text: str) -> bool:
-                again = self.judge(dataclasses.replace(program, text=text))
+                again = oracle.judge_in_time(program.alone(text), self.pf)
                 return bool(again) and signature(again[0]) == wanted
 
-            text = shrink(program.text, fails, self.args.shrink)
-            again = self.judge(dataclasses.replace(program, text=text))
-            what, plain, ours = (again or found)[0]
-        else:
-            text = program.text
+            text = shrink(text, fails, self.args.shrink)
+            found = oracle.judge_in_time(program.alone(text), self.pf) or found
+        what, plain, ours = found[0]
         return {"seed": program.seed, "what": what, "plain": repr(plain)[:900], "ours": repr(ours)[:900], "text": text, "names": program.names, "config": program.config}
 
     def run(self, out) -> None:
         warnings.simplefilter("ignore")
-        gc.collect()
-        gc.freeze()
         for number in range(self.args.first, self.args.first + self.args.programs):
             seed = f"{self.args.seed}:{number}"
             out.seek(0)
@@ -158,8 +144,9 @@ class Worker:
 class Master:
     """Hands ranges of seeds to worker processes and gathers what they say."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, generator: str) -> None:
         self.args = args
+        self.generator = generator
         self.counts: Counter = Counter()
         self.features: Counter = Counter()
         self.failures: list[dict] = []
@@ -167,7 +154,7 @@ class Master:
     def start(self, first: int, programs: int) -> dict:
         mark = tempfile.NamedTemporaryFile("w+", suffix=".seed")
         out = tempfile.TemporaryFile("w+")
-        command = [self.args.python, "-m", "fuzz.run", "--worker", mark.name, "--seed", str(self.args.seed), "--first", str(first), "--programs", str(programs)]
+        command = [self.args.python, "-m", "fuzz.run", "--worker", mark.name, "--generator", self.generator, "--seed", str(self.args.seed), "--first", str(first), "--programs", str(programs)]
         command += ["--shrink", str(self.args.shrink), "--max-failures", str(self.args.max_failures)]
         if self.args.timeouts:
             command.append("--timeouts")
@@ -196,7 +183,7 @@ class Master:
         reason = "hang" if job.get("killed") else f"crash {job['process'].returncode}"
         if number is None:
             sys.exit("worker did not start:\n" + "".join(noise)[-3000:])
-        program = generate(f"{self.args.seed}:{number}")
+        program = GENERATORS[self.generator](f"{self.args.seed}:{number}")
         self.counts["programs"] += number + 1 - job["first"]
         self.show({"seed": program.seed, "what": reason, "plain": "", "ours": "".join(noise)[-1500:].replace("\n", "\n#   "), "text": program.text, "names": program.names, "config": program.config})
         return number + 1
@@ -211,7 +198,9 @@ class Master:
         self.failures.append(failure)
         names = [n for n in oracle.DROP_INS if failure["names"] == "all" or f"OUT({n}(" in failure["text"]]
         config = ", ".join(f"{k}={v}" for k, v in failure["config"])
-        print(STANDALONE.format(category=failure["seed"], what=failure["what"], plain=failure["plain"], ours=failure["ours"], text=failure["text"], names=names, config=config), flush=True)
+        category = failure["seed"] if self.generator == MAIN else f"{self.generator} {failure['seed']}"
+        fold = FOLD if "fold(" in failure["text"] else ""
+        print(STANDALONE.format(category=category, fold=fold, what=failure["what"], plain=failure["plain"], ours=failure["ours"], text=failure["text"], names=names, config=config), flush=True)
 
     def run(self) -> int:
         started = time.monotonic()
@@ -246,21 +235,23 @@ class Master:
 
     def summary(self, seconds: float) -> int:
         c = self.counts
-        share = 100.0 * c["eligible_native"] / c["eligible"] if c["eligible"] else 0.0
         reasons = sorted(((n, r[7:]) for r, n in self.features.items() if r.startswith("reason:")), reverse=True)[:20]
         if reasons:
             print("not native because:", ", ".join(f"{r} {n}" for n, r in reasons))
+        share = f"native share {100.0 * c['eligible_native'] / c['eligible']:.1f} % of {c['eligible']} programs with two steps and a function, " if c["eligible"] else ""
         print(
-            f"fuzz: {c['programs']} programs, {len(self.failures)} mismatches, native share {share:.1f} % of {c['eligible']} programs with"
-            f" two steps and a function ({c['native_programs']} native in all, {c['native_calls']} calls, {c['native_rows']} rows),"
-            f" {c['timeouts']} timeouts, seed {self.args.seed}, python {self.args.python}, {seconds:.0f} s"
+            f"fuzz {self.generator}: {c['programs']} programs, {len(self.failures)} mismatches, {share}"
+            f"{c['native_programs']} native in all ({c['native_calls']} calls, {c['native_rows']} rows),"
+            f" {c['timeouts']} timeouts, seed {self.args.seed}, python {self.args.python}, {seconds:.0f} s",
+            flush=True,
         )
         return 1 if self.failures else 0
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fuzz.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--programs", type=int, default=10000)
+    parser.add_argument("--generator", choices=[*GENERATORS, "all"], default=MAIN)
+    parser.add_argument("--programs", type=int, default=10000, help="of each generator")
     parser.add_argument("--seed", default="1")
     parser.add_argument("--first", type=int, default=0, help="number of the first program of this seed")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
@@ -276,15 +267,17 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     args = parse()
     faulthandler.enable()
+    generators = [*GENERATORS] if args.generator == "all" else [args.generator]
     if args.show:
-        for number in range(args.first, args.first + args.programs):
-            print(f"# {args.seed}:{number}\n{generate(f'{args.seed}:{number}').text}")
+        for generator in generators:
+            for number in range(args.first, args.first + args.programs):
+                print(f"# {generator} {args.seed}:{number}\n{GENERATORS[generator](f'{args.seed}:{number}').text}")
         return 0
     if args.worker:
         with open(args.worker, "w") as out:
             Worker(args).run(out)
         return 0
-    return Master(args).run()
+    return max([Master(args, generator).run() for generator in generators])
 
 
 if __name__ == "__main__":

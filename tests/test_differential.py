@@ -6,14 +6,13 @@ failing program by itself. Both are deterministic: a red run is red again.
 
 from __future__ import annotations
 
-import signal
-
 import pytest
-from differential.check import needs_engine
+from differential.check import needs_engine, same_program
 
 import purefold as pf
 from fuzz import oracle
 from fuzz.generate import generate
+from fuzz.generators import GENERATORS
 
 try:
     from hypothesis import HealthCheck, given, settings
@@ -25,35 +24,11 @@ pytestmark = needs_engine
 BATCHES, PER_BATCH = 20, 60
 
 
-def judge(program):
-    """Judge under an alarm; a program that takes too long in CPython as well proves nothing."""
-
-    def on_alarm(*_):
-        raise oracle.Timeout
-
-    before = signal.signal(signal.SIGALRM, on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, 10)
-    try:
-        return oracle.judge(program, pf)
-    except oracle.Timeout:
-        return []
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def check(program):
-    found = judge(program)
-    if found:
-        what, plain, ours = found[0]
-        pytest.fail(f"seed {program.seed}: {what}\nbuiltins: {plain}\npurefold: {ours}\nnames: {program.names}, config: {program.config}\n{program.text}", pytrace=False)
-
-
 @pytest.mark.fuzz
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_seeded_programs(batch):
     for number in range(PER_BATCH):
-        check(generate(f"test:{batch}:{number}"))
+        same_program(generate(f"test:{batch}:{number}"))
 
 
 if given:
@@ -62,11 +37,12 @@ if given:
     @settings(max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.randoms(use_true_random=False))
     def test_programs_chosen_by_hypothesis(rnd):
-        check(generate("hypothesis", rnd))
+        same_program(generate("hypothesis", rnd))
 
 
-def test_the_generator_is_deterministic():
-    assert [generate(f"d:{i}").text for i in range(50)] == [generate(f"d:{i}").text for i in range(50)]
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_generators_are_deterministic(name):
+    assert [GENERATORS[name](f"d:{i}").text for i in range(50)] == [GENERATORS[name](f"d:{i}").text for i in range(50)]
 
 
 def test_the_generator_covers_what_is_understood():

@@ -8,10 +8,10 @@ import functools
 import itertools
 
 import pytest
-from differential import reference
 from differential.check import needs_engine, rest
 
 import purefold as pf
+from fuzz import reference
 
 pytestmark = needs_engine  # without one, a chain is its own source
 NONE, BLOCK = reference.NONE, reference.BLOCK

@@ -12,10 +12,10 @@ import struct
 from collections import namedtuple
 
 import pytest
-from differential import reference
 from differential.check import needs_engine, rest, same
 
 import purefold as pf
+from fuzz import reference
 
 NAN, INF = float("nan"), float("inf")
 NONE, BLOCK = reference.NONE, reference.BLOCK

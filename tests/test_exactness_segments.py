@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import weakref
-from array import array
-from itertools import chain, islice, takewhile
+from itertools import chain
 
 import pytest
-from differential.check import exact, needs_engine, rest, same, same_programs
+from differential.check import exact, needs_engine, rest, same
 
 import purefold as pf
 
@@ -22,63 +20,6 @@ def state(it):
     if isinstance(it, (list, tuple)):
         return [state(x) for x in it]
     return (type(it).__name__, [state(x) for x in it.__reduce__()[1:]]) if hasattr(it, "__next__") else it
-
-
-class Shape:
-    """A random tree of chains over small segments, some of them begun, ended or empty, and all iterators in it."""
-
-    def __init__(self, rnd, items):
-        self.rnd, self.items, self.iterators = rnd, iter(items), []
-        self.whole = self.tree(2)
-
-    def keep(self, it, most=2):
-        for _ in range(self.rnd.choice((0, 0, 0, 1, most))):
-            next(it, None)
-        self.iterators.append(it)
-        return it
-
-    def leaf(self):
-        values = list(islice(self.items, self.rnd.choice((0, 1, 1, 2, 3, 9))))
-        make = self.rnd.choice((list, tuple, iter, iter, lambda v: iter(tuple(v)), reversed, lambda v: range(len(v)), lambda v: bytes(len(v)), lambda v: array("d", [1.5] * len(v))))
-        made = make(values)
-        return self.keep(made) if hasattr(made, "__next__") else iter(made) if isinstance(made, array) else made
-
-    def tree(self, depth):
-        parts = [self.tree(depth - 1) if depth and self.rnd.random() < 0.45 else self.leaf() for _ in range(self.rnd.randint(0, 3) if depth < 2 else 3)]
-        kind = self.rnd.randint(0, 3)
-        if kind == 0:
-            source = iter(parts)
-            self.iterators.append(source)
-            return self.keep(chain.from_iterable(source), 5)
-        return self.keep(chain.from_iterable(parts) if kind == 1 else chain(*parts), 5)
-
-
-ITEMS = {
-    "ints": lambda rnd: [rnd.randint(-9, 9) for _ in range(60)],
-    "odd ones": lambda rnd: [rnd.choice((1, 2, 3, 2**70, None, 2.5, True, "a")) for _ in range(60)],
-}
-WAYS = {
-    "list": lambda p, c: p.list(c),
-    "sum": lambda p, c: p.sum(x * 2 for x in c if x),
-    "odd": lambda p, c: p.list((i, x) for i, x in enumerate(c) if x is not None),
-    "any": lambda p, c: p.any(x == 3 for x in c),
-    "next": lambda p, c: (p.next((x for x in c if x == 2), "none"), p.next((x for x in c if x == 3), "none")),
-    "error": lambda p, c: p.list(10 // (x - 3) for x in c),
-    "taken": lambda p, c: p.list(takewhile(lambda x: x != 3, c)),
-    "islice": lambda p, c: p.list(islice((x for x in c if x), 2, 9)),
-    "zip": lambda p, c: p.list(zip(c, range(7))),
-    "zip first": lambda p, c: p.list((a, b) for a, b in zip(range(7), c)),
-    "map": lambda p, c: p.list(map(lambda x, y: (x, y), (x for x in c), [1, 2, 3, 4])),
-    "fold": lambda p, c: p.fold(lambda a, b: a * 3 - b, (x for x in c if x), 1),
-    "max": lambda p, c: p.max(c, key=lambda x: -x, default="none"),
-}
-
-
-@pytest.mark.parametrize("items", ITEMS)
-@pytest.mark.parametrize("way", WAYS)
-def test_trees_of_chains(way, items):
-    natively = same_programs(range(60), lambda rnd: Shape(rnd, ITEMS[items](rnd)), WAYS[way], state)
-    assert natively > 20
 
 
 @exact(native=True)
@@ -193,46 +134,6 @@ def test_a_segment_grows_when_it_is_over():
 
 
 # ---- more segments than are worth a column each: every iterable is a row
-
-SOURCES = {
-    "arguments": lambda rnd, made: (chain(*made), []),
-    "list": lambda rnd, made: (chain.from_iterable(made), []),
-    "iterator": lambda rnd, made: (lambda it: (chain.from_iterable(it), [it]))(iter(made)),
-    "begun": lambda rnd, made: (lambda it: (next(it), (chain.from_iterable(it), [it]))[1])(iter(made)),
-    "filtered": lambda rnd, made: (lambda it: (lambda g: (chain.from_iterable(g), [it, g]))(x for x in it if x is not made[3]))(iter(made)),
-    "filter": lambda rnd, made: (lambda it: (lambda g: (chain.from_iterable(g), [it, g]))(filter(None, it)))(iter(made)),
-    "chained": lambda rnd, made: (lambda it: (lambda c: (chain.from_iterable(c), [it, c]))(chain(it, made[:2])))(iter(made)),
-    "ranges": lambda rnd, made: (lambda it: (lambda m: (chain.from_iterable(m), [it, m]))(map(lambda n: range(n), it)))(iter([rnd.randint(-2, 9) for _ in range(20)])),
-    "odd": lambda rnd, made: (lambda it: (chain.from_iterable(it), [it]))(iter([*made, {1: 2, 3: 4}, (7,), "ab", [3, 2], 5, [1]])),
-    "tuples": lambda rnd, made: (chain.from_iterable([tuple(m) for m in made]), []),
-}
-
-
-def frame(it):
-    return (it.gi_frame is not None and it.gi_frame.f_lasti, it.gi_running) if hasattr(it, "gi_frame") else state(it) if type(it) is not map else None
-
-
-@pytest.mark.parametrize("items", ITEMS)
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("source", SOURCES)
-def test_many_segments(source, way, items):
-    for seed in range(12):
-
-        def work(p, seed=seed):
-            rnd = random.Random(seed)
-            values = iter(ITEMS[items](rnd))
-            made = [list(islice(values, rnd.choice((0, 0, 1, 2, 5, 9)))) for _ in range(rnd.choice((9, 12, 30)))]
-            whole, iterators = SOURCES[source](rnd, made)
-            for _ in range(rnd.choice((0, 0, 0, 1))):
-                next(whole, None)
-            try:
-                answer = WAYS[way](p, whole)
-            except (TypeError, ZeroDivisionError, StopIteration) as error:
-                answer = repr(error)
-            where = [frame(it) for it in (whole, *iterators) if source not in ("filtered", "filter", "ranges") or it is not whole]
-            return answer, where, rest(whole, *iterators)
-
-        same(work)
 
 
 @pytest.mark.parametrize("pulled", ["chain", "map", "source"])

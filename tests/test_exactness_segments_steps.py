@@ -9,13 +9,14 @@ import signal
 import threading
 import time
 import weakref
-from itertools import chain, islice, starmap, takewhile
+from itertools import chain, islice
 
 import pytest
-from differential.check import exact, needs_engine, rest, same, same_programs
-from test_exactness_segments import ITEMS, WAYS, Shape, state
+from differential.check import exact, needs_engine, rest, same, same_program
+from test_exactness_segments import state
 
 import purefold as pf
+from fuzz import segments
 
 pytestmark = pytest.mark.filterwarnings("ignore:Pickle, copy, and deepcopy support:DeprecationWarning")
 
@@ -24,72 +25,11 @@ def twice(x):
     return x * 2
 
 
-class Steps(Shape):
-    """A tree of chains whose leaves may have steps above them, some of which CPython has taken items from."""
-
-    def keep(self, it, most=2):
-        try:
-            return super().keep(it, most)
-        except TypeError:  # of an odd item
-            return it
-
-    def leaf(self):
-        made = super().leaf()
-        step = self.rnd.choice(STEPS)
-        made = made if step is None else step(made, self.rnd)
-        return self.keep(made) if hasattr(made, "__next__") else made
-
-
-STEPS = (
-    None,
-    lambda s, rnd: map(twice, s),
-    lambda s, rnd: map(abs, s),
-    lambda s, rnd: (x * 2 for x in s),
-    lambda s, rnd: (x for x in s if x != 2),
-    lambda s, rnd: (y for x in s for y in (x, x)),
-    lambda s, rnd: filter(None, s),
-    lambda s, rnd: islice(s, 2),
-    lambda s, rnd: islice(map(twice, s), 1, None, 2),
-    lambda s, rnd: takewhile(lambda x: x != 3, s),
-    lambda s, rnd: starmap(lambda i, x: x, enumerate(s)),
-    lambda s, rnd: map(operator.add, s, range(rnd.randint(0, 9))),
-    lambda s, rnd: map(operator.sub, (x for x in range(rnd.randint(0, 9))), s),
-    lambda s, rnd: (a for a, b in zip(s, (y for y in range(3)))),
-    lambda s, rnd: {1: 2, 3: 4},
-    lambda s, rnd: iter([s]),
-)
-MORE_WAYS = WAYS | {
-    "tuple": lambda p, c: p.tuple(c),
-    "min": lambda p, c: p.min((x for x in c if x is not None), default="none"),
-    "floats": lambda p, c: p.sum(x / 3 for x in c),
-    "mixed": lambda p, c: p.sum((x for x in c), 0.1),
-    "reduce": lambda p, c: p.reduce(lambda a, b: a + b, c, 0),
-    "longest": lambda p, c: p.reduce(lambda a, b: a if a >= b else b, c),
-    "rare": lambda p, c: p.list(x for x in c if x == -9),
-    "all": lambda p, c: p.all(map(lambda x: x != 3, c)),
-    "several": lambda p, c: p.list(y for x in c for y in range(x % 4)),
-    "beside": lambda p, c: p.list(map(lambda x, y: (x, y), c, (y for y in range(20)))),
-    "enumerated": lambda p, c: p.list(enumerate(c)),
-    "rest": lambda p, c: (p.any(x == 4 for x in c), p.list(c)),
-}
-
-
-def place(it):
-    """As `state`, for generators too: whether they have begun and ended, and what is in their frame's locals."""
-    if inspect.isgenerator(it):
-        kept = it.gi_frame.f_locals if it.gi_frame else {}
-        return inspect.getgeneratorstate(it), {k: v for k, v in kept.items() if not hasattr(v, "__next__")}
-    try:
-        return state(it)
-    except TypeError:  # what is in it cannot be reduced
-        return type(it).__name__
-
-
-@pytest.mark.parametrize("items", ITEMS)
-@pytest.mark.parametrize("way", MORE_WAYS)
-def test_trees_of_chains_with_steps(way, items):
-    natively = same_programs(range(120), lambda rnd: Steps(rnd, ITEMS[items](rnd)), MORE_WAYS[way], place)
-    assert natively > (20 if way != "fold" else 0)
+@needs_engine
+@pytest.mark.parametrize("way", segments.Segments.ways)
+def test_trees_of_chains(way):
+    natively = sum(same_program(segments.generate(f"test:{number}", way=way)) for number in range(150))
+    assert natively > 40
 
 
 def native_rows(make):

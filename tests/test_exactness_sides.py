@@ -8,14 +8,13 @@ import operator
 import signal
 import threading
 import time
-from array import array
-from itertools import chain, islice, starmap, takewhile
+from itertools import chain, islice, takewhile
 
 import pytest
-from differential.check import exact, needs_engine, rest, same, same_programs
-from test_exactness_segments_steps import place
+from differential.check import exact, needs_engine, rest, same, same_program
 
 import purefold as pf
+from fuzz import sides
 
 pytestmark = pytest.mark.filterwarnings("ignore:Pickle, copy, and deepcopy support:DeprecationWarning")
 
@@ -28,111 +27,10 @@ def twice(x):
     return x * 2
 
 
-STEPS = (
-    lambda s, rnd: filter(odd, s),
-    lambda s, rnd: filter(None, s),
-    lambda s, rnd: (x for x in s if x),
-    lambda s, rnd: (x for x in s if x % 3),
-    lambda s, rnd: (12 // x for x in s if x != 2),
-    lambda s, rnd: (x for x in s),
-    lambda s, rnd: map(twice, s),
-    lambda s, rnd: map(abs, s),
-    lambda s, rnd: (x for i, x in enumerate(s) if i % 3),
-    lambda s, rnd: (x for i, x in enumerate(map(twice, s)) if i % 3),
-    lambda s, rnd: islice(map(twice, s), 1, None, 2),
-    lambda s, rnd: islice(s, rnd.randint(0, 3), None, rnd.randint(1, 3)),
-    lambda s, rnd: islice((x for x in s), rnd.randint(0, 9)),
-    lambda s, rnd: takewhile(lambda x: x != 5, s),
-    lambda s, rnd: ((x, -x) for x in s if x),
-    lambda s, rnd: (x if x > 0 else None for x in s if x % 5),
-    lambda s, rnd: (x / 2 for x in s if x > 1),
-    lambda s, rnd: (x > 2 for x in s if x % 4),
-    lambda s, rnd: (y for x in s for y in range(x % 3)),
-    lambda s, rnd: starmap(lambda i, x: x, ((i, x) for i, x in enumerate(s) if x)),
-    lambda s, rnd: enumerate(filter(odd, s)),
-    lambda s, rnd: (x for i, x in enumerate((x for x in s if x % 3), 5) if i % 4),
-    lambda s, rnd: islice(filter(None, s), rnd.randint(0, 2), rnd.choice((None, 4, 7)), rnd.randint(1, 2)),
-    lambda s, rnd: map(twice, islice((x for x in s if x), rnd.choice((3, 9)))),
-    lambda s, rnd: starmap(lambda x, y: x, zip((x for x in s if x), filter(odd, range(30)))),
-    lambda s, rnd: (x for x in map(lambda x, y: x * y, (x for x in s if x % 3), islice(filter(odd, range(40)), 2, 19)) if x % 2),
-    lambda s, rnd: (x for x, y in zip((x for x in s if x % 3), range(20)) if y % 2),
-)
-
-
-class Program:
-    """A map or zip of several, each of which may drop rows, may have been begun, and fails somewhere; and all iterators in it."""
-
-    def __init__(self, rnd, items):
-        self.rnd, self.items, self.iterators = rnd, iter(items), []
-        children = [self.child() for _ in range(rnd.choice((2, 2, 2, 3)))]
-        kind = rnd.randint(0, 4)
-        if kind == 0:
-            made = zip(*children, strict=True)
-        elif kind == 1:
-            made = map(lambda *xs: xs[0], *children)
-        elif kind == 2:
-            made = map(lambda x, *xs: (x, *xs) if x != 7 else 1 // 0, *children) if len(children) == 3 else map(lambda x, y: 10 // (y - 3), *children)
-        else:
-            made = zip(*children)
-        self.whole = self.above(self.keep(made))
-
-    def keep(self, it, most=2):
-        try:
-            for _ in range(self.rnd.choice((0, 0, 0, 1, most))):
-                next(it, None)
-        except (TypeError, ValueError, ZeroDivisionError):
-            pass
-        self.iterators.append(it)
-        return it
-
-    def child(self):
-        values = list(islice(self.items, self.rnd.choice((0, 1, 5, 12, 12, 20))))
-        make = self.rnd.choice((list, tuple, iter, lambda v: iter(tuple(v)), reversed, lambda v: range(len(v)), lambda v: array("d", [1.5, 0, 2] * len(v)), lambda v: chain(v, v)))
-        made = make(values)
-        made = self.keep(made if hasattr(made, "__next__") else iter(made))
-        for _ in range(self.rnd.choice((0, 1, 1, 2, 3))):
-            made = self.keep(self.rnd.choice(STEPS)(made, self.rnd))
-        return made
-
-    def above(self, made):
-        above = self.rnd.choice((None, None, "if", "enumerate", "islice", "takewhile", "both"))
-        if above in ("if", "both"):
-            made = (t for t in made if t != 3)
-        if above in ("enumerate", "both"):
-            made = enumerate(made)
-        if above == "islice":
-            made = islice(made, self.rnd.randint(0, 2), self.rnd.randint(2, 9), self.rnd.randint(1, 2))
-        if above == "takewhile":
-            made = takewhile(lambda t: t != 4, made)
-        return self.keep(made) if above else made
-
-
-ITEMS = {
-    "ints": lambda rnd: [rnd.randint(-9, 9) for _ in range(60)],
-    "positive": lambda rnd: [rnd.randint(1, 9) for _ in range(60)],
-    "odd ones": lambda rnd: [rnd.choice((1, 2, 3, 2**70, 2**63 - 1, 2.5, True, float("nan"), -0.0)) for _ in range(60)],
-    "some fail": lambda rnd: [rnd.choice((1, 2, 3, 4, 5, 6, 7, 8, 0, None)) for _ in range(60)],
-}
-WAYS = {
-    "list": lambda p, c: p.list(c),
-    "tuple": lambda p, c: p.tuple(c),
-    "sum": lambda p, c: p.sum(1 for x in c),
-    "any": lambda p, c: p.any(x == 3 or x == (3, 3) for x in c),
-    "all": lambda p, c: p.all(c),
-    "next": lambda p, c: (p.next((x for x in c if x), "none"), p.next((x for x in c if x), "none"), p.list(c)),
-    "max": lambda p, c: p.max(c, key=lambda x: 0, default="none"),
-    "min": lambda p, c: p.min((-i for i, x in enumerate(c)), default="none"),
-    "reduce": lambda p, c: p.reduce(lambda a, b: a + 1, c, 0),
-    "longest": lambda p, c: p.reduce(lambda a, b: a if a >= b else b, c),
-}
-
-
-@pytest.mark.parametrize("items", ITEMS)
-@pytest.mark.parametrize("way", WAYS)
-def test_trees(way, items):
-    errors = (TypeError, ValueError, ZeroDivisionError, StopIteration, OverflowError)
-    natively = same_programs(range(150), lambda rnd: Program(rnd, ITEMS[items](rnd)), WAYS[way], place, errors)
-    assert natively > 10
+@needs_engine
+@pytest.mark.parametrize("way", sides.Sides.ways)
+def test_trees(way):
+    assert sum(same_program(sides.generate(f"test:{number}", way=way)) for number in range(300)) > 40
 
 
 XS = range(10_000)

@@ -20,10 +20,10 @@ import typing
 from pathlib import Path
 
 import pytest
-from differential import reference
 from differential.check import needs_engine
 
 import purefold as pf
+from fuzz import reference
 from purefold import _engine
 
 ROOT = Path(__file__).resolve().parent.parent

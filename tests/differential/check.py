@@ -8,7 +8,6 @@ arguments, context and every frame of the traceback. purefold is made to run nat
 from __future__ import annotations
 
 import functools
-import random
 import warnings
 from types import SimpleNamespace
 
@@ -95,25 +94,11 @@ def rest(*iterators, limit=40):
     return found
 
 
-def same_programs(seeds, make, ask, place, errors=(TypeError, ZeroDivisionError, StopIteration)):
-    """Random programs, `make(rnd)` with `whole` and `iterators`: what `ask(p, whole)` answers, where each iterator stands, and its rest.
-
-    Returns how many calls ran natively. What is in `errors` is part of the outcome, wherever it is raised.
-    """
-
-    def try_to(get, *args):
-        try:
-            return get(*args)
-        except errors as error:
-            return repr(error)
-
-    natively = 0
-    for seed in seeds:
-
-        def work(p, seed=seed):
-            made = make(random.Random(seed))
-            answer = try_to(ask, p, made.whole)
-            return answer, [place(it) for it in made.iterators], [try_to(rest, it) for it in made.iterators]
-
-        natively += same(work)["calls_native"]
-    return natively
+def same_program(program):
+    """As `same`, for a program of fuzz/: how many of its calls ran natively. One that takes too long in CPython as well proves nothing."""
+    before = pf.stats()["calls_native"]
+    found = oracle.judge_in_time(program, pf)
+    if found and found[0][0] != "timeout":
+        what, plain, ours = found[0]
+        pytest.fail(f"seed {program.seed}: {what}\nbuiltins: {plain}\npurefold: {ours}\nnames: {program.names}, config: {program.config}\n{program.text}", pytrace=False)
+    return pf.stats()["calls_native"] - before

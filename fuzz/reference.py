@@ -9,7 +9,7 @@ FILE = "docs/fold.md"
 NONE = object()
 BLOCK = 4096
 
-_text = (Path(__file__).resolve().parents[2] / FILE).read_text()
+TEXT = re.search(r"```python\n(def fold\(.*?)```", (Path(__file__).resolve().parents[1] / FILE).read_text(), re.DOTALL)[1]
 _names = {"reduce": functools.reduce, "islice": itertools.islice, "NONE": NONE}
-exec(compile(re.search(r"```python\n(def fold\(.*?)```", _text, re.DOTALL)[1], FILE, "exec"), _names)
+exec(compile(TEXT, FILE, "exec"), _names)
 fold = _names["fold"]

@@ -1,0 +1,118 @@
+"""Trees of iterators, as source text: what the generators of one corner of itertools have in common.
+
+Every iterator has a name and is watched, and CPython has taken a few items from some of them before purefold sees
+them. Steps and consumers are expressions over `s`, each the body of a function that all programs of a process share.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from .program import Program
+
+HEADER = """\
+import operator
+from array import array
+from itertools import chain, islice, starmap, takewhile
+
+
+def begin(it, items):
+    try:
+        for _ in islice(it, items):
+            pass
+    except (TypeError, ValueError, ZeroDivisionError):
+        pass
+
+
+"""
+HELPERS = {
+    "odd": "x: x % 2",
+    "twice": "x: x * 2",
+    "zero": "x: 0",
+    "minus": "x: -x",
+    "pair": "x, y: (x, y)",
+    "first": "x, *xs: x",
+    "quotient": "x, y: 10 // (y - 3)",
+    "larger": "x, y: x if x > y else y",
+    "triple": "x, y, z: (x, y, z) if x != 7 else 1 // 0",
+    "difference": "x, y, z: x + y - z",
+    "second": "i, x: x",
+    "count_up": "a, b: a + 1",
+    "plus": "a, b: a + b",
+    "longer": "a, b: a if a >= b else b",
+    "hashed": "a, b: a * 3 - b",
+}
+
+
+class Trees:
+    """Writes one program; `tree` is the generator's own, and names the iterator that is consumed."""
+
+    items: dict[str, tuple[str, ...]]  # by name: what the sources are filled with
+    ways: dict[str, tuple[tuple[str, str], ...]]  # by name: consumers, and what each is given
+    sizes: tuple[int, ...]
+    long: tuple[int, ...]  # how often the items of a long source come again
+
+    def __init__(self, rnd: random.Random) -> None:
+        self.rnd = rnd
+        self.begun = rnd.choice((0.0, 0.1, 0.4))  # how many iterators
+        self.usual = rnd.randrange(100)  # the step that comes again and again
+        self.pool = self.items[rnd.choice([*self.items])]
+        self.functions: dict[str, str] = {}
+        self.lines: list[str] = []
+        self.watched: list[str] = []
+
+    def tree(self) -> str:
+        raise NotImplementedError
+
+    def call(self, name: str, body: str, *arguments: object) -> str:
+        """The text of a call of the function with this body, which may use what it is given as s, n and k."""
+        self.functions[name] = f"def {name}({', '.join('snk'[: len(arguments)])}):\n    return {body}\n\n\n"
+        return f"{name}({', '.join(map(str, arguments))})"
+
+    def assign(self, prefix: str, text: str) -> str:
+        name = f"{prefix}{len(self.lines)}"
+        self.lines.append(f"{name} = {text}")
+        return name
+
+    def keep(self, text: str, most: int = 2) -> str:
+        """A name for this iterator, which may have been begun."""
+        name = self.assign("i", text)
+        self.watched.append(name)
+        if self.rnd.random() < self.begun:
+            self.lines.append(f"begin({name}, {self.rnd.choice((1, most))})")
+        return name
+
+    def display(self) -> str:
+        """The text of a list or tuple."""
+        rnd = self.rnd
+        items = [rnd.choice(self.pool) for _ in range(rnd.choice(self.sizes))]
+        text = f"[{', '.join(items)}]" if rnd.random() < 0.6 else f"({''.join(item + ', ' for item in items)})"
+        return f"{text} * {rnd.choice(self.long)}" if rnd.random() < 0.06 else text
+
+    def source(self, makes: tuple[str, ...]) -> str:
+        """The text of one of these over a new list or tuple."""
+        return self.rnd.choice(makes).format(xs=self.assign("xs", self.display()))
+
+    def reach(self) -> str:
+        """As many rows as the first source or two would give."""
+        sources = [line.split()[0] for line in self.lines if line.startswith("xs")]
+        return " + ".join(f"len({name})" for name in sources[: self.rnd.randint(1, 2)])
+
+    def step(self, steps: tuple[str, ...], source: str) -> str:
+        at = self.usual % len(steps) if self.rnd.random() < 0.25 else self.rnd.randrange(len(steps))
+        return self.call(f"step{at}", steps[at], source, self.rnd.randint(0, 9), self.rnd.randint(1, 3))
+
+    def program(self, seed: str, way: str | None) -> Program:
+        rnd = self.rnd
+        way = way or rnd.choice([*self.ways])
+        whole = self.tree()
+        lines = [*self.lines, "MARK()", *(f"WATCH({name})" for name in self.watched), "try:"]
+        for at, (consumer, given) in enumerate(self.ways[way]):
+            lines.append(f"    OUT({consumer.format(whole if given == 's' else self.call(f'given{at}_{way}', given, whole, self.reach()))})")
+        main = "\n".join([*lines, "except Exception as error:", "    FAIL(error)\n"])
+        functions = [*self.functions.values()]
+        words = set(re.findall(r"\w+", "".join(functions) + main))
+        helpers = [f"{name} = lambda {text}\n" for name, text in HELPERS.items() if name in words]
+        config = (("threads", rnd.choice((2,) * 9 + (1,))), ("min_rows", 1))
+        return Program(seed, (HEADER, *helpers, *functions, main), config=config, twice=rnd.random() < 0.12)
