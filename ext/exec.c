@@ -199,7 +199,7 @@ static void finish_report(pf_exec *ex, PyCodeObject *few)
     if (ex->gave_up || pf_exec_fails_too_often(ex, pf_exec_frontier(ex))) {
         pf_pyplan_rest(ex->plan);
     } else {
-        ex->plan->next_rest = 0;
+        pf_pyplan_did_well(ex->plan);
     }
 }
 

@@ -23,6 +23,7 @@ typedef struct entry {
     uint64_t key;
     pf_rule_set rules_off; /* settings the plan was made under */
     pf_pyplan *plan;
+    bool again; /* it fitted another call than that it was made for */
 } entry;
 
 static entry *buckets[BUCKETS];
@@ -39,6 +40,13 @@ void pf_pyplan_rest(pf_pyplan *plan)
     enum { FIRST_REST = 4, MOST_REST = 1024 };
     plan->next_rest = plan->next_rest == 0 ? FIRST_REST : plan->next_rest < MOST_REST ? plan->next_rest * 2 : MOST_REST;
     plan->rest = plan->next_rest;
+    plan->tired = true;
+}
+
+void pf_pyplan_did_well(pf_pyplan *plan)
+{
+    plan->next_rest /= 2;
+    plan->tired = false;
 }
 
 pf_run_config pf_pyplan_config(const pf_pyplan *plan, const pf_settings *settings, const pf_scalar *params,
@@ -305,6 +313,7 @@ static void remember(uint64_t key, const pf_rule_set *rules_off, pf_pyplan *plan
     e->key = key;
     e->rules_off = *rules_off;
     e->plan = plan;
+    e->again = false;
     pf_pyplan_retain(plan);
     e->next = buckets[key % BUCKETS];
     buckets[key % BUCKETS] = e;
@@ -312,6 +321,53 @@ static void remember(uint64_t key, const pf_rule_set *rules_off, pf_pyplan *plan
     if (++count > MOST_PLANS) {
         drop(oldest);
     }
+}
+
+/* Chains whose plans fit no second call: of classes that are made anew each time, say. They are planned ever more seldom. */
+static bool is_restless(uint64_t key)
+{
+    enum { CHAINS = 64, MOST_REST = 1024 };
+    static struct {
+        uint64_t key;
+        int32_t rest, next_rest;
+    } chains[CHAINS]; /* guarded by the GIL */
+    const int at = (int)(key % CHAINS);
+    if (chains[at].key != key) {
+        chains[at].key = key;
+        chains[at].rest = chains[at].next_rest = 1;
+    }
+    if (chains[at].rest-- > 0) {
+        return true;
+    }
+    chains[at].next_rest *= chains[at].next_rest < MOST_REST ? 2 : 1;
+    chains[at].rest = chains[at].next_rest;
+    return false;
+}
+
+/* A plan for what is there now, in the place of `old`, which may be NULL. NULL: an exception, or a refusal. */
+static pf_pyplan *make_plan(const pf_request *request, uint64_t key, const pf_rule_set *rules_off, entry *old, pf_scalar *params,
+                            pf_refusal *refusal)
+{
+    const int32_t next_rest = old != NULL && old->plan->tired ? old->plan->next_rest : 0;
+    if (old != NULL) {
+        drop(old);
+    }
+    pf_pyplan *plan = pf_plan_build(request);
+    if (plan == NULL) {
+        return NULL;
+    }
+    made++;
+    plan->next_rest = next_rest;
+    remember(key, rules_off, plan);
+    memset(params, 0, sizeof(pf_scalar) * PF_MAX_PARAMS);
+    pf_watch_roots roots = {request->chain, request->extra, request->nextra};
+    if (plan->refusal.reason == 0 && !pf_watches_hold(&plan->watches, &roots, params)) {
+        refusal->reason = PF_REASON_REBOUND;
+        refusal->where[0] = 0;
+        pf_pyplan_release(plan);
+        return NULL;
+    }
+    return plan;
 }
 
 pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal *refusal)
@@ -323,27 +379,19 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
     int variants = 0;
     entry *last = NULL;
     pf_pyplan *plan = look_up(request, key, &settings.rules_off, params, &variants, &last);
-    const int32_t rested =
-        plan != NULL && plan->rest == 0 ? plan->next_rest : 0; /* it failed: the rows may be others for good */
-    if (plan != NULL && rested == 0) {
+    if (plan != NULL && !(plan->tired && plan->rest == 0)) { /* else the rows may be others for good */
+        last->again = true;
         pf_pyplan_retain(plan);
     } else {
-        if (rested > 0 || variants >= PF_MAX_VARIANTS) {
-            drop(last); /* itself, or the one at the end of its bucket: the oldest of its key */
-        }
-        plan = pf_plan_build(request);
-        if (plan == NULL) {
+        /* the tired one itself, or the one at the end of its bucket: the oldest of its key */
+        entry *old = plan != NULL || variants >= PF_MAX_VARIANTS ? last : NULL;
+        if (plan == NULL && old != NULL && !old->again && settings.min_rows != 1 && is_restless(key)) {
+            refusal->reason = PF_REASON_RESTLESS;
+            refusal->where[0] = 0;
             return NULL;
         }
-        made++;
-        plan->next_rest = rested;
-        remember(key, &settings.rules_off, plan);
-        memset(params, 0, sizeof(pf_scalar) * PF_MAX_PARAMS);
-        pf_watch_roots roots = {request->chain, request->extra, request->nextra};
-        if (plan->refusal.reason == 0 && !pf_watches_hold(&plan->watches, &roots, params)) {
-            refusal->reason = PF_REASON_REBOUND;
-            refusal->where[0] = 0;
-            pf_pyplan_release(plan);
+        plan = make_plan(request, key, &settings.rules_off, old, params, refusal);
+        if (plan == NULL) {
             return NULL;
         }
     }

@@ -192,6 +192,7 @@ typedef struct pf_pyplan {
     pf_plan strided;
     /* back-off: runs left for which the plan is not even tried (atomic in effect: guarded by the GIL) */
     int32_t rest, next_rest;
+    bool tired; /* it failed too often since it was made or last did well */
     /* of the last kernels, to plan the next call */
     double ns_per_row;
 } pf_pyplan;
@@ -201,6 +202,7 @@ bool pf_pyplan_types_hold(const pf_pyplan *plan);
 
 /* The next few calls do not try it, each time twice as many. */
 void pf_pyplan_rest(pf_pyplan *plan);
+void pf_pyplan_did_well(pf_pyplan *plan);
 void pf_pyplan_retain(pf_pyplan *plan);
 void pf_pyplan_release(pf_pyplan *plan); /* NULL allowed */
 
