@@ -196,7 +196,7 @@ static void finish_report(pf_exec *ex, PyCodeObject *few)
         report->rows_fallback += left;
         pf_stats_now.rows_fallback += left;
     }
-    if (ex->gave_up || pf_exec_fails_too_often(ex, pf_exec_frontier(ex))) {
+    if ((ex->gave_up && !ex->unproved) || pf_exec_fails_too_often(ex, pf_exec_frontier(ex))) {
         pf_pyplan_rest(ex->plan);
     } else {
         pf_pyplan_did_well(ex->plan);
@@ -505,7 +505,8 @@ int pf_exec_try(pf_exec *ex, const pf_call *call, const pf_settings *settings, P
     ex->handed = ex->hands = 0;
     ex->proof = PF_PROOF_UNKNOWN;
     ex->telling = PF_TURNS_UNKNOWN;
-    ex->gave_up = false;
+    ex->gave_up = ex->unproved = false;
+    ex->forced = settings->min_rows == 1;
     ex->reported = !ex->report->native;
     ex->sides = NULL;
     ex->sided = false;

@@ -39,6 +39,8 @@ typedef struct pf_exec {
     uint64_t turns;                                                    /* when the chain was last given a row */
     int64_t redo;   /* row that absorb could not take and CPython is to do, or -1 */
     bool gave_up;
+    bool unproved; /* it gave up since so few rows were left: no reason to rest */
+    bool forced;   /* rows are few for testing's sake */
     int64_t hand; /* row of the run from which on the sink wants objects, or -1 */
     int64_t handing,
         hand_end; /* handing >= 0: rows of the run from here on go to the chain, until the sink has its object */

@@ -213,6 +213,18 @@ static int64_t after_window(pf_exec *ex, pf_event event, const pf_event_info *in
     return redo;
 }
 
+/* Whether a failed row may disturb those beyond it. A proof costs as much as some hundred rows in CPython; where no more are
+ * left, it is not worth its while. */
+static bool is_barrier(pf_exec *ex, int64_t row)
+{
+    enum { WORTH_A_PROOF = 500 };
+    pf_proof none = PF_PROOF_NONE;
+    const bool few = ex->proof == PF_PROOF_UNKNOWN && ex->rows - row < WORTH_A_PROOF && !ex->forced;
+    const bool free = pf_replay_is_free(&ex->gather, &ex->request, row, few ? &none : &ex->proof);
+    ex->unproved = !free && few;
+    return !free;
+}
+
 static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
 {
     for (;;) {
@@ -221,7 +233,7 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
         pf_event event = advance(ex, &info);
 #ifndef PF_PLANTED_BUG_STALE_AFTER_BARRIER
         if (event == PF_EVENT_FAILED && !info.barrier) {
-            info.barrier = !pf_replay_is_free(&ex->gather, &ex->request, source_row(ex, info.row), &ex->proof);
+            info.barrier = is_barrier(ex, source_row(ex, info.row));
         }
 #endif
         int64_t redo = after_window(ex, event, &info);
