@@ -204,14 +204,14 @@ BINARY(wrap_shl, int64_t, int64_t)
     static unsigned mul32_##form(void *d, const void *a, const void *b, const uint8_t *mask, int n)                    \
     {                                                                                                                  \
         (void)mask;                                                                                                    \
-        for (int i = 0; i < n; i += 4) {                                                                               \
-            store4(d, i, _mm256_mul_epi32(A(a, i), B(b, i)));                                                          \
+        for (int i = 0; i < n; i += WORDS) {                                                                           \
+            store_words(d, i, mul_words32(A(a, i), B(b, i)));                                                          \
         }                                                                                                              \
         return 0;                                                                                                      \
     }
-MUL32(vv, load4, load4)
-MUL32(vs, load4, same4)
-MUL32(sv, same4, load4)
+MUL32(vv, load_words, load_words)
+MUL32(vs, load_words, same_words)
+MUL32(sv, same_words, load_words)
 #else
 static inline uint64_t op_mul32(int64_t a, int64_t b, int64_t *r)
 {

@@ -79,6 +79,7 @@ static inline words choose_words(const uint8_t *c, int i, words a, words b)
     const __mmask8 low = _mm_test_epi8_mask(_mm_loadl_epi64((const __m128i *)(c + i)), _mm_set1_epi8(1));
     return _mm512_mask_blend_epi64(low, b, a);
 }
+#define mul_words32 _mm512_mul_epi32
 #else
 enum { WORDS = 4 };
 typedef __m256i words;
@@ -86,6 +87,7 @@ typedef __m256i words;
 #define same_words same4
 #define store_words store4
 #define choose_words choose4
+#define mul_words32 _mm256_mul_epi32
 #endif
 
 /* Comparisons: all ones where true. */
