@@ -138,7 +138,7 @@ static void try_ints(pair *p)
         }
         try_kernel(p, BOTH(p, mod_small), a->ints[0][HALF], m, 8 * N);
         try_kernel(p, BOTH(p, fdiv_small), a->ints[0][HALF], m, 8 * N);
-        pf_mod_test test = {m[0], m[0] / 2, (uint8_t)(i & 1)};
+        const pf_mod_test test = pf_mod_test_of(m[0], m[0] / 2, (i & 1) != 0);
         for (int side = 0; side < 2; side++) {
             uint8_t *d = result(p, side);
             p->k[side]->mod_test(d, a->ints[0][WIDE], &test, N);

@@ -348,7 +348,7 @@ static void mod_test(uint8_t *restrict d, const int64_t *a, const pf_mod_test *t
 #define MOD_TEST(name, prepared, prepare, equal)                                                                       \
     static void name(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n)                                     \
     {                                                                                                                  \
-        const prepared by = prepare(test->m, test->c);                                                                 \
+        const prepared by = prepare(test);                                                                             \
         for (int i = 0; i < n; i += 32) {                                                                              \
             __m256i m[8];                                                                                              \
             for (int k = 0; k < 8; k++) {                                                                              \
@@ -358,7 +358,21 @@ static void mod_test(uint8_t *restrict d, const int64_t *a, const pf_mod_test *t
         }                                                                                                              \
     }
 MOD_TEST(mod_test_pow2, low_bits, bits_of, has_bits)
+#if defined(__AVX512F__)
+static void mod_test_small(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n)
+{
+    const divisor by = divisor_of(test);
+    for (int i = 0; i < n; i += 64) {
+        uint64_t word = 0;
+        for (int k = 0; k < 64; k += WORDS) {
+            word |= (uint64_t)divides(load_words(a, i + k), &by) << k;
+        }
+        _mm512_storeu_si512(d + i, _mm512_maskz_set1_epi8(word, 1));
+    }
+}
+#else
 MOD_TEST(mod_test_small, small_divisor, divisor_of, divides)
+#endif
 #undef MOD_TEST
 #else
 static void mod_test_pow2(uint8_t *restrict d, const int64_t *a, const pf_mod_test *test, int n)
@@ -371,10 +385,10 @@ static void mod_test_pow2(uint8_t *restrict d, const int64_t *a, const pf_mod_te
 /* a % m == c just when m divides a - c. */
 static void mod_test_small(uint8_t *restrict d, const int64_t *a, const pf_mod_test *test, int n)
 {
-    const double m = (double)test->m, inverse = 1.0 / m;
+    const double m = (double)test->m;
     for (int i = 0; i < n; i++) {
         double v = small_f64(a[i] - test->c);
-        double q = v * inverse + 0x1.8p52 - 0x1.8p52;
+        double q = v * test->reciprocal + 0x1.8p52 - 0x1.8p52;
         d[i] = (q * m == v) ^ test->flip;
     }
 }
