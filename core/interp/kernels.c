@@ -394,6 +394,35 @@ static void mod_test_small(uint8_t *restrict d, const int64_t *a, const pf_mod_t
 }
 #endif
 
+#if defined(__AVX512F__)
+/* Of 64 lanes: a bit for each, and those whose bit is set. A store may write more of them than that, never as far as
+ * lanes that are still to be read. */
+static inline uint64_t mod_keep_word(int64_t *kept, const int64_t *a, const divisor *by)
+{
+    uint64_t word = 0;
+    for (int i = 0; i < 64; i += WORDS) {
+        const words x = load_words(a, i);
+        const __mmask8 yes = divides(x, by);
+        store_words(kept, 0, _mm512_maskz_compress_epi64(yes, x));
+        kept += __builtin_popcount(yes);
+        word |= (uint64_t)yes << i;
+    }
+    return word;
+}
+
+static int mod_keep(uint64_t *bits, int64_t *kept, const int64_t *a, const pf_mod_test *test, int n)
+{
+    const divisor by = divisor_of(test);
+    int count = 0;
+    for (int i = 0; i < n; i += 64) {
+        const uint64_t word = mod_keep_word(kept + count, a + i, &by) & first_bits(n - i);
+        bits[i / 64] = word;
+        count += __builtin_popcountll(word);
+    }
+    return count;
+}
+#endif
+
 /* The remainders of a sequence repeat: one period is worked out, the rest copied. */
 static void mod_test_iota(uint8_t *d, int64_t start, int64_t step, const pf_mod_test *test, int n)
 {
@@ -655,6 +684,9 @@ const pf_kernels PF_ISA_FN(pf_kernels) = {
     .mod_test = mod_test,
     .mod_test_pow2 = mod_test_pow2,
     .mod_test_small = mod_test_small,
+#if defined(__AVX512F__)
+    .mod_keep = mod_keep,
+#endif
     .mod_test_iota = mod_test_iota,
     .mul_add = {{{mul_add_vv, mul_sub_vv}, {mul_add_vs, mul_sub_vs}},
                 {{mul_add_sv, mul_sub_sv}, {mul_add_ss, mul_sub_ss}}},

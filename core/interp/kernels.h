@@ -66,6 +66,9 @@ typedef struct pf_kernels {
     void (*mod_test)(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n);
     void (*mod_test_pow2)(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n);
     void (*mod_test_small)(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n); /* |a| < 2**50, m < 2**31 */
+    /* mod_test to bits and compress8 of a by them, at once; kept may be a. Returns how many are set; bits beyond n are
+     * 0. NULL where one after the other is as fast. */
+    int (*mod_keep)(uint64_t *bits, int64_t *kept, const int64_t *a, const pf_mod_test *test, int n);
     void (*mod_test_iota)(uint8_t *d, int64_t start, int64_t step, const pf_mod_test *test, int n);
     /* d = a * b + c or a * b - c, each op rounded: [b scalar][c scalar][minus] */
     void (*mul_add[2][2][2])(double *d, const double *a, const double *b, const double *c, int n);

@@ -254,6 +254,23 @@ static void mod_test_strips(run *r, const pf_step *s, int64_t m, int64_t c)
     }
 }
 
+/* The test, and of the COMPACT that it is for the bits and the tested lanes. A strip is whole words of bits. */
+static void mod_keep_strips(run *r, const pf_step *s, int64_t m, int64_t c)
+{
+    const pf_mod_test test = pf_mod_test_of(m, c, s->negate != s[1].negate);
+    const int64_t *a = lanes(r, s->a);
+    int64_t *home = pf_machine_home(r->m, &r->p->values[s->a]);
+    uint64_t *bits = pf_machine_bits(r->m);
+    const int32_t n = r->m->n;
+    r->kept = s->a;
+    r->kept_n = 0;
+    for (int32_t i = 0; i < n; i += s->strip) {
+        pf_ask_ahead(r);
+        const int32_t more = n - i < s->strip ? n - i : s->strip;
+        r->kept_n += r->k->mod_keep(bits + i / 64, home + r->kept_n, a + i, &test, more);
+    }
+}
+
 /* m > 0, and a has lanes of 64 bits. */
 static void mod_is_of(run *r, const pf_step *s, int64_t m, int64_t c)
 {
@@ -268,6 +285,8 @@ static void mod_is_of(run *r, const pf_step *s, int64_t m, int64_t c)
         r->k->mod_test_iota(d, a->start, a->step, &test, n);
     } else if ((m & (m - 1)) == 0) {
         r->k->mod_test_pow2(d, lanes(r, s->a), &test, n);
+    } else if (s->keeps && r->k->mod_keep != NULL && !r->m->deaths) {
+        mod_keep_strips(r, s, m, c);
     } else if (small) {
         mod_test_strips(r, s, m, c);
     } else {
