@@ -20,6 +20,7 @@ enum { TINY, HALF, WIDE, NSIZES };
 typedef struct arena {
     _Alignas(64) int64_t ints[2][NSIZES][PF_LANES];
     _Alignas(64) double floats[2][PF_LANES];
+    _Alignas(64) int64_t near[PF_LANES]; /* multiples, and what lies beside them */
     _Alignas(64) uint8_t bools[2][PF_LANES];
     _Alignas(64) uint8_t kinds[PF_LANES];
     _Alignas(64) uint8_t results[2][RESULT], seconds[2][RESULT];
@@ -138,7 +139,7 @@ static void try_ints(pair *p)
         }
         try_kernel(p, BOTH(p, mod_small), a->ints[0][HALF], m, 8 * N);
         try_kernel(p, BOTH(p, fdiv_small), a->ints[0][HALF], m, 8 * N);
-        pf_mod_test test = {m[0], m[0] / 2, (uint8_t)(i & 1)};
+        const pf_mod_test test = pf_mod_test_of(m[0], m[0] / 2, (i & 1) != 0);
         for (int side = 0; side < 2; side++) {
             uint8_t *d = result(p, side);
             p->k[side]->mod_test(d, a->ints[0][WIDE], &test, N);
@@ -150,6 +151,50 @@ static void try_ints(pair *p)
             memset(d + N, 0, 1024 - N), memset(d + 1024 + N, 0, 1024 - N), memset(d + 2048 + N, 0, 1024 - N);
         }
         compare(p, 3072 + N);
+    }
+}
+
+/* mod_keep, or those that it stands for. */
+static int keep(const pf_kernels *k, uint64_t *bits, int64_t *kept, const int64_t *a, const pf_mod_test *test)
+{
+    _Alignas(64) uint8_t chosen[PF_LANES];
+    if (k->mod_keep != NULL) {
+        return k->mod_keep(bits, kept, a, test, N);
+    }
+    k->mod_test(chosen, a, test, N);
+    const int count = k->bits(bits, chosen, 0, NULL, N);
+    k->compress8((uint64_t *)kept, (const uint64_t *)a, bits, N);
+    return count;
+}
+
+static void try_keeping_by(pair *p, const pf_mod_test *test)
+{
+    arena *a = p->a;
+    int count[2];
+    for (int i = 0; i < N; i++) {
+        const int64_t x = a->ints[0][WIDE][i];
+        a->near[i] =
+            i % 4 == 0 ? x : (int64_t)((uint64_t)(x - x % test->m) + (uint64_t)test->c + (uint64_t)(i % 4) - 2);
+    }
+    for (int side = 0; side < 2; side++) {
+        int64_t *kept = (int64_t *)(void *)result(p, side);
+        uint64_t *bits = memset(a->seconds[side], 0, RESULT);
+        count[side] = keep(p->k[side], bits, kept, a->near, test);
+        memset(kept + count[side], 0, 8 * (size_t)(N - count[side]));
+    }
+    p->same = p->same && count[0] == count[1] && memcmp(a->seconds[0], a->seconds[1], RESULT) == 0;
+    compare(p, 8 * N);
+}
+
+static void try_keeping(pair *p)
+{
+    static const int64_t divisors[] = {1, 2, 3, 96, 1000003, INT64_C(3) << 40, INT64_C(1) << 62, INT64_MAX};
+    for (size_t i = 0; i < sizeof divisors / sizeof *divisors; i++) {
+        const int64_t m = divisors[i], c[] = {0, m / 2, m - 1};
+        for (size_t k = 0; k < sizeof c / sizeof *c; k++) {
+            const pf_mod_test test = pf_mod_test_of(m, c[k], (i + k) % 3 == 0);
+            try_keeping_by(p, &test);
+        }
     }
 }
 
@@ -252,6 +297,7 @@ bool pf_kernels_agree(const pf_kernels *one, const pf_kernels *other)
     fill_inputs(p.a);
     try_ops(&p);
     try_ints(&p);
+    try_keeping(&p);
     try_mul_add(&p);
     try_choices(&p);
     try_moves(&p);

@@ -170,6 +170,16 @@ static pf_status list_moves(allocation *a, pf_step *step, int32_t at)
     return PF_OK;
 }
 
+/* A test of a remainder that is for the COMPACT behind it alone moves the tested lanes itself. */
+static void plan_keeping(pf_program *p, uint32_t compact)
+{
+    const int32_t at = (int32_t)compact;
+    pf_step *test = compact == 0 ? NULL : &p->steps[compact - 1];
+    if (test != NULL && test->code == PF_STEP_MOD_IS && test->mask == 0 && test->d == p->steps[compact].c) {
+        test->keeps = p->values[test->d].last == at && p->values[test->a].last > at;
+    }
+}
+
 static pf_status place_all(allocation *a)
 {
     pf_program *p = a->program;
@@ -194,6 +204,7 @@ static pf_status place_all(allocation *a)
         }
         if (s->code == PF_STEP_COMPACT) {
             PF_TRY(list_moves(a, s, at));
+            plan_keeping(p, i);
         }
         together = together > 0 ? together : s->waits ? 2 : pf_steps_at_once(s);
         together--;

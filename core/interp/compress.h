@@ -32,17 +32,20 @@ static inline uint64_t gather_bits(const uint8_t *c)
 #endif
 }
 
+/* The lowest n bits of a word, all of them where it has no more. */
+static inline uint64_t first_bits(int n)
+{
+    return n < 64 ? (UINT64_C(1) << n) - 1 : ~UINT64_C(0);
+}
+
 static int to_bits(uint64_t *bits, const uint8_t *c, unsigned negate, const uint8_t *alive, int n)
 {
     const uint64_t flip = negate != 0 ? ~UINT64_C(0) : 0;
     int count = 0;
     for (int i = 0; i < n; i += 64) {
-        uint64_t word = gather_bits(c + i) ^ flip;
+        uint64_t word = (gather_bits(c + i) ^ flip) & first_bits(n - i);
         if (alive != NULL) {
             word &= gather_bits(alive + i);
-        }
-        if (n - i < 64) {
-            word &= (UINT64_C(1) << (n - i)) - 1;
         }
         bits[i / 64] = word;
         count += __builtin_popcountll(word);

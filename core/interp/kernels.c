@@ -204,14 +204,14 @@ BINARY(wrap_shl, int64_t, int64_t)
     static unsigned mul32_##form(void *d, const void *a, const void *b, const uint8_t *mask, int n)                    \
     {                                                                                                                  \
         (void)mask;                                                                                                    \
-        for (int i = 0; i < n; i += 4) {                                                                               \
-            store4(d, i, _mm256_mul_epi32(A(a, i), B(b, i)));                                                          \
+        for (int i = 0; i < n; i += WORDS) {                                                                           \
+            store_words(d, i, mul_words32(A(a, i), B(b, i)));                                                          \
         }                                                                                                              \
         return 0;                                                                                                      \
     }
-MUL32(vv, load4, load4)
-MUL32(vs, load4, same4)
-MUL32(sv, same4, load4)
+MUL32(vv, load_words, load_words)
+MUL32(vs, load_words, same_words)
+MUL32(sv, same_words, load_words)
 #else
 static inline uint64_t op_mul32(int64_t a, int64_t b, int64_t *r)
 {
@@ -348,7 +348,7 @@ static void mod_test(uint8_t *restrict d, const int64_t *a, const pf_mod_test *t
 #define MOD_TEST(name, prepared, prepare, equal)                                                                       \
     static void name(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n)                                     \
     {                                                                                                                  \
-        const prepared by = prepare(test->m, test->c);                                                                 \
+        const prepared by = prepare(test);                                                                             \
         for (int i = 0; i < n; i += 32) {                                                                              \
             __m256i m[8];                                                                                              \
             for (int k = 0; k < 8; k++) {                                                                              \
@@ -358,7 +358,21 @@ static void mod_test(uint8_t *restrict d, const int64_t *a, const pf_mod_test *t
         }                                                                                                              \
     }
 MOD_TEST(mod_test_pow2, low_bits, bits_of, has_bits)
+#if defined(__AVX512F__)
+static void mod_test_small(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n)
+{
+    const divisor by = divisor_of(test);
+    for (int i = 0; i < n; i += 64) {
+        uint64_t word = 0;
+        for (int k = 0; k < 64; k += WORDS) {
+            word |= (uint64_t)divides(load_words(a, i + k), &by) << k;
+        }
+        _mm512_storeu_si512(d + i, _mm512_maskz_set1_epi8(word, 1));
+    }
+}
+#else
 MOD_TEST(mod_test_small, small_divisor, divisor_of, divides)
+#endif
 #undef MOD_TEST
 #else
 static void mod_test_pow2(uint8_t *restrict d, const int64_t *a, const pf_mod_test *test, int n)
@@ -371,12 +385,41 @@ static void mod_test_pow2(uint8_t *restrict d, const int64_t *a, const pf_mod_te
 /* a % m == c just when m divides a - c. */
 static void mod_test_small(uint8_t *restrict d, const int64_t *a, const pf_mod_test *test, int n)
 {
-    const double m = (double)test->m, inverse = 1.0 / m;
+    const double m = (double)test->m;
     for (int i = 0; i < n; i++) {
         double v = small_f64(a[i] - test->c);
-        double q = v * inverse + 0x1.8p52 - 0x1.8p52;
+        double q = v * test->reciprocal + 0x1.8p52 - 0x1.8p52;
         d[i] = (q * m == v) ^ test->flip;
     }
+}
+#endif
+
+#if defined(__AVX512F__)
+/* Of 64 lanes: a bit for each, and those whose bit is set. A store may write more of them than that, never as far as
+ * lanes that are still to be read. */
+static inline uint64_t mod_keep_word(int64_t *kept, const int64_t *a, const divisor *by)
+{
+    uint64_t word = 0;
+    for (int i = 0; i < 64; i += WORDS) {
+        const words x = load_words(a, i);
+        const __mmask8 yes = divides(x, by);
+        store_words(kept, 0, _mm512_maskz_compress_epi64(yes, x));
+        kept += __builtin_popcount(yes);
+        word |= (uint64_t)yes << i;
+    }
+    return word;
+}
+
+static int mod_keep(uint64_t *bits, int64_t *kept, const int64_t *a, const pf_mod_test *test, int n)
+{
+    const divisor by = divisor_of(test);
+    int count = 0;
+    for (int i = 0; i < n; i += 64) {
+        const uint64_t word = mod_keep_word(kept + count, a + i, &by) & first_bits(n - i);
+        bits[i / 64] = word;
+        count += __builtin_popcountll(word);
+    }
+    return count;
 }
 #endif
 
@@ -641,6 +684,9 @@ const pf_kernels PF_ISA_FN(pf_kernels) = {
     .mod_test = mod_test,
     .mod_test_pow2 = mod_test_pow2,
     .mod_test_small = mod_test_small,
+#if defined(__AVX512F__)
+    .mod_keep = mod_keep,
+#endif
     .mod_test_iota = mod_test_iota,
     .mul_add = {{{mul_add_vv, mul_sub_vv}, {mul_add_vs, mul_sub_vs}},
                 {{mul_add_sv, mul_sub_sv}, {mul_add_ss, mul_sub_ss}}},

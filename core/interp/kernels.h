@@ -20,11 +20,37 @@ enum { PF_T_I64, PF_T_F64, PF_T_BOOL, PF_T_COUNT };      /* operand type */
 enum { PF_F_VV, PF_F_VS, PF_F_SV, PF_F_SS, PF_F_COUNT }; /* which operands are vectors and which one scalar lane */
 enum { PF_LANE_WORD, PF_LANE_BYTE, PF_LANE_COUNT };      /* payload width */
 
-/* a % m == c, or != where `flip` is 1. m > 0, and c is a remainder of m. */
+/* a % m == c, or != where `flip` is 1. m > 0, and c is a remainder of m; mod_test takes any but 0, and any c. It,
+ * mod_test_pow2 and mod_test_iota look at no more than these.
+ *
+ * The others divide by multiplying. With m = 2**shift * odd, a - c times the inverse of odd modulo 2**64 is 2**shift *
+ * q just where a - c = m * q. `least` takes the least of the quotients that an int64 may have to 0; rotated by shift,
+ * those are then the numbers up to `most`, and where m does not divide there is a larger one. */
 typedef struct pf_mod_test {
     int64_t m, c;
     uint8_t flip;
+    double reciprocal; /* of m */
+    int shift;
+    uint64_t inverse, least, most;
 } pf_mod_test;
+
+static inline pf_mod_test pf_mod_test_of(int64_t m, int64_t c, bool flip)
+{
+    const int shift = __builtin_ctzll((uint64_t)m);
+    const uint64_t odd = (uint64_t)m >> shift, below = ((UINT64_C(1) << 63) + (uint64_t)c) / (uint64_t)m;
+    uint64_t inverse = odd; /* in its lowest 3 bits, and in twice as many after each step */
+    for (int bits = 3; bits < 64; bits *= 2) {
+        inverse *= 2 - odd * inverse;
+    }
+    return (pf_mod_test){.m = m,
+                         .c = c,
+                         .flip = flip,
+                         .reciprocal = 1.0 / (double)m,
+                         .shift = shift,
+                         .inverse = inverse,
+                         .least = (below << shift) - (uint64_t)c * inverse,
+                         .most = below + (uint64_t)(INT64_MAX - c) / (uint64_t)m};
+}
 
 typedef struct pf_kernels {
     const char *name;
@@ -40,6 +66,9 @@ typedef struct pf_kernels {
     void (*mod_test)(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n);
     void (*mod_test_pow2)(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n);
     void (*mod_test_small)(uint8_t *d, const int64_t *a, const pf_mod_test *test, int n); /* |a| < 2**50, m < 2**31 */
+    /* mod_test to bits and compress8 of a by them, at once; kept may be a. Returns how many are set; bits beyond n are
+     * 0. NULL where one after the other is as fast. */
+    int (*mod_keep)(uint64_t *bits, int64_t *kept, const int64_t *a, const pf_mod_test *test, int n);
     void (*mod_test_iota)(uint8_t *d, int64_t start, int64_t step, const pf_mod_test *test, int n);
     /* d = a * b + c or a * b - c, each op rounded: [b scalar][c scalar][minus] */
     void (*mul_add[2][2][2])(double *d, const double *a, const double *b, const double *c, int n);

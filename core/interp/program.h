@@ -71,6 +71,7 @@ typedef struct pf_step {
     uint16_t place;
     pf_val d, a, b, c, mask;
     pf_val where, than; /* CHOOSE */
+    bool keeps;         /* MOD_IS: d is nothing but the condition of the next step, a COMPACT, which moves a */
     bool waits;     /* runs in the strips of the next step, whose time hides its own */
     uint16_t strip; /* lanes at a time, before each of which memory is asked for; 0: nothing is asked */
     uint16_t joined; /* so many steps, from this one on, are one piece of code, number `index`; 0: none */
@@ -214,6 +215,12 @@ typedef struct pf_machine {
 /* ---- machine.c ---- */
 
 void pf_machine_begin(pf_machine *m, int32_t n);
+/* Where a value's register is. */
+static inline void *pf_machine_home(const pf_machine *m, const pf_value *value)
+{
+    return m->registers + value->slot;
+}
+
 uint64_t *pf_machine_record(const pf_machine *m, int32_t compaction); /* who stayed, a bit for each lane before it */
 uint64_t *pf_machine_bits(const pf_machine *m);                       /* the next one's */
 void pf_machine_compacted(pf_machine *m, int32_t count);

@@ -382,29 +382,39 @@ static void run_merge(run *r, const pf_step *s)
     }
 }
 
+/* To `home`, those in the next record's bits. */
+static void move_lanes(run *r, pf_val v, void *home)
+{
+    pf_machine *m = r->m;
+    pf_state *s = &r->st[v];
+    const uint64_t *bits = pf_machine_bits(m);
+    if (r->p->values[v].lane == PF_LANE_BYTE) {
+        r->k->compress1(home, s->data, bits, m->n);
+    } else if (s->iota && s->packed == 0 && pf_can_pack(s->step)) {
+        s->packed = m->ncompacts + 1; /* still a sequence: what is computed from it may be one too */
+    } else {
+        r->k->compress8(home, lanes(r, v), bits, m->n);
+    }
+    if (s->width == PF_WIDTH_I128) {
+        r->k->compress8((uint64_t *)s->high, (const uint64_t *)s->high, bits, m->n);
+    }
+}
+
 /* Drops all lanes but those in the next record's bits, of which there are `count`. */
 static void compact(run *r, int32_t count, const pf_item *items, uint32_t nitems)
 {
     pf_machine *m = r->m;
-    const uint64_t *bits = pf_machine_bits(m);
     for (uint32_t i = 0; count > 0 && i < nitems; i++) {
         const pf_value *value = &r->p->values[items[i].value];
         pf_state *s = &r->st[items[i].value];
-        void *home = m->registers + value->slot;
-        if (value->lane == PF_LANE_BYTE) {
-            r->k->compress1(home, s->data, bits, m->n);
-        } else if (s->iota && s->packed == 0 && pf_can_pack(s->step)) {
-            s->packed = m->ncompacts + 1; /* still a sequence: what is computed from it may be one too */
-        } else {
-            r->k->compress8(home, lanes(r, items[i].value), bits, m->n);
+        void *home = pf_machine_home(m, value);
+        if (items[i].value != r->kept) {
+            move_lanes(r, items[i].value, home);
         }
         s->data = home;
-        if (s->width == PF_WIDTH_I128) {
-            r->k->compress8((uint64_t *)s->high, (const uint64_t *)s->high, bits, m->n);
-        }
         if (items[i].kinds != 0 && several(s->seen)) {
             uint8_t *kind_home = m->registers + value->kind_slot;
-            r->k->compress1(kind_home, s->kind, bits, m->n);
+            r->k->compress1(kind_home, s->kind, pf_machine_bits(m), m->n);
             s->kind = kind_home;
         }
     }
@@ -419,7 +429,9 @@ static void run_compact(run *r, const pf_step *s)
     const pf_state *c = &r->st[s->c];
     const uint8_t *alive = m->deaths ? m->alive : NULL;
     int32_t count;
-    if (s->c == 0 || value->scalar || (value->origin == PF_VALUE_MASK && (c->count == 0 || c->count == m->n))) {
+    if (r->kept != 0) {
+        count = r->kept_n;
+    } else if (s->c == 0 || value->scalar || (value->origin == PF_VALUE_MASK && (c->count == 0 || c->count == m->n))) {
         bool all = s->c == 0 || (value->scalar ? *(const uint8_t *)c->data != s->negate : c->count != 0);
         if (all && alive == NULL) {
             return;
@@ -431,6 +443,7 @@ static void run_compact(run *r, const pf_step *s)
     if (count < m->n) {
         compact(r, count, r->p->items + s->index, s->count);
     }
+    r->kept = 0;
 }
 
 static void run_stop(run *r, const pf_step *s)
@@ -641,7 +654,8 @@ static void run_step(run *r, const pf_step *s)
 
 void pf_interp_run(const pf_program *program, pf_frame *frame)
 {
-    run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states, true, 0, 0};
+    run r = {program, program->kernels, frame, frame->private_, ((pf_machine *)frame->private_)->states, true, 0, 0, 0,
+             0};
     frame->stop = -1;
     frame->nout = 0;
     for (uint32_t i = 0; i < program->noutputs; i++) {

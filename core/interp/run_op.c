@@ -242,35 +242,72 @@ void pf_step_int(run *r, const pf_step *s)
     r->st[s->d].range = out;
 }
 
-static void mod_test_strips(run *r, uint8_t *d, const int64_t *a, const pf_mod_test *test, int32_t strip)
+static void mod_test_strips(run *r, const pf_step *s, int64_t m, int64_t c)
 {
-    for (int32_t i = 0; i < r->m->n; i += strip) {
+    const pf_mod_test test = pf_mod_test_of(m, c, s->negate);
+    const int64_t *a = lanes(r, s->a);
+    uint8_t *d = r->st[s->d].data;
+    const int32_t n = r->m->n;
+    for (int32_t i = 0; i < n; i += s->strip) {
         pf_ask_ahead(r);
-        r->k->mod_test_small(d + i, a + i, test, r->m->n - i < strip ? r->m->n - i : strip);
+        r->k->mod_test_small(d + i, a + i, &test, n - i < s->strip ? n - i : s->strip);
+    }
+}
+
+/* The test, and of the COMPACT that it is for the bits and the tested lanes. A strip is whole words of bits. */
+static void mod_keep_strips(run *r, const pf_step *s, int64_t m, int64_t c)
+{
+    const pf_mod_test test = pf_mod_test_of(m, c, s->negate != s[1].negate);
+    const int64_t *a = lanes(r, s->a);
+    int64_t *home = pf_machine_home(r->m, &r->p->values[s->a]);
+    uint64_t *bits = pf_machine_bits(r->m);
+    const int32_t n = r->m->n;
+    r->kept = s->a;
+    r->kept_n = 0;
+    for (int32_t i = 0; i < n; i += s->strip) {
+        pf_ask_ahead(r);
+        const int32_t more = n - i < s->strip ? n - i : s->strip;
+        r->kept_n += r->k->mod_keep(bits + i / 64, home + r->kept_n, a + i, &test, more);
+    }
+}
+
+/* m > 0, and a has lanes of 64 bits. */
+static void mod_is_of(run *r, const pf_step *s, int64_t m, int64_t c)
+{
+    const pf_state *a = &r->st[s->a];
+    uint8_t *d = r->st[s->d].data;
+    const int n = r->m->n;
+    const bool small = m < INT64_C(1) << 31 && pf_interval_within(a->range, -(INT64_C(1) << 49), INT64_C(1) << 49);
+    const pf_mod_test test = {.m = m, .c = c, .flip = s->negate};
+    if (c < 0 || c >= m) {
+        memset(d, test.flip, (size_t)n);
+    } else if (a->iota && a->packed == 0) {
+        r->k->mod_test_iota(d, a->start, a->step, &test, n);
+    } else if ((m & (m - 1)) == 0) {
+        r->k->mod_test_pow2(d, lanes(r, s->a), &test, n);
+    } else if (s->keeps && r->k->mod_keep != NULL && !r->m->deaths) {
+        mod_keep_strips(r, s, m, c);
+    } else if (small) {
+        mod_test_strips(r, s, m, c);
+    } else {
+        r->k->mod_test(d, lanes(r, s->a), &test, n);
     }
 }
 
 void pf_step_mod_is(run *r, const pf_step *s)
 {
-    pf_state *a = &r->st[s->a], *d = &r->st[s->d];
-    const pf_mod_test test = {r->st[s->b].range.lo, r->st[s->c].range.lo, s->negate};
-    const int n = r->m->n;
-    d->seen = PF_K_BOOL;
+    const pf_state *a = &r->st[s->a];
+    const int64_t m = r->st[s->b].range.lo, c = r->st[s->c].range.lo;
+    r->st[s->d].seen = PF_K_BOOL;
     if (a->width != PF_WIDTH_I64) {
         pf_step_wide_mod_is(r, s);
-    } else if (test.m == 0) {
+    } else if (m == 0) {
         pf_step_fail_all(r, s);
-    } else if (test.m > 0 && (test.c < 0 || test.c >= test.m)) {
-        memset(d->data, test.flip, (size_t)n);
-    } else if (test.m > 0 && a->iota && a->packed == 0) {
-        r->k->mod_test_iota(d->data, a->start, a->step, &test, n);
-    } else if (test.m > 0 && (test.m & (test.m - 1)) == 0) {
-        r->k->mod_test_pow2(d->data, lanes(r, s->a), &test, n);
-    } else if (test.m > 0 && test.m < INT64_C(1) << 31 &&
-               pf_interval_within(a->range, -(INT64_C(1) << 49), INT64_C(1) << 49)) {
-        mod_test_strips(r, d->data, lanes(r, s->a), &test, s->strip);
+    } else if (m > 0) {
+        mod_is_of(r, s, m, c);
     } else {
-        r->k->mod_test(d->data, lanes(r, s->a), &test, n);
+        const pf_mod_test test = {.m = m, .c = c, .flip = s->negate};
+        r->k->mod_test(r->st[s->d].data, lanes(r, s->a), &test, r->m->n);
     }
 }
 

@@ -15,6 +15,8 @@ typedef struct run {
     bool low_holds; /* the program's guards do */
     uint32_t asking; /* the column whose `ahead` (pf_vec) is asked for */
     int32_t per_ask; /* lines asked for at once */
+    pf_val kept;     /* the next step, a COMPACT, finds its bits written and this value's lanes moved; 0: it does not */
+    int32_t kept_n;  /* how many of them */
 } run;
 
 /* ---- masks and lanes ---- */

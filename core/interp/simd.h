@@ -6,6 +6,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "kernels.h"
+
 /* Lanes from i on: 4 of 8 bytes, or 32 of 1 byte. */
 static inline __m256i load4(const void *p, int i)
 {
@@ -79,6 +81,7 @@ static inline words choose_words(const uint8_t *c, int i, words a, words b)
     const __mmask8 low = _mm_test_epi8_mask(_mm_loadl_epi64((const __m128i *)(c + i)), _mm_set1_epi8(1));
     return _mm512_mask_blend_epi64(low, b, a);
 }
+#define mul_words32 _mm512_mul_epi32
 #else
 enum { WORDS = 4 };
 typedef __m256i words;
@@ -86,6 +89,7 @@ typedef __m256i words;
 #define same_words same4
 #define store_words store4
 #define choose_words choose4
+#define mul_words32 _mm256_mul_epi32
 #endif
 
 /* Comparisons: all ones where true. */
@@ -141,9 +145,9 @@ typedef struct low_bits {
     __m256i low, c;
 } low_bits;
 
-static inline low_bits bits_of(int64_t m, int64_t c)
+static inline low_bits bits_of(const pf_mod_test *test)
 {
-    return (low_bits){_mm256_set1_epi64x(m - 1), _mm256_set1_epi64x(c)};
+    return (low_bits){_mm256_set1_epi64x(test->m - 1), _mm256_set1_epi64x(test->c)};
 }
 
 static inline __m256i has_bits(__m256i x, const low_bits *by)
@@ -151,21 +155,45 @@ static inline __m256i has_bits(__m256i x, const low_bits *by)
     return _mm256_cmpeq_epi64(_mm256_and_si256(x, by->low), by->c);
 }
 
-/* Does m divide x - c? Small i64 become doubles by their bits (kernels.c: small_f64), with c taken off on the way. The
- * quotient rounded to an integer, times m, is exact, and gives x - c back just when m divides it. */
+/* Does m divide x - c? */
+#if defined(__AVX512F__)
+typedef struct divisor {
+    words inverse, least, shift, most;
+    __mmask8 flip;
+} divisor;
+
+static inline divisor divisor_of(const pf_mod_test *test)
+{
+    return (divisor){
+        .inverse = _mm512_set1_epi64((int64_t)test->inverse),
+        .least = _mm512_set1_epi64((int64_t)test->least),
+        .shift = _mm512_set1_epi64(test->shift),
+        .most = _mm512_set1_epi64((int64_t)test->most),
+        .flip = (__mmask8)-test->flip,
+    };
+}
+
+static inline __mmask8 divides(words x, const divisor *by)
+{
+    const words product = _mm512_add_epi64(_mm512_mullo_epi64(x, by->inverse), by->least);
+    return _mm512_cmple_epu64_mask(_mm512_rorv_epi64(product, by->shift), by->most) ^ by->flip;
+}
+#else
+/* Small i64 become doubles by their bits (kernels.c: small_f64), with c taken off on the way. The quotient rounded to
+ * an integer, times m, is exact, and gives x - c back just when m divides it. */
 typedef struct small_divisor {
     __m256i magic;
     __m256d offset, round, m, inverse;
 } small_divisor;
 
-static inline small_divisor divisor_of(int64_t m, int64_t c)
+static inline small_divisor divisor_of(const pf_mod_test *test)
 {
     return (small_divisor){
         .magic = _mm256_set1_epi64x(INT64_C(0x4338000000000000)),
-        .offset = _mm256_set1_pd(0x1.8p52 + (double)c),
+        .offset = _mm256_set1_pd(0x1.8p52 + (double)test->c),
         .round = _mm256_set1_pd(0x1.8p52),
-        .m = _mm256_set1_pd((double)m),
-        .inverse = _mm256_set1_pd(1.0 / (double)m),
+        .m = _mm256_set1_pd((double)test->m),
+        .inverse = _mm256_set1_pd(test->reciprocal),
     };
 }
 
@@ -175,5 +203,6 @@ static inline __m256i divides(__m256i x, const small_divisor *by)
     __m256d q = _mm256_sub_pd(_mm256_add_pd(_mm256_mul_pd(v, by->inverse), by->round), by->round);
     return _mm256_castpd_si256(_mm256_cmp_pd(_mm256_mul_pd(q, by->m), v, _CMP_EQ_OQ));
 }
+#endif
 
 #endif

@@ -324,6 +324,7 @@ static void test_remainders(void **state)
                                        2,
                                        3,
                                        4,
+                                       6,
                                        7,
                                        8,
                                        10,
@@ -337,6 +338,8 @@ static void test_remainders(void **state)
                                        INT64_C(1) << 31,
                                        INT64_C(1) << 40,
                                        (INT64_C(1) << 40) + 1,
+                                       INT64_C(3) << 40,
+                                       INT64_MAX - 1,
                                        INT64_MAX,
                                        -1,
                                        -3,
@@ -349,16 +352,24 @@ static void test_remainders(void **state)
         pf_fn *fn = pf_ir_new();
         pf_ref x = pf_ir_column(fn, pf_ir_add_column(fn, PF_K_I64, PF_FROM_SOURCE, 0));
         uint16_t place = pf_ir_add_place(fn, "f", "f.py", 1, 1);
+        if (pick(4) == 0) { /* some lanes have failed before */
+            x = pf_ir_op1(fn, PF_OP_isqrt, x, place);
+        }
         pf_ref rest = pf_ir_op2(fn, PF_OP_mod, x, pf_ir_const_i64(fn, m), place);
         pf_ref test = pick(4) == 0 ? pf_ir_op1(fn, PF_OP_truth, rest, 0)
                                    : pf_ir_op2(fn, pick(2) ? PF_OP_eq : PF_OP_ne, rest, pf_ir_const_i64(fn, c), 0);
         pf_block yes = pf_ir_block(fn, 0, NULL), no = pf_ir_block(fn, 0, NULL);
-        pf_ir_branch(fn, test, yes, 0, NULL, no, 0, NULL);
+        const bool reversed = pick(2) == 0;
+        pf_ir_branch(fn, test, reversed ? no : yes, 0, NULL, reversed ? yes : no, 0, NULL);
         pf_ir_start(fn, yes);
         pf_ref k = pf_ir_const_i64(fn, random_i64((int)pick(4)));
         static const pf_op affine[] = {PF_OP_add, PF_OP_sub, PF_OP_mul};
-        pf_ref y[2] = {pf_ir_op2(fn, affine[pick(3)], x, k, place), x};
-        y[0] = pf_ir_op2(fn, affine[pick(3)], y[0], k, place);
+        pf_ref y[2] = {k, pick(2) ? test : k};
+        if (pick(4) != 0) { /* what was tested is wanted */
+            y[0] = pf_ir_op2(fn, affine[pick(3)], x, k, place);
+            y[0] = pf_ir_op2(fn, affine[pick(3)], y[0], k, place);
+            y[1] = pick(4) ? x : test;
+        }
         pf_ir_yield(fn, 2, y);
         pf_ir_start(fn, no);
         if (pick(2)) {
@@ -726,12 +737,22 @@ static int bits_of_all(uint64_t *bits, const uint8_t *c, unsigned negate, const 
     return n;
 }
 
+static int keep_all(uint64_t *bits, int64_t *kept, const int64_t *a, const pf_mod_test *test, int n)
+{
+    (void)test;
+    memcpy(kept, a, 8 * (size_t)n);
+    return bits_of_all(bits, NULL, 0, NULL, n);
+}
+
 static void test_builds_agree_and_a_wrong_one_does_not(void **state)
 {
     (void)state;
     const pf_kernels *base = pf_kernels_for(PF_CPU_BASE);
+    static const char *const names[] = {"base", "avx2", "avx512"};
     for (int isa = 0; isa <= (int)pf_cpu_isa(); isa++) {
-        assert_true(pf_kernels_agree(pf_kernels_for((pf_cpu_isa_level)isa), base));
+        const pf_kernels *kernels = pf_kernels_for((pf_cpu_isa_level)isa);
+        assert_string_equal(kernels->name, names[isa]); /* it is sound */
+        assert_true(pf_kernels_agree(kernels, base));
     }
     pf_kernels wrong = *base;
     wrong.op[PF_OP_add][PF_T_F64][PF_F_VS] = base->op[PF_OP_sub][PF_T_F64][PF_F_VS];
@@ -747,6 +768,9 @@ static void test_builds_agree_and_a_wrong_one_does_not(void **state)
     assert_false(pf_kernels_agree(&wrong, base));
     wrong = *base;
     wrong.bits = bits_of_all;
+    assert_false(pf_kernels_agree(&wrong, base));
+    wrong = *base;
+    wrong.mod_keep = keep_all;
     assert_false(pf_kernels_agree(&wrong, base));
     wrong = *base;
     wrong.select[PF_LANE_BYTE][PF_F_SV] = base->select[PF_LANE_BYTE][PF_F_VV];
