@@ -48,8 +48,7 @@ bool pf_is_traced(void)
            _PyInterpreterState_GetEvalFrameFunc(tstate->interp) != _PyEval_EvalFrameDefault || monitored();
 }
 
-/* Frames that may still be entered before RecursionError. */
-static int depth_left(void)
+int pf_exec_depth_left(void)
 {
     PyThreadState *tstate = PyThreadState_Get();
 #if PY_VERSION_HEX >= 0x030c0000
@@ -79,12 +78,6 @@ static void free_exec(pf_exec *ex)
 {
     ex->spare = spares;
     spares = ex;
-}
-
-static void refuse(pf_refusal *refusal, int reason)
-{
-    refusal->reason = reason;
-    refusal->where[0] = 0;
 }
 
 /* array.array itself. Looked for only when something of that name comes by, so that nobody pays for the import. */
@@ -224,7 +217,7 @@ static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings
         ops.nsides = ex->sides->n;
     }
     if (pf_exec_make_run(ex, settings) < 0) {
-        refuse(&ex->report->refusal, PF_REASON_NO_MEMORY);
+        pf_refuse(&ex->report->refusal, PF_REASON_NO_MEMORY);
         return 0;
     }
     ex->feed = pf_feed_attach(iterator, &ex->chain, &ops);
@@ -232,7 +225,7 @@ static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings
     if (ex->feed == NULL) {
         PyErr_Clear();
         pf_run_free(ex->run);
-        refuse(&ex->report->refusal, PF_REASON_NO_MEMORY);
+        pf_refuse(&ex->report->refusal, PF_REASON_NO_MEMORY);
         return 0;
     }
     ex->sink->plan = ex->plan;
@@ -288,7 +281,7 @@ static bool too_small(pf_exec *ex, const pf_settings *settings, bool planned, Py
         least = 1;
     }
     if (ex->rows < least) {
-        refuse(&ex->report->refusal, PF_REASON_SMALL);
+        pf_refuse(&ex->report->refusal, PF_REASON_SMALL);
     }
     return ex->rows < least;
 }
@@ -304,7 +297,7 @@ static int read_chain(pf_exec *ex, const pf_call *call, PyObject *iterator)
         pf_exec_note_segments(ex);
     }
     if (read <= 0) {
-        refuse(&report->refusal, ex->chain.reason);
+        pf_refuse(&report->refusal, ex->chain.reason);
         return read;
     }
     pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
@@ -312,7 +305,7 @@ static int read_chain(pf_exec *ex, const pf_call *call, PyObject *iterator)
     if (ex->sides != NULL && by_block) {
         reason = PF_REASON_UNALIGNED;
     }
-    refuse(&report->refusal, reason);
+    pf_refuse(&report->refusal, reason);
     ex->sided = ex->sides != NULL;
     return reason == 0;
 }
@@ -324,72 +317,14 @@ static bool may_plan(pf_exec *ex, const pf_settings *settings, PyCodeObject **fe
         return false;
     }
     if (pf_is_traced()) {
-        refuse(&ex->report->refusal, PF_REASON_TRACED);
+        pf_refuse(&ex->report->refusal, PF_REASON_TRACED);
         return false;
     }
-    if (depth_left() < PLANNING_DEPTH) { /* making a plan takes a few levels itself */
-        refuse(&ex->report->refusal, PF_REASON_DEPTH);
+    if (pf_exec_depth_left() < PLANNING_DEPTH) { /* making a plan takes a few levels itself */
+        pf_refuse(&ex->report->refusal, PF_REASON_DEPTH);
         return false;
     }
     return true;
-}
-
-/* May it be done after a few rows, whatever follows? */
-static bool may_end_soon(const pf_exec *ex)
-{
-    bool may = ex->sink->type->searches;
-    for (int n = 0; n < ex->chain.nnodes && !may; n++) {
-        const pf_node *node = &ex->chain.nodes[n];
-        may = node->kind == PF_NODE_TAKEWHILE || (node->kind == PF_NODE_ISLICE && node->stop >= 0);
-    }
-    return may;
-}
-
-/* How many items of each side to compute now: as many as there may be rows, and no more than the last run got over with
- * would have. */
-static int64_t items_wanted(const pf_exec *ex, bool forced, bool soon)
-{
-    enum { FEW_ITEMS = 4, FIRST_ITEMS = 4096, FIRST_OF_SEARCH = 1024, MOST_ITEMS = 1 << 14 };
-    const int64_t first = forced ? FEW_ITEMS : soon ? FIRST_OF_SEARCH : FIRST_ITEMS;
-    int64_t wanted = ex->got_over * 2 >= ex->wanted ? ex->wanted * 4 : ex->got_over * 2;
-    wanted = wanted < first ? first : wanted < MOST_ITEMS ? wanted : MOST_ITEMS;
-    int64_t most = pf_feed_limit(&ex->chain, pf_sides_most(&ex->chain), false);
-    return wanted < most ? wanted : most;
-}
-
-/* Runs the sides; from here on rows are numbered by what they give. 1, or 0: refused, -1: exception. */
-static int run_sides(pf_exec *ex, const pf_settings *settings)
-{
-    const bool forced = settings->min_rows > 0, soon = may_end_soon(ex);
-    const int64_t least = forced ? 1 : PF_LEAST_ROWS;
-    pf_refusal *refusal = &ex->report->refusal;
-    if (ex->sink->hungry || (soon && !forced && ex->wanted == 0)) { /* many a search ends near its beginning */
-        ex->plainly = ex->sink->hungry ? 1 : PF_LOOK_FIRST;
-        ex->wanted = ex->sink->hungry ? ex->wanted : 1;
-        refuse(refusal, PF_REASON_SMALL);
-        return 0;
-    }
-    ex->wanted = items_wanted(ex, forced, soon);
-    if (ex->wanted < least) {
-        refuse(refusal, PF_REASON_SMALL);
-        return 0;
-    }
-    int reason = pf_sides_run(ex->sides, &ex->chain, ex->wanted, depth_left(), forced, refusal);
-    if (reason != 0) {
-        if (refusal->reason == 0) {
-            refuse(refusal, reason);
-        }
-        return reason < 0 ? -1 : 0;
-    }
-    ex->seen = &ex->sides->chain;
-    pf_gather_init(&ex->gather, NULL, ex->seen, &ex->rows);
-    if (ex->rows < least && pf_sides_gain(ex->sides, ex->rows) < least) {
-        ex->cut = pf_sides_wait(ex->sides, ex->rows);
-        ex->plainly = ex->cut ? ex->rows + 1 : 0;
-        refuse(refusal, PF_REASON_SMALL);
-        return 0;
-    }
-    return 1;
 }
 
 static pf_feed_answer alone(void *ctx, int64_t *row, bool single)
@@ -442,7 +377,7 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     if (!may_plan(ex, settings, &few)) {
         return 0;
     }
-    status = ex->sides != NULL ? run_sides(ex, settings) : 1;
+    status = ex->sides != NULL ? pf_exec_run_sides(ex, settings) : 1;
     if (status <= 0) {
         return status;
     }
@@ -464,13 +399,14 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
     ex->ntables = pf_watches_tables(&ex->plan->watches, ex->tables, &ex->searched);
     if (ex->plan->rest > 0 && settings->min_rows != 1) {
         ex->plan->rest--;
-        refuse(&report->refusal, PF_REASON_BACKING_OFF);
+        pf_refuse(&report->refusal, PF_REASON_BACKING_OFF);
     } else if (call->consumer == PF_CONSUME_REDUCE && ex->plan->step.n == 0 && settings->min_rows != 1) {
-        refuse(&report->refusal, PF_REASON_NOT_ASSOCIATIVE); /* boxing rows for a function CPython calls gains nothing */
+        pf_refuse(&report->refusal,
+                  PF_REASON_NOT_ASSOCIATIVE); /* boxing rows for a function CPython calls gains nothing */
     } else if (settings->min_rows != 1 && pf_plan_is_idle(ex->plan, &ex->chain)) {
-        refuse(&report->refusal, PF_REASON_NOTHING_TO_COMPUTE);
-    } else if (depth_left() < ex->plan->depth + ex->chain.nnodes + 4) {
-        refuse(&report->refusal, PF_REASON_DEPTH);
+        pf_refuse(&report->refusal, PF_REASON_NOTHING_TO_COMPUTE);
+    } else if (pf_exec_depth_left() < ex->plan->depth + ex->chain.nnodes + 4) {
+        pf_refuse(&report->refusal, PF_REASON_DEPTH);
     } else {
         ex->gather.plan = ex->plan;
         choose_form(ex);
@@ -601,7 +537,7 @@ int pf_exec_run(const pf_call *call)
     pf_report own = {.consumer = call->consumer}, *report = &own;
     int status = 0;
     if (settings.off || settings.tier == PF_TIER_CPYTHON) {
-        refuse(&report->refusal, PF_REASON_DISABLED);
+        pf_refuse(&report->refusal, PF_REASON_DISABLED);
     } else {
         PyObject *iterator = pf_iterator_of(call->iterable);
         pf_exec *ex = iterator != NULL ? new_exec() : NULL;
@@ -615,7 +551,7 @@ int pf_exec_run(const pf_call *call)
         } else if (PyErr_Occurred()) {
             status = -1;
         } else {
-            refuse(&report->refusal, pf_unread_reason(call->iterable));
+            pf_refuse(&report->refusal, pf_unread_reason(call->iterable));
         }
         Py_XDECREF(iterator);
     }

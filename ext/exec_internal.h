@@ -1,5 +1,9 @@
-/* What the files of one call share: exec.c decides whether there is to be a run, and sets it up; exec_rows.c answers
- * the feeder while it goes on. */
+/* What the files of one call share.
+ *
+ *   exec_runs.c    all runs of a call
+ *   exec.c         whether there is to be a run, and how it is set up
+ *   exec_sides.c   what is run before it, where its rows are made of what other chains give
+ *   exec_rows.c    answers the feeder while it goes on */
 #ifndef PF_EXEC_INTERNAL_H
 #define PF_EXEC_INTERNAL_H
 
@@ -73,6 +77,13 @@ typedef struct pf_exec {
 int pf_exec_try(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator);
 /* What pulling has come to once there is no item: 1 done, or -1 with an exception. */
 int pf_exec_ended(pf_exec *ex);
+
+int pf_exec_depth_left(void); /* frames that may still be entered before RecursionError */
+
+/* ---- exec_sides.c ---- */
+
+/* Runs the sides; from here on rows are numbered by what they give. 1, or 0: refused, -1: exception. */
+int pf_exec_run_sides(pf_exec *ex, const pf_settings *settings);
 
 /* ---- exec_runs.c ---- */
 

@@ -213,8 +213,8 @@ static int64_t after_window(pf_exec *ex, pf_event event, const pf_event_info *in
     return redo;
 }
 
-/* Whether a failed row may disturb those beyond it. A proof costs as much as some hundred rows in CPython; where no more are
- * left, it is not worth its while. */
+/* Whether a failed row may disturb those beyond it. A proof costs as much as some hundred rows in CPython; where no
+ * more are left, it is not worth its while. */
 static bool is_barrier(pf_exec *ex, int64_t row)
 {
     enum { WORTH_A_PROOF = 500 };

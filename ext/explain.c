@@ -300,8 +300,7 @@ static bool explain_sides(PyObject *dict, pf_chain *chain, bool all, pf_sides **
         *seen = &(*sides)->chain;
     }
     if (reason > 0 && refusal->reason == 0) {
-        refusal->reason = reason;
-        refusal->where[0] = 0;
+        pf_refuse(refusal, reason);
     }
     if (reason != 0 || *sides == NULL) {
         return reason >= 0;
@@ -323,8 +322,7 @@ static bool explain_chain(PyObject *dict, PyObject *iterator, int consumer, bool
     pf_scalar params[PF_MAX_PARAMS];
     int read = pf_chain_read(iterator, &chain);
     if (read <= 0) {
-        refusal->reason = chain.reason;
-        refusal->where[0] = 0;
+        pf_refuse(refusal, chain.reason);
         return read == 0;
     }
     bool takes_function = consumer == PF_CONSUME_REDUCE || consumer == PF_CONSUME_FOLD;

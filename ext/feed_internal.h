@@ -3,11 +3,12 @@
  *   feed.c        the feeder object, what can be fed, attach and detach
  *   feed_pull.c   pulls, and what others see in between
  *   feed_place.c  where everything stands after so many rows
+ *   feed_sides.c  the same, below sides
  *
- * A feeder does not stand in front of a single leaf but of the largest *structural* subtree: leaves, and zip, enumerate,
- * islice and chain over nothing but such. These compute nothing, so a row of them can be built without them, and where they
- * stand is a function of how many items they have given. So `for i, (a, b) in enumerate(zip(xs, ys))` has one
- * feeder, in the generator's frame, and the zip is not touched until the rows are settled. */
+ * A feeder does not stand in front of a single leaf but of the largest *structural* subtree: leaves, and zip,
+ * enumerate, islice and chain over nothing but such. These compute nothing, so a row of them can be built without them,
+ * and where they stand is a function of how many items they have given. So `for i, (a, b) in enumerate(zip(xs, ys))`
+ * has one feeder, in the generator's frame, and the zip is not touched until the rows are settled. */
 #ifndef PF_FEED_INTERNAL_H
 #define PF_FEED_INTERNAL_H
 
@@ -92,7 +93,7 @@ void feed_settle_slots(pf_feed *feed);
 void feed_take_rest(pf_feed *feed);
 void feed_note_positions(pf_feed *feed); /* for others to move: feed->taken and sources */
 
-/* ---- feed_place.c ---- */
+/* ---- feed_sides.c ---- */
 
 /* The outermost side that a node belongs to, or NULL. */
 const pf_feed_side *feed_side_of(const pf_feed *feed, int node);
@@ -105,6 +106,9 @@ int64_t feed_source_of(const pf_feed *feed, int node, int64_t row);
 /* CPython goes on with `row`, and its next pull is one of the first feeder: sides are taken up where their items for it
  * come from. What lies before that is known to give nothing. */
 void feed_leap(pf_feed *feed, int64_t row);
+
+/* ---- feed_place.c ---- */
+
 /* Will the next pull of the root, the chain being settled, come to this node, which is the first child of the first
  * child...? */
 bool feed_root_reaches(const pf_feed *feed, int node);

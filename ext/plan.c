@@ -220,8 +220,8 @@ static bool is_known(const pf_check *check, const pf_sample *sample, pf_kinds in
 /* All of that is there. */
 static bool is_same(const pf_check *check, const pf_sample *sample, pf_kinds inside)
 {
-    return sample->kinds == check->kinds && sample->mixed == check->mixed && (check->mixed || sample->type == check->type) &&
-           inside == check->inside;
+    return sample->kinds == check->kinds && sample->mixed == check->mixed &&
+           (check->mixed || sample->type == check->type) && inside == check->inside;
 }
 
 /* What was refused may not be there today, so for a refusal all has to be. */
@@ -323,7 +323,8 @@ static void remember(uint64_t key, const pf_rule_set *rules_off, pf_pyplan *plan
     }
 }
 
-/* Chains whose plans fit no second call: of classes that are made anew each time, say. They are planned ever more seldom. */
+/* Chains whose plans fit no second call: of classes that are made anew each time, say. They are planned ever more
+ * seldom. */
 static bool is_restless(uint64_t key)
 {
     enum { CHAINS = 64, MOST_REST = 1024 };
@@ -345,8 +346,8 @@ static bool is_restless(uint64_t key)
 }
 
 /* A plan for what is there now, in the place of `old`, which may be NULL. NULL: an exception, or a refusal. */
-static pf_pyplan *make_plan(const pf_request *request, uint64_t key, const pf_rule_set *rules_off, entry *old, pf_scalar *params,
-                            pf_refusal *refusal)
+static pf_pyplan *make_plan(const pf_request *request, uint64_t key, const pf_rule_set *rules_off, entry *old,
+                            pf_scalar *params, pf_refusal *refusal)
 {
     const int32_t next_rest = old != NULL && old->plan->tired ? old->plan->next_rest : 0;
     if (old != NULL) {
@@ -362,8 +363,7 @@ static pf_pyplan *make_plan(const pf_request *request, uint64_t key, const pf_ru
     memset(params, 0, sizeof(pf_scalar) * PF_MAX_PARAMS);
     pf_watch_roots roots = {request->chain, request->extra, request->nextra};
     if (plan->refusal.reason == 0 && !pf_watches_hold(&plan->watches, &roots, params)) {
-        refusal->reason = PF_REASON_REBOUND;
-        refusal->where[0] = 0;
+        pf_refuse(refusal, PF_REASON_REBOUND);
         pf_pyplan_release(plan);
         return NULL;
     }
@@ -386,8 +386,7 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
         /* the tired one itself, or the one at the end of its bucket: the oldest of its key */
         entry *old = plan != NULL || variants >= PF_MAX_VARIANTS ? last : NULL;
         if (plan == NULL && old != NULL && !old->again && settings.min_rows != 1 && is_restless(key)) {
-            refusal->reason = PF_REASON_RESTLESS;
-            refusal->where[0] = 0;
+            pf_refuse(refusal, PF_REASON_RESTLESS);
             return NULL;
         }
         plan = make_plan(request, key, &settings.rules_off, old, params, refusal);

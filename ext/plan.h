@@ -79,8 +79,8 @@ typedef struct pf_check {
     pf_kinds kinds;
     PyTypeObject *type; /* owned; NULL: none, or several (`mixed`) */
     bool mixed;
-    bool looped;        /* a nested for runs over the lists or tuples that are there ... */
-    pf_kinds inside;    /* ... which hold items of these kinds */
+    bool looped;     /* a nested for runs over the lists or tuples that are there ... */
+    pf_kinds inside; /* ... which hold items of these kinds */
 } pf_check;
 
 enum { PF_MAX_CHECKS = 48 };
@@ -99,6 +99,12 @@ typedef struct pf_refusal {
     int reason;       /* reasons.def */
     char where[160];  /* "function, file:line:col", or the name of what was refused; may be empty */
 } pf_refusal;
+
+static inline void pf_refuse(pf_refusal *refusal, int reason)
+{
+    refusal->reason = reason;
+    refusal->where[0] = 0;
+}
 
 /* ---- the step of reduce and fold, where its function need not be called ----
  *
