@@ -415,7 +415,10 @@ static int mod_keep(uint64_t *bits, int64_t *kept, const int64_t *a, const pf_mo
     const divisor by = divisor_of(test);
     int count = 0;
     for (int i = 0; i < n; i += 64) {
-        const uint64_t word = mod_keep_word(kept + count, a + i, &by) & first_bits(n - i);
+        uint64_t word = mod_keep_word(kept + count, a + i, &by);
+#ifndef PF_PLANTED_BUG_KEPT_BEYOND_THE_END
+        word &= first_bits(n - i);
+#endif
         bits[i / 64] = word;
         count += __builtin_popcountll(word);
     }

@@ -425,7 +425,11 @@ static void hand_down(const pf_vec *from, unsigned from_width, pf_vec *to, uint8
 {
     for (int32_t i = 0; i < taken; i++) {
         if (p->children[i] > 0) {
-            pf_scalar value = read_lane(from, from_width, p->output[i]);
+            int32_t output = p->output[i];
+#ifdef PF_PLANTED_BUG_CHILD_OF_ANOTHER
+            output = i == PARENTS - 1 ? p->output[i - 1] : output;
+#endif
+            pf_scalar value = read_lane(from, from_width, output);
             broadcast(to, memory, width, lane, p->children[i], &value);
             lane += p->children[i];
         }
