@@ -189,7 +189,8 @@ static void finish_report(pf_exec *ex, PyCodeObject *few)
         report->rows_fallback += left;
         pf_stats_now.rows_fallback += left;
     }
-    if ((ex->gave_up && !ex->unproved) || pf_exec_fails_too_often(ex, pf_exec_frontier(ex))) {
+    const bool whole = ex->sides == NULL && ex->nstrung == 0; /* else a few rows of many, of runs to come */
+    if ((ex->gave_up && !ex->unproved) || (whole && pf_exec_fails_too_often(ex, pf_exec_frontier(ex)))) {
         pf_pyplan_rest(ex->plan);
     } else {
         pf_pyplan_did_well(ex->plan);
@@ -458,6 +459,7 @@ int pf_exec_try(pf_exec *ex, const pf_call *call, const pf_settings *settings, P
     pf_sides_free(ex->sides);
     ex->sides = NULL;
     give_plan(ex);
+    pf_plans_release_dropped();
     return status;
 }
 

@@ -341,6 +341,7 @@ static bool explain_chain(PyObject *dict, PyObject *iterator, int consumer, bool
     ok = ok && (!analyze || plan == NULL || add_analysis(dict, plan, seen, params));
     pf_pyplan_release(plan);
     pf_sides_free(sides);
+    pf_plans_release_dropped();
     return ok;
 }
 

@@ -30,6 +30,7 @@ static entry *buckets[BUCKETS];
 static entry *newest, *oldest;
 static int count;
 static int64_t made;
+static pf_pyplan *dropped; /* what the cache has let go of, while its chains may be read and their state relied upon */
 
 /* ---- plans ---- */
 
@@ -278,9 +279,18 @@ static void drop(entry *e)
     *at = e->next;
     unlink_age(e);
     count--;
-    pf_pyplan *plan = e->plan;
+    e->plan->next_dropped = dropped;
+    dropped = e->plan;
     pf_mem_free(e);
-    pf_pyplan_release(plan); /* last: it may run code */
+}
+
+void pf_plans_release_dropped(void)
+{
+    while (dropped != NULL) {
+        pf_pyplan *plan = dropped;
+        dropped = plan->next_dropped;
+        pf_pyplan_release(plan);
+    }
 }
 
 static pf_pyplan *look_up(const pf_request *request, uint64_t key, const pf_rule_set *rules_off, pf_scalar *params, int *variants, entry **last)
@@ -345,14 +355,10 @@ static bool is_restless(uint64_t key)
     return false;
 }
 
-/* A plan for what is there now, in the place of `old`, which may be NULL. NULL: an exception, or a refusal. */
-static pf_pyplan *make_plan(const pf_request *request, uint64_t key, const pf_rule_set *rules_off, entry *old,
+/* A plan for what is there now. NULL: an exception, or a refusal. */
+static pf_pyplan *make_plan(const pf_request *request, uint64_t key, const pf_rule_set *rules_off, int32_t next_rest,
                             pf_scalar *params, pf_refusal *refusal)
 {
-    const int32_t next_rest = old != NULL && old->plan->tired ? old->plan->next_rest : 0;
-    if (old != NULL) {
-        drop(old);
-    }
     pf_pyplan *plan = pf_plan_build(request);
     if (plan == NULL) {
         return NULL;
@@ -389,7 +395,11 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
             pf_refuse(refusal, PF_REASON_RESTLESS);
             return NULL;
         }
-        plan = make_plan(request, key, &settings.rules_off, old, params, refusal);
+        const int32_t next_rest = plan != NULL ? plan->next_rest : 0;
+        if (old != NULL) {
+            drop(old);
+        }
+        plan = make_plan(request, key, &settings.rules_off, next_rest, params, refusal);
         if (plan == NULL) {
             return NULL;
         }
@@ -519,4 +529,5 @@ void pf_plan_forget_all(void)
     while (oldest != NULL) {
         drop(oldest);
     }
+    pf_plans_release_dropped();
 }

@@ -198,6 +198,7 @@ typedef struct pf_pyplan {
     pf_plan strided;
     /* back-off: runs left for which the plan is not even tried (atomic in effect: guarded by the GIL) */
     int32_t rest, next_rest;
+    struct pf_pyplan *next_dropped;
     bool tired; /* it failed too often since it was made or last did well */
     /* of the last kernels, to plan the next call */
     double ns_per_row;
@@ -244,6 +245,9 @@ PF_MUST_CHECK pf_status pf_plan_rewrite(pf_pyplan *plan);
 /* Looks for a range_stride in the compiled plan and compiles the second form. */
 PF_MUST_CHECK pf_status pf_plan_find_stride(pf_pyplan *plan);
 
+/* Plans that the cache has dropped are kept until then, since releasing one may run code: call it when nothing that was
+ * read of a chain is relied upon any more. */
+void pf_plans_release_dropped(void);
 void pf_plan_forget_all(void); /* empties the cache */
 int64_t pf_plans_made(void);   /* plans and refusals that were built, since the import */
 

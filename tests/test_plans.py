@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
+
 import pytest
 from differential.check import same
 
@@ -73,3 +75,53 @@ def test_a_plan_that_gave_up_is_made_anew_after_its_rest():
     assert work(usual) == sum(x * 3 for x in usual)
     assert plans_made(lambda: [work(usual) for _ in range(3)]) == 0  # it rests
     assert plans_made(lambda: [work(usual) for _ in range(20)]) in (1, 2)  # and is tried anew, ever more seldom
+
+
+def test_chains_that_no_plan_fits_twice_are_planned_seldom():
+    def work():
+        class Row:
+            def __init__(self, n):
+                self.n = n
+
+        rows = [Row(n) for n in range(100)]
+        return pf.sum(row.n * 2 for row in rows)
+
+    assert all(work() == 9900 for _ in range(50))
+    assert plans_made(lambda: [work() for _ in range(100)]) <= 5
+    assert pf.stats()["fallback_reasons"]["restless"] > 0
+
+
+def test_objects_of_mixed_types_keep_their_plan():
+    rows = [1, "a", None, object(), 2.5, b"x", (), 3] * 10
+    work = lambda p: p.list(x for x in rows if x is not None)
+    same(work, native=True)
+    assert plans_made(lambda: same(work, native=True)) == 0
+
+
+@pytest.mark.parametrize("bad", [0, 3])
+def test_a_segment_whose_first_rows_fail_does_not_end_what_follows(bad):
+    xs = list(range(1, 20_001))
+    xs[bad] = 2**70
+    for _ in range(3):
+        counts = same(lambda p: p.sum(chain(map(abs, xs[:40]), (x + 1 for x in xs))), native=True, min_rows=0)
+        assert counts["rows_native"] > 20_000
+
+
+def test_finalizers_of_dropped_plans_find_nothing_half_done():
+    def work(p):
+        seen, rows = [], [[n] for n in range(50)]
+
+        class Leaves:
+            def __del__(self):
+                seen.append(next(it, None))
+
+        it = iter(rows)
+        for turn in range(10):
+            constant = Leaves()
+            names = (constant, turn)
+            seen.append(p.list(len(names) + row[0] for row in islice(it, 4)))
+            del constant, names
+        return seen, list(it)
+
+    same(work)
+    _engine._forget_plans()
