@@ -290,6 +290,10 @@ static pf_pyplan *attempt(const pf_request *request, pf_wants *wants, bool *agai
     describe_request(plan, request);
     bool ok = build_plan(b);
     *again = b->again;
+    if (plan->core.nstages == 0) { /* given up: what came before the stage that was being built is nobody's yet */
+        plan->core.nstages = b->nstages;
+        pf_plan_clear(&plan->core);
+    }
     if (!b->owned) { /* its columns' types and names are borrowed still */
         plan->ncolumns = 0;
     }

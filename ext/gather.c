@@ -387,13 +387,27 @@ pf_status pf_gather_rows(void *ctx, int64_t row0, int32_t n, pf_vec *columns, ui
 
 /* ---- items of inner containers ---- */
 
-/* Where the items of an exact list or tuple begin; NULL: it is neither. *n: how many there are. */
-static PyObject *const *items_of(PyObject *container, int64_t *n)
+/* The items of an exact list or tuple; false: it is neither, and may have no size. */
+static bool items_of(PyObject *container, PyObject *const **items, int64_t *n)
 {
+    if (PyList_CheckExact(container)) {
+        *items = ((PyListObject *)container)->ob_item; /* NULL where there are none */
+    } else if (PyTuple_CheckExact(container)) {
+        *items = ((PyTupleObject *)container)->ob_item;
+    } else {
+        return false;
+    }
     *n = Py_SIZE(container);
-    return PyList_CheckExact(container)    ? ((PyListObject *)container)->ob_item
-           : PyTuple_CheckExact(container) ? ((PyTupleObject *)container)->ob_item
-                                           : NULL;
+    return true;
+}
+
+static void ask_items(PyObject *container)
+{
+    PyObject *const *items;
+    int64_t n;
+    if (items_of(container, &items, &n)) {
+        __builtin_prefetch(items);
+    }
 }
 
 /* The items asked for, one after the other. Mostly containers are short and lie anywhere: while one is copied, the
@@ -401,7 +415,7 @@ static PyObject *const *items_of(PyObject *container, int64_t *n)
 static int32_t collect_items(const pf_inner *inner, PyObject **to, int32_t *taken)
 {
     enum { HEADERS_AHEAD = 16, ITEMS_AHEAD = 8 };
-    PyObject *const *containers = (PyObject *const *)inner->containers;
+    PyObject *const *containers = (PyObject *const *)inner->containers, *const * items;
     int64_t offset = inner->offset, size;
     int32_t done = 0, c = 0;
     for (bool good = true; c < inner->n && done < inner->want && good; c++, offset = 0) {
@@ -409,15 +423,17 @@ static int32_t collect_items(const pf_inner *inner, PyObject **to, int32_t *take
             __builtin_prefetch(containers[c + HEADERS_AHEAD]);
         }
         if (c + ITEMS_AHEAD < inner->n) {
-            __builtin_prefetch(items_of(containers[c + ITEMS_AHEAD], &size));
+            ask_items(containers[c + ITEMS_AHEAD]);
         }
-        PyObject *const *items = items_of(containers[c], &size);
-        const int64_t left = size > offset ? size - offset : 0;
-        const int32_t n = left < inner->want - done ? (int32_t)left : inner->want - done;
-        good = items != NULL;
-        inner->children[c] = good ? n : -1;
-        for (int32_t i = 0; good && i < n; i++) {
-            to[done++] = items[offset + i];
+        good = items_of(containers[c], &items, &size);
+        inner->children[c] = -1;
+        if (good) {
+            const int64_t left = size > offset ? size - offset : 0;
+            const int32_t n = left < inner->want - done ? (int32_t)left : inner->want - done;
+            inner->children[c] = n;
+            for (int32_t i = 0; i < n; i++) {
+                to[done++] = items[offset + i];
+            }
         }
     }
     *taken = c;

@@ -125,3 +125,23 @@ def test_finalizers_of_dropped_plans_find_nothing_half_done():
 
     same(work)
     _engine._forget_plans()
+
+
+@pytest.mark.parametrize("odd", [[], (), object(), None, "text", 7, {1: 2}, range(3)], ids=repr)
+@pytest.mark.parametrize("share", [5, 1000])
+def test_what_stands_among_inner_lists(odd, share):
+    rows = [odd if i % share == share // 2 else [1, 2, 3] for i in range(3000)]
+    sampled = share == 5
+    counts = same(nested(rows), native=odd == [] if sampled else True, min_rows=0)
+    if odd == [] or (odd == () and not sampled):
+        assert (counts["rows_native"], counts["rows_replayed"]) == (3000, 0)
+
+
+@pytest.mark.parametrize("rows", [[(1, [1])] * 100, [[()]] * 100, [(1, ["a"])] * 100], ids=["captured", "refused", "text"])
+def test_plans_that_take_several_attempts_leave_nothing_behind(rows):
+    live = []
+    for _ in range(20):
+        _engine._forget_plans()
+        pf.list((i, x) for i, r in rows for x in r) if len(rows[0]) == 2 else pf.list(x + 1 for r in rows for x in r if x)
+        live.append(_engine._mem_live())
+    assert live[-1] == live[5]
