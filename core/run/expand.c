@@ -7,6 +7,9 @@
  *      outputs   --->   child lanes  --->  outputs   --->    child lanes  --->  outputs  ---> slot
  *      in rows          source[] per lane                    source[] per lane
  *
+ * Mostly inner loops are short, so a level takes the children of many parents together: what they run over is asked for at
+ * once, and what a parent has for its children is handed down a column at a time.
+ *
  * Each lane knows the source row it stems from. The deepest level with pending outputs goes first, and a partly filled
  * vector is run only when nothing above is pending, so lanes stay in order on every level. Two things follow:
  *
