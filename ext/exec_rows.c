@@ -221,6 +221,9 @@ static bool is_barrier(pf_exec *ex, int64_t row)
     pf_proof none = PF_PROOF_NONE;
     const bool few = ex->proof == PF_PROOF_UNKNOWN && ex->rows - row < WORTH_A_PROOF && !ex->forced;
     const bool free = pf_replay_is_free(&ex->gather, &ex->request, row, few ? &none : &ex->proof);
+#ifdef PF_PLANTED_BUG_STALE_AFTER_BARRIER
+    return false;
+#endif
     ex->unproved = !free && few;
     return !free;
 }
@@ -231,11 +234,9 @@ static pf_feed_answer run_natively(pf_exec *ex, int64_t *row)
         pf_event_info info;
         int error;
         pf_event event = advance(ex, &info);
-#ifndef PF_PLANTED_BUG_STALE_AFTER_BARRIER
         if (event == PF_EVENT_FAILED && !info.barrier) {
             info.barrier = is_barrier(ex, source_row(ex, info.row));
         }
-#endif
         int64_t redo = after_window(ex, event, &info);
         if (redo >= 0) {
             return ex->sides != NULL ? last_row(ex, redo, row) : give_up(ex, redo, row);
