@@ -44,7 +44,7 @@ int pf_exec_run_sides(pf_exec *ex, const pf_settings *settings)
     }
     int reason = pf_sides_run(ex->sides, &ex->chain, ex->wanted, pf_exec_depth_left(), forced, refusal);
     if (reason != 0) {
-        if (refusal->reason == 0) {
+        if (reason > 0 && refusal->reason == 0) {
             pf_refuse(refusal, reason);
         }
         return reason < 0 ? -1 : 0;
