@@ -418,8 +418,11 @@ def judge(program: Any, pf: Any) -> list[tuple[str, Any, Any]]:
 def judge_in_time(program: Any, pf: Any, seconds: int = 10) -> list[tuple[str, Any, Any]]:
     """As judge, under an alarm."""
 
+    judging = True
+
     def on_alarm(signum: int, frame: object) -> None:
-        raise Timeout
+        if judging:  # it may come when all is over
+            raise Timeout
 
     before = signal.signal(signal.SIGALRM, on_alarm)
     gc.freeze()  # every run is followed by a collection, which need not go through all that was there before
@@ -429,6 +432,7 @@ def judge_in_time(program: Any, pf: Any, seconds: int = 10) -> list[tuple[str, A
     except Timeout:
         return [("timeout", None, None)]
     finally:
+        judging = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         gc.unfreeze()
