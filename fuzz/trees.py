@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from abc import ABC, abstractmethod
 
 from .program import Program
 
@@ -45,8 +46,8 @@ HELPERS = {
 }
 
 
-class Trees:
-    """Writes one program; `tree` is the generator's own, and names the iterator that is consumed."""
+class Trees(ABC):
+    """Writes one program."""
 
     items: dict[str, tuple[str, ...]]  # by name: what the sources are filled with
     ways: dict[str, tuple[tuple[str, str], ...]]  # by name: consumers, and what each is given
@@ -62,8 +63,9 @@ class Trees:
         self.lines: list[str] = []
         self.watched: list[str] = []
 
+    @abstractmethod
     def tree(self) -> str:
-        raise NotImplementedError
+        """The generator's own part: makes iterators and names the one that is consumed."""
 
     def call(self, name: str, body: str, *arguments: object) -> str:
         """The text of a call of the function with this body, which may use what it is given as s, n and k."""

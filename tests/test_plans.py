@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import chain, islice
 
 import pytest
-from differential.check import same
+from differential.check import needs_engine, same
 
 import purefold as pf
 from purefold import _engine
 
-pytestmark = pytest.mark.skipif(_engine._unsupported is not None, reason="plain CPython")
+pytestmark = needs_engine
 
 ROWS = 1000
 SAMPLED = (0, 7, 8, 32, ROWS - 1)
