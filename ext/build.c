@@ -222,10 +222,10 @@ static bool compile(pf_builder *b)
         status = pf_plan_rewrite(plan);
     }
     if (status == PF_OK && plan->refusal.reason == 0) {
-        for (int i = 0; i < plan->ncolumns; i++) {
-            plan->columns[i].used = pf_ir_column_used(plan->core.stages[0].fn, (uint32_t)i);
-        }
         status = pf_plan_compile(&plan->core);
+        for (int i = 0; i < plan->ncolumns; i++) {
+            plan->columns[i].used = plan->core.stages[0].fn->columns[i].used;
+        }
         if (status == PF_OK) {
             status = pf_plan_find_stride(plan);
         }

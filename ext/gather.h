@@ -27,6 +27,7 @@ pf_kinds pf_sample_inside(const pf_chain *chain, int leaf, const pf_path_step *p
 /* What a column of such items is made for: a None that no sample has shown is an object like any other where there are
  * such, so it has to be told apart. */
 pf_kinds pf_kinds_of_column(pf_kinds sampled);
+bool pf_kinds_cover(pf_kinds sampled, pf_kinds glance); /* whether such a column takes all that a glance has found */
 
 /* Walks a path from one item: borrowed, or NULL where it cannot be walked. *owned (NULL at first) receives a reference that
  * the caller releases, for paths through instance dictionaries. Needs the GIL for those and for dict keys. */

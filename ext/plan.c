@@ -214,8 +214,7 @@ static bool is_known(const pf_check *check, const pf_sample *sample, pf_kinds in
 {
     const bool empty = sample->kinds == PF_K_OBJ && sample->type == NULL;
     const bool type = check->mixed || sample->type == NULL || (sample->type == check->type && !sample->mixed);
-    return (empty || ((sample->kinds & (pf_kinds)~check->kinds) == 0 && type)) &&
-           (inside & (pf_kinds)~pf_kinds_of_column(check->inside)) == 0;
+    return (empty || ((sample->kinds & (pf_kinds)~check->kinds) == 0 && type)) && pf_kinds_cover(check->inside, inside);
 }
 
 /* All of that is there. */

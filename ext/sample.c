@@ -130,6 +130,11 @@ pf_kinds pf_kinds_of_column(pf_kinds sampled)
     return (sampled & PF_K_OBJ) != 0 && sampled != PF_K_OBJ ? sampled | PF_K_NONE : sampled;
 }
 
+bool pf_kinds_cover(pf_kinds sampled, pf_kinds glance)
+{
+    return (glance & (pf_kinds)~pf_kinds_of_column(sampled)) == 0;
+}
+
 pf_kinds pf_sample_items(PyObject *container, int most)
 {
     const bool list = PyList_CheckExact(container);
@@ -172,7 +177,8 @@ static int segments_of(const pf_chain *chain, int leaf, int *first)
     return 1;
 }
 
-void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most, pf_sample *out)
+static void sample_segments(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most, bool inside,
+                            pf_sample *out)
 {
     memset(out, 0, sizeof *out);
     out->size = -1;
@@ -180,12 +186,17 @@ void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, i
     for (int each = first; each < first + n; each++) {
         const pf_leaf *l = &chain->leaves[each];
         if (is_object_leaf(l)) {
-            sample_leaf(l, path, npath, most, false, out);
-        } else {
+            sample_leaf(l, path, npath, most, inside, out);
+        } else if (!inside) {
             out->kinds |=
                 l->kind == PF_LEAF_ARRAY || l->kind == PF_LEAF_MEMORYVIEW ? format_kinds(l->format) : PF_K_I64;
         }
     }
+}
+
+void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most, pf_sample *out)
+{
+    sample_segments(chain, leaf, path, npath, most, false, out);
     if (out->kinds == 0) {
         out->kinds = PF_K_OBJ;
     }
@@ -193,13 +204,8 @@ void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, i
 
 pf_kinds pf_sample_inside(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most)
 {
-    pf_sample sample = {.size = -1};
-    int first, n = segments_of(chain, leaf, &first);
-    for (int each = first; each < first + n; each++) {
-        if (is_object_leaf(&chain->leaves[each])) {
-            sample_leaf(&chain->leaves[each], path, npath, most, true, &sample);
-        }
-    }
+    pf_sample sample;
+    sample_segments(chain, leaf, path, npath, most, true, &sample);
     return sample.kinds;
 }
 

@@ -308,7 +308,7 @@ static bool items_hold(const pf_watch *watch, PyObject *container, bool of_refus
     if (of_refusal) {
         return glance == watch->inside || pf_sample_items(container, PF_SAMPLE) == watch->inside;
     }
-    return (glance & (pf_kinds)~pf_kinds_of_column(watch->inside)) == 0;
+    return pf_kinds_cover(watch->inside, glance);
 }
 
 bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_scalar *params)
