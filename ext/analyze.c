@@ -18,7 +18,8 @@ static pf_status gather(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uin
 static pf_status expand(void *ctx, int stage, const pf_inner *inner, pf_vec *columns, uint8_t *const *kind_memory,
                         int32_t *taken)
 {
-    pf_gather_inner(((analysis *)ctx)->plan->core.stages[stage + 1].fn, inner, columns, kind_memory, taken);
+    const pf_pyplan *plan = ((analysis *)ctx)->plan;
+    pf_gather_inner(plan, plan->core.stages[stage + 1].fn, inner, columns, kind_memory, taken);
     return PF_OK;
 }
 

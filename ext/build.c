@@ -83,11 +83,11 @@ static void describe_request(pf_pyplan *plan, const pf_request *request)
     }
 }
 
-static void own_steps(pf_path_step *steps, int n)
+static void own_steps(const pf_access *access)
 {
-    for (int i = 0; i < n; i++) {
-        Py_XINCREF(steps[i].type);
-        Py_XINCREF(steps[i].name);
+    for (int i = 0; i < access->npath; i++) {
+        Py_XINCREF(access->path[i].type);
+        Py_XINCREF(access->path[i].name);
     }
 }
 
@@ -112,22 +112,18 @@ static bool hand_over(pf_builder *b)
     b->nwatches = b->nstrings = 0;
     memset(b->constants, 0, sizeof b->constants);
     for (int i = 0; i < plan->ncolumns; i++) {
-        own_steps(plan->columns[i].path, plan->columns[i].npath);
+        own_steps(&plan->columns[i].at);
     }
     b->owned = true;
     for (int i = 0; i < b->npaths && i < PF_MAX_CHECKS; i++) {
         pf_check *check = &plan->checks[plan->nchecks++];
         const pf_path *path = &b->paths[i];
-        check->leaf = path->leaf;
-        check->npath = path->npath;
-        memcpy(check->path, path->steps, sizeof check->path);
-        own_steps(check->path, check->npath);
+        check->at = path->at;
+        own_steps(&check->at);
         check->kinds = path->kinds;
         check->type = path->mixed ? NULL : path->type;
         Py_XINCREF(check->type);
         check->mixed = path->mixed;
-        check->looped = path->looped;
-        check->inside = path->inside;
     }
     plan->depth = b->max_level;
     return true;
@@ -158,22 +154,28 @@ static void choose_sum_sink(pf_pyplan *plan, const pf_fn *fn)
     }
 }
 
-static bool same_place(const pf_column_spec *a, const pf_column_spec *b)
+/* What column c of a stage is read from; -1: nothing, it comes from the stage before or counts a range. */
+static int spec_of(const pf_pyplan *plan, int stage, uint32_t c)
 {
-    return a->leaf == b->leaf && a->npath == b->npath && memcmp(a->path, b->path, sizeof *a->path * (size_t)a->npath) == 0;
+    const pf_column_info *column = &plan->core.stages[stage].fn->columns[c];
+    const bool item = column->from == PF_FROM_INNER && plan->core.stages[stage - 1].expand == PF_EXPAND_ITEMS;
+    return column->from == PF_FROM_SOURCE || item ? (int)column->index : -1;
 }
 
 /* What is read at a place of the rows that some rows may not have (a key, an attribute) is read even if nothing uses it: such rows
  * are CPython's. Where a place has several columns, one is enough: one that rules leave alone, or the handles, which cost least. */
-static void read_what_may_be_missing(const pf_pyplan *plan, pf_fn *fn, const bool *used)
+static void read_what_may_be_missing(const pf_pyplan *plan, int stage, const bool *used)
 {
-    for (int c = 0; c < plan->ncolumns; c++) {
-        int best = c;
-        bool covered = plan->columns[c].npath == 0;
-        for (int d = 0; d < plan->ncolumns && !covered; d++) {
-            if (same_place(&plan->columns[c], &plan->columns[d])) {
-                covered = used[d] && (!(plan->columns[d].kinds & PF_K_OBJ) || plan->columns[d].presence);
-                best = plan->columns[d].kinds == PF_K_OBJ ? d : best;
+    pf_fn *fn = plan->core.stages[stage].fn;
+    for (uint32_t c = 0; c < fn->ncolumns; c++) {
+        uint32_t best = c;
+        const int spec = spec_of(plan, stage, c);
+        bool covered = spec < 0 || plan->columns[spec].npath == 0;
+        for (uint32_t d = 0; d < fn->ncolumns && !covered; d++) {
+            const int other = spec_of(plan, stage, d);
+            if (other >= 0 && pf_same_access(&plan->columns[spec].at, &plan->columns[other].at)) {
+                covered = used[d] && (!(plan->columns[other].kinds & PF_K_OBJ) || plan->columns[other].presence);
+                best = plan->columns[other].kinds == PF_K_OBJ ? d : best;
             }
         }
         if (!covered) {
@@ -182,11 +184,11 @@ static void read_what_may_be_missing(const pf_pyplan *plan, pf_fn *fn, const boo
     }
 }
 
-/* The first stage's function reads the source. */
-static pf_status note_missing(const pf_pyplan *plan)
+static pf_status note_missing(const pf_pyplan *plan, int stage)
 {
-    pf_fn *fn = plan->core.stages[0].fn;
-    bool *used = pf_mem_calloc(fn->ninsts, sizeof *used), columns[PF_MAX_COLUMNS] = {false};
+    const pf_fn *fn = plan->core.stages[stage].fn;
+    bool *used = pf_mem_calloc(fn->ninsts + fn->ncolumns, sizeof *used),
+         *columns = used != NULL ? used + fn->ninsts : NULL;
     if (used == NULL) {
         return PF_NOMEM;
     }
@@ -196,9 +198,23 @@ static pf_status note_missing(const pf_pyplan *plan)
             columns[fn->insts[r].imm.k] |= used[r];
         }
     }
+    read_what_may_be_missing(plan, stage, columns);
     pf_mem_free(used);
-    read_what_may_be_missing(plan, fn, columns);
     return PF_OK;
+}
+
+/* Columns that the programs read need to be filled. */
+static void note_used(pf_pyplan *plan)
+{
+    for (int s = 0; s < plan->core.nstages; s++) {
+        const pf_fn *fn = plan->core.stages[s].fn;
+        for (uint32_t c = 0; c < fn->ncolumns; c++) {
+            const int spec = spec_of(plan, s, c);
+            if (spec >= 0) {
+                plan->columns[spec].used = fn->columns[c].used;
+            }
+        }
+    }
 }
 
 /* Ends building: order, rewrite, lower. False: an exception is set, or the plan became a refusal. */
@@ -214,8 +230,8 @@ static bool compile(pf_builder *b)
     for (int s = 0; s < plan->core.nstages && status == PF_OK; s++) {
         status = pf_ir_finish(plan->core.stages[s].fn, error, sizeof error);
     }
-    if (status == PF_OK) {
-        status = note_missing(plan);
+    for (int s = 0; s < plan->core.nstages && status == PF_OK; s++) {
+        status = note_missing(plan, s);
     }
     if (status == PF_OK) {
         choose_sum_sink(plan, plan->core.stages[b->nstages].fn);
@@ -223,9 +239,7 @@ static bool compile(pf_builder *b)
     }
     if (status == PF_OK && plan->refusal.reason == 0) {
         status = pf_plan_compile(&plan->core);
-        for (int i = 0; i < plan->ncolumns; i++) {
-            plan->columns[i].used = plan->core.stages[0].fn->columns[i].used;
-        }
+        note_used(plan);
         if (status == PF_OK) {
             status = pf_plan_find_stride(plan);
         }
@@ -263,9 +277,7 @@ static bool build_plan(pf_builder *b)
     if (b->again) {
         return true;
     }
-    bool ok = hand_over(b) && (b->refused || compile(b));
-    b->plan->watches.of_refusal = b->plan->refusal.reason != 0;
-    return ok;
+    return hand_over(b) && (b->refused || compile(b));
 }
 
 /* One attempt. NULL with an exception; *again: a later stage wants more columns (build_expand.c). */

@@ -1,12 +1,13 @@
-/* Nested `for`s: a generator expression's inner loop makes a new stage of the plan, and so does a chain that takes its iterables from
- * its input, which is the loop `for x in iterable` without a frame.
+/* Nested `for`s: a generator expression's inner loop makes a new stage of the plan, and so does a chain that takes its
+ * iterables from its input, which is the loop `for x in iterable` without a frame.
  *
- * The stage being built ends where the inner loop begins: it yields what the loop runs over, and every value that is still
- * needed behind. The next stage begins with those as columns from its parent, and one item of the loop. A row of the
- * source stays the unit of failure and of stopping, so nothing of this shows outside the plan.
+ * The stage being built ends where the inner loop begins: it yields what the loop runs over, and every value that is
+ * still needed behind. The next stage begins with those as columns from its parent, and one item of the loop. A row of
+ * the source stays the unit of failure and of stopping, so nothing of this shows outside the plan.
  *
- * Source columns are read in the first stage only. Where a later stage turns out to need one more, it is noted (b->wants)
- * and the whole plan is built again, with that column handed down from the start. */
+ * What a row of the source or an item of a loop holds is read where its stage begins, and nowhere else. Where a later
+ * stage turns out to need more of it, that is noted (b->wants) and the whole plan is built again, with that column
+ * handed down. */
 #include <string.h>
 
 #include "build_internal.h"
@@ -14,47 +15,39 @@
 
 /* ---- what can be iterated ---- */
 
-static pf_av iterator_over(pf_builder *b, pf_av *items, int n, pf_kinds kinds, bool objects)
+/* path: of the container, -1 for a range. */
+static bool iterator_over(pf_builder *b, const pf_av *items, int n, int path, pf_av *out)
 {
-    pf_av iterator = pf_av_tuple(b, n);
-    iterator.tag = PF_AV_ITERATOR;
-    iterator.kinds = kinds;
-    iterator.watch = objects ? 1 : -1; /* an iterator has no watch: the field says whether its items are objects */
-    if (iterator.items != NULL) {
-        memcpy(iterator.items, items, sizeof(pf_av) * (size_t)n);
+    *out = pf_av_tuple(b, n);
+    out->tag = PF_AV_ITERATOR;
+    out->path = path;
+    if (out->items != NULL) {
+        memcpy(out->items, items, sizeof(pf_av) * (size_t)n);
     }
-    return iterator;
+    return out->items != NULL && !pf_b_dead(b);
 }
 
 bool pf_b_get_iter(pf_builder *b, const pf_av *value, pf_av *out)
 {
     if (value->tag == PF_AV_RANGE) {
-        *out = iterator_over(b, value->items, 3, PF_K_I64, false);
-        return out->items != NULL;
+        return iterator_over(b, value->items, 3, -1, out);
     }
     pf_av handle = pf_av_of(PF_K_OBJ, PF_NOREF);
-    pf_kinds kinds = 0;
+    int path = -1;
     if (value->tag == PF_AV_PY && (PyList_CheckExact(value->py) || PyTuple_CheckExact(value->py))) {
         handle.ref = pf_b_handle(b, value);
-        kinds = pf_sample_items(value->py, PF_SAMPLE);
-        pf_b_note_items(b, value, kinds);
+        path = pf_b_captured_path(b, value);
         b->plan->loops_over_capture = true;
     } else if (value->tag == PF_AV_SCALAR && value->kinds == PF_K_OBJ && value->path >= 0 && !b->paths[value->path].mixed) {
-        pf_path *path = &b->paths[value->path];
-        if (path->type != &PyList_Type && path->type != &PyTuple_Type) {
-            pf_b_refuse(b, PF_REASON_UNKNOWN_SOURCE);
-            return false;
-        }
         handle.ref = value->ref;
-        kinds = pf_sample_inside(b->request->chain, path->leaf, path->steps, path->npath, PF_SAMPLE);
-        path->looped = true;
-        path->inside = kinds;
-    } else {
+        path = value->path;
+    }
+    const PyTypeObject *type = path >= 0 ? b->paths[path].type : NULL;
+    if (type != &PyList_Type && type != &PyTuple_Type) {
         pf_b_refuse(b, PF_REASON_UNKNOWN_SOURCE);
         return false;
     }
-    *out = iterator_over(b, &handle, 1, pf_kinds_of_column(kinds), true);
-    return out->items != NULL && !pf_b_dead(b);
+    return iterator_over(b, &handle, 1, path, out);
 }
 
 /* ---- from one stage to the next ---- */
@@ -195,28 +188,33 @@ static pf_fn *next_function(pf_builder *b)
 
 static pf_av inner_item(pf_builder *b, const pf_av *iterator)
 {
-    bool opaque = iterator->kinds == PF_K_OBJ;
-    uint32_t column = pf_ir_add_column(b->fn, iterator->kinds, PF_FROM_INNER, 0);
-    pf_av item = pf_av_of(iterator->kinds, pf_ir_column(b->fn, column));
-    if (iterator->watch > 0) {
-        item.handle = opaque ? item.ref : pf_ir_column(b->fn, pf_ir_add_column(b->fn, PF_K_OBJ, PF_FROM_INNER, 1));
+    if (iterator->path < 0) {
+        return pf_av_of(PF_K_I64, pf_ir_column(b->fn, pf_ir_add_column(b->fn, PF_K_I64, PF_FROM_INNER, 0)));
     }
-    return item;
+    pf_path_step each;
+    memset(&each, 0, sizeof each);
+    each.how = PF_PATH_EACH;
+    each.index = b->nstages;
+    return pf_b_item(b, pf_b_path_step(b, iterator->path, &each));
 }
 
-/* Source columns that a later stage asked for in an earlier attempt. The second stage and those behind it hand on all they have. */
+/* Columns of this stage's rows that a later one asked for in an earlier attempt, and all that was handed down so far.
+ */
 static void export_paths(handing_over *h)
 {
     pf_builder *b = h->b;
-    for (int i = 0; b->nstages == 0 && i < b->wants->n; i++) {
-        int path = pf_b_add_path(b, &b->wants->list[i].path);
-        int column = path < 0 ? -1 : pf_b_path_column(b, path, b->wants->list[i].what);
-        if (column >= 0) {
-            export(h, pf_ir_column(h->from, (uint32_t)column));
+    for (int i = 0; i < b->wants->n && !pf_b_dead(b); i++) {
+        int within;
+        if (pf_access_stage(&b->wants->list[i].at, &within) == b->nstages) {
+            int path = pf_b_add_path(b, &b->wants->list[i].at);
+            int column = path < 0 ? -1 : pf_b_path_column(b, path, b->wants->list[i].what);
+            if (column >= 0) {
+                export(h, pf_ir_column(h->from, (uint32_t)column));
+            }
         }
     }
-    for (int p = 0; b->nstages > 0 && p < b->npaths; p++) {
-        for (int what = 0; what < PF_PATH_COLUMNS; what++) {
+    for (int p = 0; p < b->npaths; p++) {
+        for (int what = 0; what < PF_PATH_COLUMNS && b->paths[p].stage < b->nstages; what++) {
             if (b->paths[p].column[what] >= 0) {
                 export(h, pf_ir_column(h->from, (uint32_t)b->paths[p].column[what]));
             }

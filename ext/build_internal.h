@@ -48,7 +48,7 @@ typedef struct pf_av {
     pf_kinds kinds;  /* SCALAR */
     pf_ref ref;      /* SCALAR: the value */
     pf_ref handle;   /* SCALAR: the object it came as (kind obj), or PF_NOREF */
-    int32_t path;    /* SCALAR: where in the source's items it was read, index into b->paths, or -1 */
+    int32_t path;    /* SCALAR, ITERATOR over items: where it (what it runs over) stands, index into b->paths, or -1 */
     int32_t watch;   /* PY, SCALAR: the watch that gives it, or -1 */
     int32_t n;       /* TUPLE, RANGE, ITERATOR, STEP, TEST: number of items */
     int8_t part;     /* PART, STEP, TEST: which one, from 1; TUPLE: PF_WHOLE for the accumulator itself */
@@ -59,17 +59,15 @@ typedef struct pf_av {
 
 enum { PF_PATH_COLUMNS = 4 }; /* in how many ways one place is read: column_of in build_value.c */
 
-/* A place in the source's items: a leaf's item, or something inside it. */
+/* A leaf's item, or something inside it. */
 typedef struct pf_path {
-    int leaf;
-    int npath;
-    pf_path_step steps[PF_MAX_PATH]; /* type, name borrowed until the plan is finished */
+    pf_access at;         /* types, names borrowed until the plan is finished */
+    int stage;            /* it is read where this one begins, */
+    int within;           /* with the path's steps from this one on */
     pf_kinds kinds;       /* what the sample holds, PF_K_OBJ for anything that is no scalar */
     PyTypeObject *type;   /* the one type of all sampled objects that are no scalars; NULL: none, or several */
     bool mixed;           /* several such types */
     int size;             /* length of all sampled tuples, or -1 */
-    bool looped;          /* a nested for runs over the lists or tuples that are there ... */
-    pf_kinds inside;      /* ... which hold items of these kinds */
     int column[PF_PATH_COLUMNS]; /* columns of pf_fn, -1: not used yet */
 } pf_path;
 
@@ -110,7 +108,7 @@ enum { PF_MAX_PATHS = 48, PF_MAX_BLOCKS = 600, PF_MAX_VERSIONS = 16, PF_MAX_INLI
 
 typedef struct pf_wants {
     struct {
-        pf_path path;
+        pf_access at;
         int what;
     } list[PF_MAX_COLUMNS];
     int n;
@@ -187,6 +185,7 @@ pf_av pf_av_const(pf_builder *b, PyObject *object);            /* any constant; 
 pf_av pf_av_of(pf_kinds kinds, pf_ref ref);                    /* a computed scalar */
 pf_av pf_av_tuple(pf_builder *b, int n);                       /* items to be filled by the caller, at once */
 int pf_b_leaf_path(pf_builder *b, int leaf);                   /* path of a leaf's item */
+int pf_b_captured_path(pf_builder *b, const pf_av *container); /* of a PY list or tuple */
 pf_av pf_b_item(pf_builder *b, int path);                      /* what is read there */
 int pf_b_path_step(pf_builder *b, int path, const pf_path_step *step); /* -1: refused */
 pf_ref pf_b_none_or_object(pf_builder *b, int path);           /* of a path that no None was sampled from: none or obj */
@@ -195,7 +194,6 @@ bool pf_b_always_object(const pf_builder *b, const pf_av *av);  /* whether its h
 pf_ref pf_b_handle(pf_builder *b, const pf_av *av);            /* object of a value, PF_NOREF: box afresh */
 pf_ref pf_b_null_handle(pf_builder *b);                        /* no object in any lane */
 int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value); /* deduplicated; -1: refused. watch.name borrowed */
-void pf_b_note_items(pf_builder *b, const pf_av *container, pf_kinds inside); /* a nested for runs over it */
 pf_av pf_b_watched(pf_builder *b, pf_watch watch);             /* reads it now and classifies it */
 /* The items of a PY list or tuple whose values are used: a tuple, borrowed, kept by the plan; they are compared at each call. NULL:
  * refused. */
@@ -225,7 +223,7 @@ void pf_b_branch(pf_builder *b, pf_state *st, pf_ref cond, pf_state **yes, pf_st
 
 int pf_b_path_column(pf_builder *b, int path, int what);       /* column of pf_fn: see column_of; -1: refused */
 
-int pf_b_add_path(pf_builder *b, const pf_path *path);          /* deduplicated, sampled; -1: refused */
+int pf_b_add_path(pf_builder *b, const pf_access *at); /* deduplicated, sampled; -1: refused */
 
 /* ---- build_expand.c ---- */
 bool pf_b_get_iter(pf_builder *b, const pf_av *value, pf_av *out);

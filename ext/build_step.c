@@ -390,9 +390,10 @@ static bool is_of_row(const pf_builder *b, const pf_av *row, int i, const pf_av 
     if (i < 0 || row->tag != PF_AV_SCALAR || row->path < 0 || e->path < 0) {
         return i < 0 && row->tag == PF_AV_SCALAR && same_scalar(row, e);
     }
-    const pf_path *outer = &b->paths[row->path], *inner = &b->paths[e->path];
-    return inner->leaf == outer->leaf && inner->npath == outer->npath + 1 && inner->steps[outer->npath].how == PF_PATH_INDEX &&
-           inner->steps[outer->npath].index == i && memcmp(inner->steps, outer->steps, sizeof(pf_path_step) * (size_t)outer->npath) == 0;
+    pf_access of_item = b->paths[e->path].at;
+    const int last = --of_item.npath;
+    return last >= 0 && pf_same_access(&of_item, &b->paths[row->path].at) && of_item.path[last].how == PF_PATH_INDEX &&
+           of_item.path[last].index == i;
 }
 
 static bool row_is_first(const ways *w)

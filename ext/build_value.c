@@ -240,14 +240,6 @@ pf_ref pf_b_table(pf_builder *b, const pf_av *container)
     return pf_ir_param(b->fn, (uint32_t)watch->table->param);
 }
 
-void pf_b_note_items(pf_builder *b, const pf_av *container, pf_kinds inside)
-{
-    if (container->watch >= 0) {
-        b->watches[container->watch].looped = true;
-        b->watches[container->watch].inside = inside;
-    }
-}
-
 int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value)
 {
     for (int i = 0; i < b->nwatches; i++) {
@@ -274,9 +266,8 @@ int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value)
 /* The current value of a watch, from the objects of this very call. */
 static PyObject *watch_value(pf_builder *b, int index)
 {
-    const pf_watch *watch = &b->watches[index];
     pf_watch_roots roots = {b->request->chain, b->request->extra, b->request->nextra};
-    return pf_watch_read(watch, watch->parent >= 0 ? watch_value(b, watch->parent) : NULL, &roots);
+    return pf_watch_value(b->watches, index, &roots);
 }
 
 /* A captured range is its three numbers; the step, which decides the direction, has to stay what it is. */
@@ -347,12 +338,10 @@ pf_av pf_b_watched(pf_builder *b, pf_watch watch)
 typedef enum { VALUE, HANDLE, PRESENCE, NONE_TOO } column_of;
 _Static_assert(NONE_TOO + 1 == PF_PATH_COLUMNS, "a column for each");
 
-int pf_b_add_path(pf_builder *b, const pf_path *path)
+int pf_b_add_path(pf_builder *b, const pf_access *at)
 {
     for (int i = 0; i < b->npaths; i++) {
-        const pf_path *p = &b->paths[i];
-        if (p->leaf == path->leaf && p->npath == path->npath &&
-            memcmp(p->steps, path->steps, sizeof(pf_path_step) * (size_t)path->npath) == 0) {
+        if (pf_same_access(&b->paths[i].at, at)) {
             return i;
         }
     }
@@ -360,13 +349,15 @@ int pf_b_add_path(pf_builder *b, const pf_path *path)
         pf_b_refuse(b, PF_REASON_TOO_LARGE);
         return -1;
     }
-    b->paths[b->npaths] = *path;
     pf_path *made = &b->paths[b->npaths];
+    made->at = *at;
+    made->stage = pf_access_stage(at, &made->within);
     for (int what = 0; what < PF_PATH_COLUMNS; what++) {
         made->column[what] = -1;
     }
     pf_sample sample;
-    pf_sample_path(b->request->chain, made->leaf, made->steps, made->npath, PF_SAMPLE, &sample);
+    pf_watch_roots roots = {b->request->chain, b->request->extra, b->request->nextra};
+    pf_sample_at(at, b->watches, &roots, PF_SAMPLE, &sample);
     made->kinds = sample.kinds;
     made->type = sample.type;
     made->mixed = sample.mixed;
@@ -376,20 +367,30 @@ int pf_b_add_path(pf_builder *b, const pf_path *path)
 
 int pf_b_leaf_path(pf_builder *b, int leaf)
 {
-    pf_path path;
-    memset(&path, 0, sizeof path);
-    path.leaf = leaf;
-    return pf_b_add_path(b, &path);
+    pf_access at;
+    memset(&at, 0, sizeof at);
+    at.leaf = (int16_t)leaf;
+    at.watch = -1;
+    return pf_b_add_path(b, &at);
+}
+
+int pf_b_captured_path(pf_builder *b, const pf_av *container)
+{
+    pf_access at;
+    memset(&at, 0, sizeof at);
+    at.leaf = -1;
+    at.watch = (int16_t)(container->watch >= 0 ? container->watch : constant_watch(b, container->py));
+    return at.watch < 0 ? -1 : pf_b_add_path(b, &at);
 }
 
 int pf_b_path_step(pf_builder *b, int path, const pf_path_step *step)
 {
-    pf_path longer = b->paths[path];
+    pf_access longer = b->paths[path].at;
     if (longer.npath == PF_MAX_PATH) {
         pf_b_refuse(b, PF_REASON_TOO_LARGE);
         return -1;
     }
-    longer.steps[longer.npath++] = *step;
+    longer.path[longer.npath++] = *step;
     return pf_b_add_path(b, &longer);
 }
 
@@ -397,12 +398,12 @@ int pf_b_path_column(pf_builder *b, int path, int what)
 {
     pf_path *p = &b->paths[path];
     int *column = &p->column[what];
-    if (*column < 0 && b->nstages > 0) { /* only the first stage reads the source: hand it down from there */
+    if (*column < 0 && b->nstages > p->stage) { /* only there it can be read: hand it down from there */
         if (b->wants->n == PF_MAX_COLUMNS) {
             pf_b_refuse(b, PF_REASON_TOO_LARGE);
             return -1;
         }
-        b->wants->list[b->wants->n].path = *p;
+        b->wants->list[b->wants->n].at = p->at;
         b->wants->list[b->wants->n++].what = what;
         b->again = true;
         return -1;
@@ -414,15 +415,16 @@ int pf_b_path_column(pf_builder *b, int path, int what)
             return -1;
         }
         pf_column_spec *spec = &plan->columns[plan->ncolumns];
-        spec->leaf = p->leaf;
-        spec->npath = p->npath;
-        memcpy(spec->path, p->steps, sizeof p->steps);
+        spec->at = p->at;
+        spec->npath = p->at.npath - p->within;
+        spec->path = spec->at.path + p->within;
         spec->kinds = what == HANDLE     ? PF_K_OBJ
                       : what == PRESENCE ? PF_K_OBJ | PF_K_NONE
                       : what == NONE_TOO ? p->kinds | PF_K_NONE
                                          : p->kinds;
         spec->presence = what == PRESENCE;
-        *column = (int)pf_ir_add_column(b->fn, spec->kinds, PF_FROM_SOURCE, (uint32_t)plan->ncolumns);
+        const pf_column_from from = p->stage == 0 ? PF_FROM_SOURCE : PF_FROM_INNER;
+        *column = (int)pf_ir_add_column(b->fn, spec->kinds, from, (uint32_t)plan->ncolumns);
         plan->ncolumns++;
     }
     return *column;
@@ -454,10 +456,10 @@ pf_ref pf_b_none_or_object(pf_builder *b, int path)
     return column < 0 ? PF_NOREF : pf_ir_column(b->fn, (uint32_t)column);
 }
 
-static pf_objects leaf_objects(const pf_builder *b, const pf_av *av)
+static pf_objects path_objects(const pf_builder *b, const pf_path *path)
 {
     const pf_chain *chain = b->request->chain;
-    return pf_leaf_objects(chain, &chain->leaves[b->paths[av->path].leaf]);
+    return path->stage > 0 ? PF_OBJECTS_ALL : pf_leaf_objects(chain, &chain->leaves[path->at.leaf]);
 }
 
 bool pf_b_always_object(const pf_builder *b, const pf_av *av)
@@ -465,7 +467,8 @@ bool pf_b_always_object(const pf_builder *b, const pf_av *av)
     if (av->handle != PF_NOREF) {
         return !av->partial;
     }
-    return av->py != NULL || av->watch >= 0 || (av->tag == PF_AV_SCALAR && av->path >= 0 && leaf_objects(b, av) == PF_OBJECTS_ALL);
+    return av->py != NULL || av->watch >= 0 ||
+           (av->tag == PF_AV_SCALAR && av->path >= 0 && path_objects(b, &b->paths[av->path]) == PF_OBJECTS_ALL);
 }
 
 pf_ref pf_b_handle(pf_builder *b, const pf_av *av)
@@ -495,7 +498,7 @@ pf_ref pf_b_handle(pf_builder *b, const pf_av *av)
         return watch->handle_param < 0 ? PF_NOREF : pf_ir_param(b->fn, (uint32_t)watch->handle_param);
     }
     if (av->tag == PF_AV_SCALAR && av->path >= 0) {
-        if (leaf_objects(b, av) == PF_OBJECTS_NONE) {
+        if (path_objects(b, &b->paths[av->path]) == PF_OBJECTS_NONE) {
             return PF_NOREF;
         }
         int column = pf_b_path_column(b, av->path, HANDLE);

@@ -69,12 +69,13 @@ static PyObject *kinds_text(pf_kinds kinds)
     return PyUnicode_FromString(text);
 }
 
-static PyObject *path_text(const pf_column_spec *spec)
+static PyObject *path_text(const pf_access *at)
 {
     PyObject *text = PyUnicode_FromString("");
-    for (int i = 0; text != NULL && i < spec->npath; i++) {
-        const pf_path_step *step = &spec->path[i];
+    for (int i = 0; text != NULL && i < at->npath; i++) {
+        const pf_path_step *step = &at->path[i];
         PyObject *more = step->how == PF_PATH_INDEX  ? PyUnicode_FromFormat("[%d]", (int)step->index)
+                         : step->how == PF_PATH_EACH ? PyUnicode_FromString("[each]")
                          : step->how == PF_PATH_KEY  ? PyUnicode_FromFormat("[%R]", step->name)
                          : step->how == PF_PATH_ATTR ? PyUnicode_FromFormat(".%U", step->name)
                                                      : PyUnicode_FromFormat(".<slot %d>", (int)step->index);
@@ -101,10 +102,10 @@ static PyObject *leaf_columns(const pf_pyplan *plan, int leaf)
     PyObject *list = PyList_New(0);
     for (int i = 0; list != NULL && plan != NULL && i < plan->ncolumns; i++) {
         const pf_column_spec *spec = &plan->columns[i];
-        if (spec->leaf != leaf || !spec->used || spec->kinds == PF_K_OBJ || spec->presence) {
+        if (spec->at.leaf != leaf || !spec->used || spec->kinds == PF_K_OBJ || spec->presence) {
             continue;
         }
-        PyObject *path = path_text(spec), *kinds = path != NULL ? kinds_text(spec->kinds) : NULL;
+        PyObject *path = path_text(&spec->at), *kinds = path != NULL ? kinds_text(spec->kinds) : NULL;
         if (kinds == NULL || !add(list, Py_BuildValue("{s:N,s:N}", "path", path, "kinds", kinds))) {
             Py_CLEAR(list);
         }

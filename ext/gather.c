@@ -364,14 +364,15 @@ pf_status pf_gather_rows(void *ctx, int64_t row0, int32_t n, pf_vec *columns, ui
 {
     const pf_gather *gather = ctx;
     const pf_pyplan *plan = gather->plan;
+    const int ncolumns = (int)plan->core.stages[0].fn->ncolumns;
     bool done[PF_MAX_COLUMNS] = {false};
-    for (int i = 0; i < plan->ncolumns; i++) {
+    for (int i = 0; i < ncolumns; i++) {
         const pf_column_spec *specs[PF_MAX_COLUMNS];
         pf_vec *vecs[PF_MAX_COLUMNS];
         uint8_t *kinds[PF_MAX_COLUMNS];
         int same = 0;
-        for (int j = i; j < plan->ncolumns; j++) {
-            if (!done[j] && plan->columns[j].used && plan->columns[j].leaf == plan->columns[i].leaf) {
+        for (int j = i; j < ncolumns; j++) {
+            if (!done[j] && plan->columns[j].used && plan->columns[j].at.leaf == plan->columns[i].at.leaf) {
                 specs[same] = &plan->columns[j];
                 vecs[same] = &columns[j];
                 kinds[same++] = kind_memory[j];
@@ -379,7 +380,7 @@ pf_status pf_gather_rows(void *ctx, int64_t row0, int32_t n, pf_vec *columns, ui
             }
         }
         if (same > 0) {
-            fill_leaf(gather, plan->columns[i].leaf, row0, n, specs, vecs, kinds, same);
+            fill_leaf(gather, plan->columns[i].at.leaf, row0, n, specs, vecs, kinds, same);
         }
     }
     return PF_OK;
@@ -387,25 +388,11 @@ pf_status pf_gather_rows(void *ctx, int64_t row0, int32_t n, pf_vec *columns, ui
 
 /* ---- items of inner containers ---- */
 
-/* The items of an exact list or tuple; false: it is neither, and may have no size. */
-static bool items_of(PyObject *container, PyObject *const **items, int64_t *n)
-{
-    if (PyList_CheckExact(container)) {
-        *items = ((PyListObject *)container)->ob_item; /* NULL where there are none */
-    } else if (PyTuple_CheckExact(container)) {
-        *items = ((PyTupleObject *)container)->ob_item;
-    } else {
-        return false;
-    }
-    *n = Py_SIZE(container);
-    return true;
-}
-
 static void ask_items(PyObject *container)
 {
     PyObject *const *items;
-    int64_t n;
-    if (items_of(container, &items, &n)) {
+    Py_ssize_t n;
+    if (pf_items_of(container, &items, &n)) {
         __builtin_prefetch(items);
     }
 }
@@ -416,7 +403,8 @@ static int32_t collect_items(const pf_inner *inner, PyObject **to, int32_t *take
 {
     enum { HEADERS_AHEAD = 16, ITEMS_AHEAD = 8 };
     PyObject *const *containers = (PyObject *const *)inner->containers, *const * items;
-    int64_t offset = inner->offset, size;
+    int64_t offset = inner->offset;
+    Py_ssize_t size;
     int32_t done = 0, c = 0;
     for (bool good = true; c < inner->n && done < inner->want && good; c++, offset = 0) {
         if (c + HEADERS_AHEAD < inner->n) {
@@ -425,7 +413,7 @@ static int32_t collect_items(const pf_inner *inner, PyObject **to, int32_t *take
         if (c + ITEMS_AHEAD < inner->n) {
             ask_items(containers[c + ITEMS_AHEAD]);
         }
-        good = items_of(containers[c], &items, &size);
+        good = pf_items_of(containers[c], &items, &size);
         inner->children[c] = -1;
         if (good) {
             const int64_t left = size > offset ? size - offset : 0;
@@ -440,20 +428,18 @@ static int32_t collect_items(const pf_inner *inner, PyObject **to, int32_t *take
     return done;
 }
 
-void pf_gather_inner(const pf_fn *fn, const pf_inner *inner, pf_vec *columns, uint8_t *const *kind_memory,
-                     int32_t *taken)
+void pf_gather_inner(const pf_pyplan *plan, const pf_fn *fn, const pf_inner *inner, pf_vec *columns,
+                     uint8_t *const *kind_memory, int32_t *taken)
 {
     PyObject *items[PF_LANES];
-    pf_column_spec inner_specs[2];
-    const pf_column_spec *specs[2];
-    pf_vec *vecs[2];
-    uint8_t *kinds[2];
+    const pf_column_spec *specs[PF_MAX_COLUMNS];
+    pf_vec *vecs[PF_MAX_COLUMNS];
+    uint8_t *kinds[PF_MAX_COLUMNS];
     int ncolumns = 0;
     const int32_t n = collect_items(inner, items, taken);
     for (uint32_t k = 0; k < fn->ncolumns && n > 0; k++) {
         if (fn->columns[k].from == PF_FROM_INNER && fn->columns[k].used) {
-            inner_specs[ncolumns] = (pf_column_spec){.kinds = fn->columns[k].kinds};
-            specs[ncolumns] = &inner_specs[ncolumns];
+            specs[ncolumns] = &plan->columns[fn->columns[k].index];
             vecs[ncolumns] = &columns[k];
             kinds[ncolumns++] = kind_memory[k];
         }

@@ -18,16 +18,24 @@ typedef struct pf_sample {
 /* Items that decide what a plan is made for; and those of them that tell whether it still fits. */
 enum { PF_SAMPLE = 48, PF_GLANCE = 3 };
 
-/* Walks `path` from up to `most` items of a leaf, spread over it. Needs the GIL. */
-void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most, pf_sample *out);
-/* Kinds of what an exact list or tuple holds, PF_K_OBJ for all that is no scalar; 0: nothing. Needs the GIL. */
-pf_kinds pf_sample_items(PyObject *container, int most);
-/* The same of all lists and tuples at a path's end. */
-pf_kinds pf_sample_inside(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most);
-/* What a column of such items is made for: a None that no sample has shown is an object like any other where there are
- * such, so it has to be told apart. */
-pf_kinds pf_kinds_of_column(pf_kinds sampled);
-bool pf_kinds_cover(pf_kinds sampled, pf_kinds glance); /* whether such a column takes all that a glance has found */
+/* Looks at up to `most` items of a leaf, spread over it, and at fewer of each list that is looped over. The
+ * watch of `access` is one of `watches`. Needs the GIL. */
+void pf_sample_at(const pf_access *access, const pf_watch *watches, const pf_watch_roots *roots, int most,
+                  pf_sample *out);
+
+/* The items of an exact list or tuple; false: it is neither, and may have no size. */
+static inline bool pf_items_of(PyObject *container, PyObject *const **items, Py_ssize_t *n)
+{
+    if (PyList_CheckExact(container)) {
+        *items = ((PyListObject *)container)->ob_item; /* NULL where there are none */
+    } else if (PyTuple_CheckExact(container)) {
+        *items = ((PyTupleObject *)container)->ob_item;
+    } else {
+        return false;
+    }
+    *n = Py_SIZE(container);
+    return true;
+}
 
 /* Walks a path from one item: borrowed, or NULL where it cannot be walked. *owned (NULL at first) receives a reference that
  * the caller releases, for paths through instance dictionaries. Needs the GIL for those and for dict keys. */
@@ -66,10 +74,10 @@ bool pf_gather_open(pf_gather *gather);
 
 /* pf_hooks.gather; ctx is a pf_gather that was opened since other code ran last. */
 pf_status pf_gather_rows(void *ctx, int64_t row0, int32_t n, pf_vec *columns, uint8_t *const *kind_memory);
-/* pf_hooks.expand: items of exact lists and tuples into the columns of `fn` that are PF_FROM_INNER (index 0: the item,
- * 1: its object). Whatever else stands for a container cannot be iterated. */
-void pf_gather_inner(const pf_fn *fn, const pf_inner *inner, pf_vec *columns, uint8_t *const *kind_memory,
-                     int32_t *taken);
+/* pf_hooks.expand: what the plan's columns ask for of the items of exact lists and tuples, into the columns of `fn`,
+ * one of its stages, that are PF_FROM_INNER. Whatever else stands for a container cannot be iterated. */
+void pf_gather_inner(const pf_pyplan *plan, const pf_fn *fn, const pf_inner *inner, pf_vec *columns,
+                     uint8_t *const *kind_memory, int32_t *taken);
 /* The object that a handle column holds for a row, borrowed, or NULL where the leaf has none. GIL. */
 PyObject *pf_gather_item(const pf_gather *gather, int leaf, int64_t row);
 

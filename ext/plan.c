@@ -68,11 +68,11 @@ pf_run_config pf_pyplan_config(const pf_pyplan *plan, const pf_settings *setting
     };
 }
 
-static void disown_steps(pf_path_step *steps, int n)
+static void disown_steps(pf_access *access)
 {
-    for (int i = 0; i < n; i++) {
-        Py_CLEAR(steps[i].type);
-        Py_CLEAR(steps[i].name);
+    for (int i = 0; i < access->npath; i++) {
+        Py_CLEAR(access->path[i].type);
+        Py_CLEAR(access->path[i].name);
     }
 }
 
@@ -87,10 +87,10 @@ void pf_pyplan_release(pf_pyplan *plan)
     }
     pf_watches_clear(&plan->watches);
     for (int i = 0; i < plan->ncolumns; i++) {
-        disown_steps(plan->columns[i].path, plan->columns[i].npath);
+        disown_steps(&plan->columns[i].at);
     }
     for (int i = 0; i < plan->nchecks; i++) {
-        disown_steps(plan->checks[i].path, plan->checks[i].npath);
+        disown_steps(&plan->checks[i].at);
         Py_CLEAR(plan->checks[i].type);
     }
     for (int i = 0; i < plan->nstrings; i++) {
@@ -190,9 +190,9 @@ static bool same_chain(const pf_pyplan *plan, const pf_request *request)
 bool pf_pyplan_types_hold(const pf_pyplan *plan)
 {
     for (int i = 0; i < plan->nchecks; i++) {
-        const pf_check *check = &plan->checks[i];
-        for (int s = 0; s < check->npath; s++) {
-            if (check->path[s].version != 0 && check->path[s].version != check->path[s].type->tp_version_tag) {
+        const pf_access *at = &plan->checks[i].at;
+        for (int s = 0; s < at->npath; s++) {
+            if (at->path[s].version != 0 && at->path[s].version != at->path[s].type->tp_version_tag) {
                 return false;
             }
         }
@@ -200,53 +200,44 @@ bool pf_pyplan_types_hold(const pf_pyplan *plan)
     return true;
 }
 
-/* What is at a check's path today, of so many items. *inside: what a nested for would find there. */
-static pf_sample look(const pf_check *check, const pf_chain *chain, int most, pf_kinds *inside)
-{
-    pf_sample sample;
-    pf_sample_path(chain, check->leaf, check->path, check->npath, most, &sample);
-    *inside = check->looped ? pf_sample_inside(chain, check->leaf, check->path, check->npath, most) : 0;
-    return sample;
-}
-
 /* Nothing is there that was unknown when the plan was made. */
-static bool is_known(const pf_check *check, const pf_sample *sample, pf_kinds inside)
+static bool is_known(const pf_check *check, const pf_sample *sample)
 {
     const bool empty = sample->kinds == PF_K_OBJ && sample->type == NULL;
     const bool type = check->mixed || sample->type == NULL || (sample->type == check->type && !sample->mixed);
-    return (empty || ((sample->kinds & (pf_kinds)~check->kinds) == 0 && type)) && pf_kinds_cover(check->inside, inside);
+    return empty || ((sample->kinds & (pf_kinds)~check->kinds) == 0 && type);
 }
 
 /* All of that is there. */
-static bool is_same(const pf_check *check, const pf_sample *sample, pf_kinds inside)
+static bool is_same(const pf_check *check, const pf_sample *sample)
 {
     return sample->kinds == check->kinds && sample->mixed == check->mixed &&
-           (check->mixed || sample->type == check->type) && inside == check->inside;
+           (check->mixed || sample->type == check->type);
 }
 
 /* What was refused may not be there today, so for a refusal all has to be. */
-static bool is_met(const pf_check *check, const pf_chain *chain, bool refused)
+static bool is_met(const pf_check *check, const pf_pyplan *plan, const pf_watch_roots *roots)
 {
-    pf_kinds inside;
-    pf_sample sample = look(check, chain, PF_GLANCE, &inside);
-    if (!is_known(check, &sample, inside)) {
+    pf_sample sample;
+    pf_sample_at(&check->at, plan->watches.list, roots, PF_GLANCE, &sample);
+    if (!is_known(check, &sample)) {
         return false;
     }
-    if (refused && !is_same(check, &sample, inside)) {
-        sample = look(check, chain, PF_SAMPLE, &inside);
-        return is_same(check, &sample, inside);
+    if (plan->refusal.reason != 0 && !is_same(check, &sample)) {
+        pf_sample_at(&check->at, plan->watches.list, roots, PF_SAMPLE, &sample);
+        return is_same(check, &sample);
     }
     return true;
 }
 
 /* A few rows tell whether the source still looks as it did: enough to choose between plans, since each row is checked anyway. */
-static bool looks_alike(const pf_pyplan *plan, const pf_chain *chain)
+static bool looks_alike(const pf_pyplan *plan, const pf_watch_roots *roots)
 {
     if (!pf_pyplan_types_hold(plan)) {
         return false;
     }
     for (int i = 0; i < plan->nchecks; i++) {
-        if (!is_met(&plan->checks[i], chain, plan->refusal.reason != 0)) {
+        if (!is_met(&plan->checks[i], plan, roots)) {
             return false;
         }
     }
@@ -302,7 +293,7 @@ static pf_pyplan *look_up(const pf_request *request, uint64_t key, const pf_rule
         *last = e;
         ++*variants;
         memset(params, 0, sizeof *params * (size_t)e->plan->watches.nparams); /* another plan may have left some */
-        if (pf_watches_hold(&e->plan->watches, &roots, params) && looks_alike(e->plan, request->chain)) {
+        if (pf_watches_hold(&e->plan->watches, &roots, params) && looks_alike(e->plan, &roots)) {
             if (e != newest) {
                 unlink_age(e);
                 make_newest(e);

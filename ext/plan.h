@@ -8,6 +8,8 @@
 #ifndef PF_EXT_PLAN_H
 #define PF_EXT_PLAN_H
 
+#include <string.h>
+
 #include "../core/rewrite/rewrite.h"
 #include "../core/run/run.h"
 #include "chain.h"
@@ -34,7 +36,8 @@ typedef enum pf_path_how {
     PF_PATH_INDEX, /* item `index` of an exact tuple, or of a namedtuple of type `type` */
     PF_PATH_SLOT,  /* member at byte offset `index` of an instance of `type` */
     PF_PATH_ATTR,  /* instance attribute `name` of an instance of `type`; the caller's thread only */
-    PF_PATH_KEY    /* value of key `name` in an exact dict; the caller's thread only */
+    PF_PATH_KEY,   /* value of key `name` in an exact dict; the caller's thread only */
+    PF_PATH_EACH   /* any item of an exact list or tuple: the loop over them begins stage `index` */
 } pf_path_how;
 
 typedef struct pf_path_step {
@@ -47,12 +50,40 @@ typedef struct pf_path_step {
     Py_hash_t hash;
 } pf_path_step;
 
-enum { PF_MAX_PATH = 4, PF_MAX_COLUMNS = 24 };
+enum { PF_MAX_PATH = 6, PF_MAX_COLUMNS = 24 };
 
-typedef struct pf_column_spec {
-    int leaf; /* index into pf_chain.leaves; of a chain of segments, the first one */
+/* An access path: where something stands in what a chain runs over. */
+typedef struct pf_access {
+    int16_t leaf;  /* index into pf_chain.leaves: from an item of it (of a chain of segments, the first one); -1: */
+    int16_t watch; /* from the list or tuple that this watch reads */
     int npath;
-    pf_path_step path[PF_MAX_PATH];
+    pf_path_step path[PF_MAX_PATH]; /* zeroed where nothing is said: they are compared byte by byte */
+} pf_access;
+
+/* The stage that begins with these items; 0: the source's own. *from: the first step within such an item. */
+static inline int pf_access_stage(const pf_access *access, int *from)
+{
+    for (int i = access->npath - 1; i >= 0; i--) {
+        if (access->path[i].how == PF_PATH_EACH) {
+            *from = i + 1;
+            return access->path[i].index;
+        }
+    }
+    *from = 0;
+    return 0;
+}
+
+static inline bool pf_same_access(const pf_access *a, const pf_access *b)
+{
+    return a->leaf == b->leaf && a->watch == b->watch && a->npath == b->npath &&
+           memcmp(a->path, b->path, sizeof *a->path * (size_t)a->npath) == 0;
+}
+
+/* What a stage's column is read from: those of the first stage come first, as many as it has. */
+typedef struct pf_column_spec {
+    pf_access at;
+    int npath;                /* the steps within an item of the stage */
+    const pf_path_step *path; /* into `at` */
     pf_kinds kinds;
     bool presence; /* only whether the path can be walked: every lane is obj */
     bool used;
@@ -74,13 +105,10 @@ enum { PF_MAX_SHAPE = 16, PF_MAX_OUTPUTS = 8 };
 /* ---- what the sample of the source has to look like for the plan to be worth trying ---- */
 
 typedef struct pf_check {
-    int leaf, npath;
-    pf_path_step path[PF_MAX_PATH]; /* type and name owned by the plan */
+    pf_access at; /* types and names owned by the plan */
     pf_kinds kinds;
     PyTypeObject *type; /* owned; NULL: none, or several (`mixed`) */
     bool mixed;
-    bool looped;     /* a nested for runs over the lists or tuples that are there ... */
-    pf_kinds inside; /* ... which hold items of these kinds */
 } pf_check;
 
 enum { PF_MAX_CHECKS = 48 };

@@ -71,8 +71,8 @@ static bool path_is_free(const pf_check *check, PyObject *object, bool iterated)
 {
     PyObject *owned = NULL;
     bool free = true;
-    for (int i = 0; free && object != NULL && i < check->npath; i++) {
-        free = follow(&object, &check->path[i], &owned);
+    for (int i = 0; free && object != NULL && i < check->at.npath; i++) {
+        free = follow(&object, &check->at.path[i], &owned);
     }
     if (free && object != NULL) {
         bool opaque = (check->kinds & PF_K_OBJ) != 0; /* no op looks into it, but a loop may run over it */
@@ -182,7 +182,11 @@ bool pf_replay_is_free(const pf_gather *gather, const pf_request *request, int64
     const pf_pyplan *plan = gather->plan;
     bool iterated = iterates(plan), free = !plan->may_warn;
     for (int i = 0; i < plan->nchecks && free; i++) {
-        PyObject *item = pf_gather_item(gather, plan->checks[i].leaf, row);
+        const pf_access *at = &plan->checks[i].at;
+        int within;
+        /* of a loop's items, the container answers with all that is in it; of captured ones, all at once below */
+        PyObject *item =
+            at->leaf < 0 || pf_access_stage(at, &within) > 0 ? NULL : pf_gather_item(gather, at->leaf, row);
         free = item == NULL || path_is_free(&plan->checks[i], item, iterated);
     }
     free = free && (!plan->loops_over_capture || captures_are_free(plan, request));

@@ -29,6 +29,9 @@ PyObject *pf_path_walk(PyObject *object, const pf_path_step *path, int npath, Py
         case PF_PATH_KEY:
             (void)pf_dict_find(object, step->name, &object);
             break;
+        case PF_PATH_EACH: /* not one object */
+            object = NULL;
+            break;
         case PF_PATH_ATTR: {
             asked = true;
             PyObject *value = pf_instance_is_plain(object) ? PyObject_GenericGetAttr(object, step->name) : NULL;
@@ -122,45 +125,40 @@ static int64_t place_in_sample(int i, int most, int64_t n)
     return i == PF_SAMPLE - 1 ? n - 1 : CLOSE + (n - 1 - CLOSE) / (PF_SAMPLE - CLOSE) * (i - CLOSE + 1);
 }
 
-pf_kinds pf_kinds_of_column(pf_kinds sampled)
+/* Of how many items of an inner list, so that three loops in one another are sampled in the time of some rows. What a
+ * glance looks at is always among these. */
+static int most_inside(int most, int level)
 {
-    if (sampled == 0) {
-        return PF_K_OBJ;
+    enum { FEW = 9 };
+    return level == 0 ? most : most <= PF_GLANCE || level > 1 ? PF_GLANCE : FEW;
+}
+
+/* What a path leads to from an object. level: how many lists that differ from row to row it is in. */
+static void sample_from(PyObject *object, const pf_path_step *path, int npath, int most, int level, pf_sample *out)
+{
+    int n = 0;
+    while (n < npath && path[n].how != PF_PATH_EACH) {
+        n++;
     }
-    return (sampled & PF_K_OBJ) != 0 && sampled != PF_K_OBJ ? sampled | PF_K_NONE : sampled;
-}
-
-bool pf_kinds_cover(pf_kinds sampled, pf_kinds glance)
-{
-    return (glance & (pf_kinds)~pf_kinds_of_column(sampled)) == 0;
-}
-
-pf_kinds pf_sample_items(PyObject *container, int most)
-{
-    const bool list = PyList_CheckExact(container);
-    const Py_ssize_t n = Py_SIZE(container);
-    pf_kinds kinds = 0;
-    for (int i = 0; i < most && i < n; i++) {
-        const Py_ssize_t at = place_in_sample(i, most, n);
-        const pf_kinds kind = kind_of(list ? PyList_GET_ITEM(container, at) : PyTuple_GET_ITEM(container, at));
-        kinds |= kind < PF_K_OTHER ? kind : PF_K_OBJ;
+    PyObject *owned = NULL, *end = pf_path_walk(object, path, n, &owned), *const * items;
+    Py_ssize_t size;
+    if (end != NULL && n == npath) {
+        sample_object(end, out);
+    } else if (end != NULL && pf_items_of(end, &items, &size)) {
+        const int inside = most_inside(most, level + 1);
+        for (int i = 0; i < inside && i < size; i++) {
+            sample_from(items[place_in_sample(i, inside, size)], path + n + 1, npath - n - 1, most, level + 1, out);
+        }
     }
-    return kinds;
+    Py_XDECREF(owned);
 }
 
-/* Leaves of objects only. inside: what the lists and tuples at the path's end hold, else these themselves. */
-static void sample_leaf(const pf_leaf *leaf, const pf_path_step *path, int npath, int most, bool inside, pf_sample *out)
+/* Leaves of objects only. */
+static void sample_leaf(const pf_leaf *leaf, const pf_access *access, int most, pf_sample *out)
 {
     const int64_t n = available(leaf);
     for (int i = 0; i < most && i < n; i++) {
-        PyObject *item = object_at(leaf, place_in_sample(i, most, n));
-        PyObject *owned = NULL, *object = pf_path_walk(item, path, npath, &owned);
-        if (object != NULL && !inside) {
-            sample_object(object, out);
-        } else if (object != NULL && (PyList_CheckExact(object) || PyTuple_CheckExact(object))) {
-            out->kinds |= pf_sample_items(object, most);
-        }
-        Py_XDECREF(owned);
+        sample_from(object_at(leaf, place_in_sample(i, most, n)), access->path, access->npath, most, 0, out);
     }
 }
 
@@ -177,36 +175,36 @@ static int segments_of(const pf_chain *chain, int leaf, int *first)
     return 1;
 }
 
-static void sample_segments(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most, bool inside,
-                            pf_sample *out)
+static void sample_segments(const pf_chain *chain, const pf_access *access, int most, pf_sample *out)
 {
-    memset(out, 0, sizeof *out);
-    out->size = -1;
-    int first, n = segments_of(chain, leaf, &first);
+    int first, n = segments_of(chain, access->leaf, &first);
     for (int each = first; each < first + n; each++) {
         const pf_leaf *l = &chain->leaves[each];
         if (is_object_leaf(l)) {
-            sample_leaf(l, path, npath, most, inside, out);
-        } else if (!inside) {
+            sample_leaf(l, access, most, out);
+        } else if (access->npath == 0) {
             out->kinds |=
                 l->kind == PF_LEAF_ARRAY || l->kind == PF_LEAF_MEMORYVIEW ? format_kinds(l->format) : PF_K_I64;
         }
     }
 }
 
-void pf_sample_path(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most, pf_sample *out)
+void pf_sample_at(const pf_access *access, const pf_watch *watches, const pf_watch_roots *roots, int most,
+                  pf_sample *out)
 {
-    sample_segments(chain, leaf, path, npath, most, false, out);
+    memset(out, 0, sizeof *out);
+    out->size = -1;
+    if (access->leaf >= 0) {
+        sample_segments(roots->chain, access, most, out);
+    } else {
+        PyObject *captured = pf_watch_value(watches, access->watch, roots);
+        if (captured != NULL) {
+            sample_from(captured, access->path, access->npath, most, -1, out);
+        }
+    }
     if (out->kinds == 0) {
         out->kinds = PF_K_OBJ;
     }
-}
-
-pf_kinds pf_sample_inside(const pf_chain *chain, int leaf, const pf_path_step *path, int npath, int most)
-{
-    pf_sample sample;
-    sample_segments(chain, leaf, path, npath, most, true, &sample);
-    return sample.kinds;
 }
 
 pf_objects pf_leaf_objects(const pf_chain *chain, const pf_leaf *leaf)

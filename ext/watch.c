@@ -5,7 +5,6 @@
 
 #include "../core/base/mem.h"
 #include "dicts.h"
-#include "gather.h"
 #include "pylong.h"
 
 /* functools.partial: the fields that C code of CPython keeps first; checked by pf_partial_selftest in intrinsics.c. */
@@ -107,6 +106,12 @@ PyObject *pf_watch_read(const pf_watch *watch, PyObject *parent, const pf_watch_
         return watch->expected;
     }
     return NULL;
+}
+
+PyObject *pf_watch_value(const pf_watch *list, int index, const pf_watch_roots *roots)
+{
+    const int parent = list[index].parent;
+    return pf_watch_read(&list[index], parent >= 0 ? pf_watch_value(list, parent, roots) : NULL, roots);
 }
 
 static Py_ssize_t tuple_size(PyObject *tuple) { return tuple != NULL && PyTuple_Check(tuple) ? PyTuple_GET_SIZE(tuple) : 0; }
@@ -302,15 +307,6 @@ int pf_watches_tables(const pf_watches *watches, pf_table *out[PF_MAX_TABLES], P
     return n;
 }
 
-static bool items_hold(const pf_watch *watch, PyObject *container, bool of_refusal)
-{
-    const pf_kinds glance = pf_sample_items(container, PF_GLANCE);
-    if (of_refusal) {
-        return glance == watch->inside || pf_sample_items(container, PF_SAMPLE) == watch->inside;
-    }
-    return pf_kinds_cover(watch->inside, glance);
-}
-
 bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_scalar *params)
 {
     PyObject *values[PF_MAX_WATCHES];
@@ -318,8 +314,7 @@ bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_
         const pf_watch *watch = &watches->list[i];
         PyObject *value = pf_watch_read(watch, watch->parent >= 0 ? values[watch->parent] : NULL, roots);
         if (value == NULL || !holds(watch, value, params) ||
-            (watch->table != NULL && !table_holds(watch->table, value, roots, params)) ||
-            (watch->looped && !items_hold(watch, value, watches->of_refusal))) {
+            (watch->table != NULL && !table_holds(watch->table, value, roots, params))) {
             return false;
         }
         if (watch->handle_param >= 0) {

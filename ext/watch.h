@@ -61,8 +61,6 @@ typedef struct pf_watch {
     PyObject *expected; /* owned: object, type, code object, tuple of items or of keyword names, a getter's words */
     PyTypeObject *container; /* ITEMS: list or tuple. GETTER: its type; both kept by others */
     pf_watched_table *table; /* owned; NULL: nothing is looked up in it. Comes on top of what is expected */
-    bool looped;             /* a list or tuple that a nested for runs over: comes on top too */
-    pf_kinds inside;         /* looped: what a sample of its items held */
 } pf_watch;
 
 enum { PF_MAX_WATCHES = 48, PF_MAX_PARAMS = 64, PF_MAX_TABLES = 8 };
@@ -70,7 +68,6 @@ enum { PF_MAX_WATCHES = 48, PF_MAX_PARAMS = 64, PF_MAX_TABLES = 8 };
 typedef struct pf_watches {
     pf_watch *list;
     int n, nparams;
-    bool of_refusal;      /* the plan is one: it holds as long as all is of the same kinds, not of some of them */
     PyObject **constants; /* owned; constants[p] != NULL: parameter p is always this object */
 } pf_watches;
 
@@ -83,6 +80,8 @@ typedef struct pf_watch_roots {
 
 /* Reads one watch's value. Borrowed; NULL without an exception when it is not there. */
 PyObject *pf_watch_read(const pf_watch *watch, PyObject *parent, const pf_watch_roots *roots);
+/* The same for watch `index` of a list, whose parents can all be read. */
+PyObject *pf_watch_value(const pf_watch *list, int index, const pf_watch_roots *roots);
 
 /* Walks all watches: true when each is what it must be. Fills params[0, nparams), which are zero before the first time. */
 bool pf_watches_hold(const pf_watches *watches, const pf_watch_roots *roots, pf_scalar *params);
