@@ -135,6 +135,7 @@ typedef struct pf_builder {
     int max_level;
     int ends;          /* ways on which a row is dropped, so far */
     pf_state *finals;  /* rows as the consumer gets them */
+    struct join *join; /* memory for the next one (build_state.c) */
     pf_state *split; /* states that pf_b_mono made; whoever runs a state tries them again at the same point */
     /* where we are, for places and refusals */
     const pf_activation *act;

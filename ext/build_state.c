@@ -522,10 +522,23 @@ static const pf_frame_state *frame_at(const pf_state *st, int up)
     return f;
 }
 
-static pf_state *join_states(join *j)
+static join *new_join(pf_builder *b, pf_state *const *states, int k)
 {
-    pf_builder *b = j->b;
-    pf_state *merged = pf_b_fork(b, j->states[0], 0);
+    b->join = b->join != NULL ? b->join : pf_b_alloc(b, sizeof *b->join);
+    if (b->join != NULL) {
+        b->join->b = b;
+        b->join->k = k;
+        b->join->nphi = b->join->ntargets = b->join->ntuples = 0;
+        b->join->too_many = false;
+        memcpy(b->join->states, states, sizeof *states * (size_t)k);
+    }
+    return b->join;
+}
+
+static pf_state *join_states(pf_builder *b, pf_state *const *states, int k)
+{
+    join *j = new_join(b, states, k);
+    pf_state *merged = j != NULL ? pf_b_fork(b, states[0], 0) : NULL;
     if (merged == NULL) {
         return NULL;
     }
@@ -569,24 +582,20 @@ pf_state *pf_b_merge(pf_builder *b, pf_state *list)
     pf_state *out = NULL, **tail = &out;
     int versions = 0;
     while (list != NULL && !pf_b_dead(b)) {
-        join *j = pf_b_alloc(b, sizeof *j);
-        if (j == NULL) {
-            return NULL;
-        }
-        j->b = b;
-        j->states[j->k++] = list;
+        pf_state *alike[MAX_JOIN] = {list};
+        int k = 1;
         pf_state *rest = NULL, **rest_tail = &rest, *next;
         for (pf_state *st = list->next; st != NULL; st = next) {
             next = st->next;
-            if (j->k < MAX_JOIN && same_state(list, st) && (!b->wants->identities || same_identities(list, st))) {
-                j->states[j->k++] = st;
+            if (k < MAX_JOIN && same_state(list, st) && (!b->wants->identities || same_identities(list, st))) {
+                alike[k++] = st;
             } else {
                 *rest_tail = st;
                 rest_tail = &st->next;
                 st->next = NULL;
             }
         }
-        pf_state *one = j->k == 1 ? list : join_states(j);
+        pf_state *one = k == 1 ? list : join_states(b, alike, k);
         if (one == NULL) {
             return NULL;
         }
@@ -606,14 +615,12 @@ pf_state *pf_b_unite(pf_builder *b, pf_state *list)
     if (pf_b_dead(b) || list == NULL || list->next == NULL) {
         return list;
     }
-    join *j = pf_b_alloc(b, sizeof *j);
-    if (j == NULL) {
-        return NULL;
-    }
-    j->b = b;
+    pf_state *all[MAX_JOIN];
+    int k = 0;
     for (pf_state *st = list; st != NULL; st = st->next) {
-        bool fits = j->k < MAX_JOIN && st->ncarry == list->ncarry && same_frames(list->frame, st->frame) &&
-                    alike_but_for_kinds(&list->value, &st->value) && (!b->wants->identities || same_identities(list, st));
+        bool fits = k < MAX_JOIN && st->ncarry == list->ncarry && same_frames(list->frame, st->frame) &&
+                    alike_but_for_kinds(&list->value, &st->value) &&
+                    (!b->wants->identities || same_identities(list, st));
         for (int i = 0; fits && i < st->ncarry; i++) {
             fits = alike_but_for_kinds(&list->carry[i], &st->carry[i]);
         }
@@ -621,7 +628,7 @@ pf_state *pf_b_unite(pf_builder *b, pf_state *list)
             pf_b_refuse(b, PF_REASON_UNALIGNED);
             return NULL;
         }
-        j->states[j->k++] = st;
+        all[k++] = st;
     }
-    return join_states(j);
+    return join_states(b, all, k);
 }

@@ -72,7 +72,7 @@ static pf_step *condition_for(const lowering *l, pf_ref ref)
 {
     const pf_program *p = l->program;
     const pf_val c = lower_use(l, ref).value;
-    if (l->uses[ref] != 1 || l->shared[c] || p->values[c].scalar) {
+    if (l->uses[ref] != 1 || p->values[c].shared || p->values[c].scalar) {
         return NULL;
     }
     for (uint32_t i = p->nsteps; i > l->first_step; i--) {

@@ -137,7 +137,7 @@ void lower_define(lowering *l, pf_ref ref, operand o)
 static void rename_ref(lowering *l, pf_ref ref, pf_ref source, operand o)
 {
     if (l->uses[source] > 1) {
-        l->shared[o.value] = true;
+        l->program->values[o.value].shared = true;
     }
     lower_define(l, ref, o);
 }
@@ -376,8 +376,8 @@ static void lower_narrow(lowering *l, const pf_inst *inst, pf_ref ref)
 static bool can_take_over(const lowering *l, operand source, pf_ref ref, pf_kinds kinds)
 {
     const pf_value *v = lower_value(l, source);
-    return !v->scalar && !v->wide && (v->origin == PF_VALUE_COMPUTED || v->origin == PF_VALUE_ARG) && l->uses[ref] == 1 &&
-           !l->shared[source.value] && v->kinds == source.kinds &&
+    return !v->scalar && !v->wide && (v->origin == PF_VALUE_COMPUTED || v->origin == PF_VALUE_ARG) &&
+           l->uses[ref] == 1 && !v->shared && v->kinds == source.kinds &&
            v->lane == (kinds == PF_K_BOOL ? PF_LANE_BYTE : PF_LANE_WORD);
 }
 
@@ -679,11 +679,10 @@ pf_status pf_interp_compile_for(const pf_fn *fn, pf_outputs ints, const pf_kerne
     l.of = pf_mem_calloc(fn->ninsts + 1, sizeof *l.of);
     l.uses = pf_mem_calloc(fn->ninsts + 1, sizeof *l.uses);
     l.modes = pf_mem_calloc(fn->ninsts + 1, sizeof *l.modes);
-    l.shared = pf_mem_calloc(UINT16_MAX + 1, 1);
     l.column = pf_mem_calloc(fn->ncolumns + 1, sizeof *l.column);
     l.out = pf_mem_calloc(fn->noutputs + 1, sizeof *l.out);
     if (l.program == NULL || l.blocks == NULL || l.of == NULL || l.uses == NULL || l.modes == NULL ||
-        l.shared == NULL || l.column == NULL || l.out == NULL || low_uses == NULL) {
+        l.column == NULL || l.out == NULL || low_uses == NULL) {
         goto out;
     }
     l.program->ints = ints;
@@ -707,7 +706,6 @@ out:
     pf_mem_free(l.uses);
     pf_mem_free(l.modes);
     pf_mem_free(low_uses);
-    pf_mem_free(l.shared);
     pf_mem_free(l.column);
     pf_mem_free(l.out);
     if (status != PF_OK) {

@@ -33,7 +33,6 @@ typedef struct lowering {
     operand *of;     /* per ref: what it stands for */
     uint32_t *uses;  /* per ref */
     uint8_t *modes;  /* per ref: MODE_*, of instructions and of what they may be asked for */
-    uint8_t *shared; /* per value: refs with other uses stand for it too */
     pf_val *column;  /* per column: its value, once used */
     pf_val row;
     operand *out;    /* per output: the exit's arguments */

@@ -131,6 +131,7 @@ typedef struct pf_value {
     uint8_t origin;
     uint8_t lane;   /* PF_LANE_WORD or PF_LANE_BYTE */
     bool scalar;    /* one lane in the scalar area, at slot */
+    bool shared;    /* compiling: refs with other uses stand for it too */
     bool wide;      /* an int that may have more than 64 bits: it has a register for its high halves */
     pf_kinds kinds; /* declared; several: needs a kind register */
     uint32_t index;
