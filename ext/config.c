@@ -11,7 +11,10 @@
 
 static const char *const CAPSULE = "purefold.settings";
 
-static pf_settings defaults = {.tier = PF_TIER_AUTO};
+/* A plan takes about as long to make as CPython takes for some thousand rows. */
+enum { WORTH_A_PLAN = 4096 };
+
+static pf_settings defaults = {.tier = PF_TIER_AUTO, .plan_after = WORTH_A_PLAN};
 static bool changed;
 bool pf_settings_few_stay = true;
 static PyObject *variable; /* the ContextVar */
@@ -86,8 +89,9 @@ static PyObject *config_get(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(non
         Py_DECREF(disable);
         return NULL;
     }
-    return Py_BuildValue("{s:i,s:L,s:N,s:N,s:s}", "threads", s.threads, "min_rows", (long long)s.min_rows, "tier", tier,
-                         "disable", disable, "log", s.log_fallback ? "fallback" : "");
+    return Py_BuildValue("{s:i,s:L,s:L,s:N,s:N,s:s}", "threads", s.threads, "min_rows", (long long)s.min_rows,
+                         "plan_after", (long long)s.plan_after, "tier", tier, "disable", disable, "log",
+                         s.log_fallback ? "fallback" : "");
 }
 
 /* ---- from Python ---- */
@@ -180,6 +184,9 @@ static int read_setting(PyObject *key, PyObject *value, pf_settings *s)
     }
     if (strcmp(name, "min_rows") == 0) {
         return read_count(value, name, INT64_MAX, &s->min_rows);
+    }
+    if (strcmp(name, "plan_after") == 0) {
+        return read_count(value, name, INT64_MAX, &s->plan_after);
     }
     if (strcmp(name, "tier") == 0) {
         return read_tier(value, &s->tier);

@@ -29,6 +29,7 @@ typedef struct pf_settings {
     int threads;        /* the caller included; 0: as many as this process may use CPUs */
     int tier;           /* PF_TIER_*; CPYTHON: every call goes to the builtin */
     int64_t min_rows;   /* fewer rows stay in CPython; 0: the engine's own choice; 1: everything native and in parallel */
+    int64_t plan_after; /* rows of a chain that go to CPython before a plan is made for it */
     pf_rule_set rules_off; /* rewrite rules that are switched off */
     bool off;           /* PUREFOLD_DISABLE=all */
     bool log_fallback;  /* print each distinct fallback reason once */

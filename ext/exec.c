@@ -367,6 +367,20 @@ static void mark(pf_exec *ex)
     ex->chain.expands = seen->expands;
 }
 
+/* For all that is known: a row that loops may be any amount of work. 0: too much to wait, or sides have been planned.
+ */
+static int64_t at_stake(const pf_exec *ex)
+{
+    for (int i = 0; i < ex->chain.nnodes && ex->sides == NULL; i++) {
+        const pf_node *node = &ex->chain.nodes[i];
+        if (node->kind == PF_NODE_FLATTEN ||
+            (node->kind == PF_NODE_GENEXPR && pf_loop_of((PyCodeObject *)node->func)->nested)) {
+            return 0;
+        }
+    }
+    return ex->sides == NULL ? ex->rows : 0;
+}
+
 static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
 {
     pf_report *report = ex->report;
@@ -386,8 +400,12 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
         return leap(ex, iterator);
     }
     report->rows += ex->rows;
-    ex->request =
-        (pf_request){ex->seen, call->consumer, call->extra, call->nextra, call->sink->type->begin(call->sink)};
+    ex->request = (pf_request){.chain = ex->seen,
+                               .consumer = call->consumer,
+                               .extra = call->extra,
+                               .nextra = call->nextra,
+                               .flavour = call->sink->type->begin(call->sink),
+                               .rows = settings->min_rows != 1 ? at_stake(ex) : 0};
     ex->plan = pf_plan_find(&ex->request, ex->params, &report->refusal);
     if (ex->plan == NULL) {
         return PyErr_Occurred() ? -1 : 0;

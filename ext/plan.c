@@ -323,6 +323,17 @@ static void remember(uint64_t key, const pf_rule_set *rules_off, pf_pyplan *plan
     }
 }
 
+/* Whether fewer than `enough` rows have come so far of a chain that no plan fits, in this call and others. Counted by
+ * key; chains that share a place are planned the sooner. */
+static bool is_new(uint64_t key, int64_t rows, int64_t enough)
+{
+    enum { PLACES = 1024 };
+    static int64_t came[PLACES]; /* guarded by the GIL */
+    int64_t *at = &came[key % PLACES];
+    *at = rows < enough - *at ? *at + rows : 0;
+    return *at > 0;
+}
+
 /* Chains whose plans fit no second call: of classes that are made anew each time, say. They are planned ever more
  * seldom. */
 static bool is_restless(uint64_t key)
@@ -379,6 +390,10 @@ pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal
         last->again = true;
         pf_pyplan_retain(plan);
     } else {
+        if (plan == NULL && request->rows > 0 && is_new(key, request->rows, settings.plan_after)) {
+            pf_refuse(refusal, PF_REASON_NEW);
+            return NULL;
+        }
         /* the tired one itself, or the one at the end of its bucket: the oldest of its key */
         entry *old = plan != NULL || variants >= PF_MAX_VARIANTS ? last : NULL;
         if (plan == NULL && old != NULL && !old->again && settings.min_rows != 1 && is_restless(key)) {

@@ -254,6 +254,7 @@ typedef struct pf_request {
     PyObject *const *extra;
     int nextra;
     int flavour; /* consumer's own variant: MIN/MAX with key 1; REDUCE, FOLD: PF_START_* */
+    int64_t rows; /* that are at stake: a plan is made when enough have come of a chain. 0: it is made at once */
 } pf_request;
 
 pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal *refusal);

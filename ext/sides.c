@@ -276,9 +276,9 @@ static PyObject *contain(pf_side *side)
     return view;
 }
 
-static int plan_side(pf_side *side, int depth, bool forced, pf_refusal *refusal)
+static int plan_side(pf_side *side, int64_t wanted, int depth, bool forced, pf_refusal *refusal)
 {
-    const pf_request request = {&side->chain, PF_CONSUME_LIST, NULL, 0, 0};
+    const pf_request request = {.chain = &side->chain, .consumer = PF_CONSUME_LIST, .rows = forced ? 0 : wanted};
     side->plan = pf_plan_find(&request, side->params, refusal);
     if (side->plan == NULL) {
         return PyErr_Occurred() ? -1 : refusal->reason;
@@ -296,7 +296,7 @@ static int plan_side(pf_side *side, int depth, bool forced, pf_refusal *refusal)
 static int make_side(pf_side *side, int64_t wanted, int depth, bool forced, pf_refusal *refusal)
 {
     int64_t rows;
-    int reason = plan_side(side, depth, forced, refusal);
+    int reason = plan_side(side, wanted, depth, forced, refusal);
     if (reason != 0) {
         return reason;
     }

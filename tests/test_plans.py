@@ -91,6 +91,59 @@ def test_chains_that_no_plan_fits_twice_are_planned_seldom():
     assert pf.stats()["fallback_reasons"]["restless"] > 0
 
 
+def reasons(name):
+    return pf.stats()["fallback_reasons"].get(name, 0)
+
+
+@pytest.mark.parametrize("rows", [100, 1000])
+def test_a_plan_is_made_when_enough_rows_have_come(rows):
+    work = lambda p: p.sum(x * 3 for x in range(rows))
+    before = reasons("new")
+    with pf.config(plan_after=4096):
+        calls = 4096 // rows
+        assert plans_made(lambda: [same(work, native=False, min_rows=0) for _ in range(calls)]) == 0
+        assert reasons("new") - before == calls
+        assert plans_made(lambda: same(work, native=True, min_rows=0)) == 1
+        assert plans_made(lambda: same(work, native=True, min_rows=0)) == 0
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda p: p.sum(x * 3 for x in range(4096)),
+        lambda p: p.sum(x * y for x in range(20) for y in range(400)),
+        lambda p: p.sum(x + 1 for x in chain.from_iterable([[3, 4, 5]] * 20)),
+        lambda p: p.sum(map(lambda x, y: x + y, filter(lambda x: x % 7, range(9000)), range(9000))),
+    ],
+    ids=["many rows", "nested", "flattened", "sides"],
+)
+def test_a_plan_is_made_at_once_for_what_may_be_much_work(work):
+    with pf.config(plan_after=4096):
+        same(work, native=True, min_rows=0)
+
+
+def test_a_plan_is_made_at_once_where_one_asks_for_it():
+    few = lambda p: p.sum(x * 3 for x in range(50))
+    with pf.config(plan_after=4096):
+        same(few, native=True, min_rows=1)
+        _engine._forget_plans()
+        assert "column 0" in str(pf.explain(x * 3 for x in range(50)))
+    _engine._forget_plans()
+    with pf.config(plan_after=0):
+        same(few, native=True, min_rows=0)
+
+
+def test_types_that_change_in_turns_cost_no_plan_each_time():
+    def work(p, rows):
+        return p.sum(x * 3 for x in rows)
+
+    kinds = [[1], [1.5], [True], [1, 1.5], [1, True], [1.5, True], [1, None, 2][::2], [2**40], [1, 2.5, True]]
+    with pf.config(plan_after=4096):
+        turns = [kind * (600 // len(kind)) for kind in kinds] * 20
+        made = plans_made(lambda: [same(lambda p, rows=rows: work(p, rows), min_rows=0) for rows in turns])
+    assert 0 < made <= len(turns) * 600 // 4096
+
+
 def test_objects_of_mixed_types_keep_their_plan():
     rows = [1, "a", None, object(), 2.5, b"x", (), 3] * 10
     work = lambda p: p.list(x for x in rows if x is not None)

@@ -12,7 +12,7 @@ from . import _engine
 if _engine._unsupported is not None:
     from . import _plain as _engine
 
-_NAMES = ("threads", "min_rows", "tier", "disable", "log")
+_NAMES = ("threads", "min_rows", "plan_after", "tier", "disable", "log")
 
 
 class _Setting:
@@ -42,6 +42,7 @@ class Config:
 
     threads = _Setting("Threads to use, the caller's own included; 0: one for each CPU this process may use.")
     min_rows = _Setting("Shorter inputs stay in CPython; 0: purefold's choice; 1: all go native and parallel (tests).")
+    plan_after = _Setting("Rows of a chain that CPython computes before it is planned; 0: planned at once.")
     tier = _Setting("'auto', 1 (vector interpreter) or 0 (everything runs in CPython).")
     disable = _Setting("Names of rewrite rules that are switched off; 'all' switches purefold off.")
     log = _Setting("'fallback' prints each distinct fallback reason once, to stderr; '' prints nothing.")

@@ -7,6 +7,7 @@ _Tier = Literal["auto"] | int
 class Config:
     threads: int
     min_rows: int
+    plan_after: int
     tier: _Tier
     log: Literal["", "fallback"]
     @property
@@ -18,6 +19,7 @@ class Config:
         *,
         threads: int = ...,
         min_rows: int = ...,
+        plan_after: int = ...,
         tier: _Tier = ...,
         disable: str | Iterable[str] = ...,
         log: Literal["", "fallback"] = ...,

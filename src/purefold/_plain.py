@@ -10,7 +10,7 @@ from itertools import islice
 _NONE = object()
 BLOCK = 4096
 
-_defaults = {"threads": 0, "min_rows": 0, "tier": "auto", "disable": (), "log": ""}
+_defaults = {"threads": 0, "min_rows": 0, "plan_after": 4096, "tier": "auto", "disable": (), "log": ""}
 _settings = ContextVar("purefold.settings", default=_defaults)
 
 
