@@ -234,4 +234,5 @@ ALL = {
     "falling-back": small.falling_back,
     "programs": small.programs,
     "break-even": small.break_even,
+    "first": small.first_calls,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -194,6 +195,40 @@ def settled(plain: Callable, fast: Callable, setting: Any) -> tuple[float, float
         if quick - slow <= RELATIVE * slow + FIXED:
             break
     return quick - slow, slow
+
+
+# ---- first calls ----------------------------------------------------------------------------------------------------
+
+
+def first_calls(setting: Any, report: Report) -> None:
+    """The same programs, when purefold has seen none of them: a plan is made where so many rows come at once."""
+    rows = []
+    for n in (16, 100, 1_000, 3_000, 10_000, 100_000):
+        data = native_corpus.sources(n)
+        plain_names, fast_names = (native_corpus.names(data, consumers) for consumers in (setting.plain, pf))
+        texts = native_corpus.programs(native_corpus.PROGRAMS)
+        ratios, late = [], 0
+        for text in texts[:: 1 if n <= 10_000 else 8]:
+            times = [first_time(text, names, 5 if n <= 10_000 else 1) for names in (plain_names, fast_names)]
+            over = times[1] - times[0]
+            ratios.append(times[1] / times[0])
+            late += over > RELATIVE * times[0] + FIXED
+        ratios.sort()
+        middle, most = ratios[len(ratios) // 2], ratios[len(ratios) * 19 // 20]
+        rows.append((f"{n:,}", str(len(ratios)), f"{middle:.2f}", f"{most:.2f}", f"{ratios[-1]:.2f}", str(late)))
+    heads = "rows", "programs", "median", "19 of 20 under", "most", "more than 5 % + 2 us over CPython"
+    report.table("First calls: time of purefold / time of CPython", heads, rows, "Above 1 purefold loses.")
+
+
+def first_time(text: str, names: dict[str, Any], rounds: int) -> float:
+    times = []
+    for _ in range(rounds):
+        pf._engine._forget_plans()
+        code = compile(text, "<program>", "eval")
+        start = time.perf_counter()
+        eval(code, names)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
 
 
 # ---- break-even -----------------------------------------------------------------------------------------------------

@@ -115,6 +115,25 @@ int pf_decode(PyCodeObject *code, pf_code **out)
     return 0;
 }
 
+int pf_code_count(PyCodeObject *code, pf_code_counts *out)
+{
+    PyObject *bytes = PyCode_GetCode(code);
+    if (bytes == NULL) {
+        return -1;
+    }
+    const uint8_t *units = (const uint8_t *)PyBytes_AS_STRING(bytes);
+    *out = (pf_code_counts){0};
+    for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(bytes) / 2; i++) {
+        const pf_raw_entry *raw = &pf_raw_table[units[2 * i]];
+        out->loops += raw->action == RAW_FOR_ITER;
+        out->yields += raw->action == RAW_OP && raw->op == PF_BC_YIELD_VALUE;
+        out->branches += raw->action == RAW_BRANCH || raw->action == RAW_BRANCH_BACK || raw->action == RAW_OR_POP;
+        i += raw->caches;
+    }
+    Py_DECREF(bytes);
+    return 0;
+}
+
 void pf_decode_free(pf_code *decoded)
 {
     if (decoded != NULL) {

@@ -367,18 +367,24 @@ static void mark(pf_exec *ex)
     ex->chain.expands = seen->expands;
 }
 
-/* For all that is known: a row that loops may be any amount of work. 0: too much to wait, or sides have been planned.
- */
-static int64_t at_stake(const pf_exec *ex)
+static bool has_loops(const pf_exec *ex)
 {
-    for (int i = 0; i < ex->chain.nnodes && ex->sides == NULL; i++) {
+    bool loops = false;
+    for (int i = 0; i < ex->chain.nnodes && !loops; i++) {
         const pf_node *node = &ex->chain.nodes[i];
-        if (node->kind == PF_NODE_FLATTEN ||
-            (node->kind == PF_NODE_GENEXPR && pf_loop_of((PyCodeObject *)node->func)->nested)) {
-            return 0;
-        }
+        loops = node->kind == PF_NODE_FLATTEN ||
+                (node->kind == PF_NODE_GENEXPR && pf_loops_nested((PyCodeObject *)node->func));
     }
-    return ex->sides == NULL ? ex->rows : 0;
+    return loops;
+}
+
+/* Rows that speak for a plan; 0: it is to be made, since a row that loops may be any amount of work, or sides have been
+ * planned. *look: CPython looks first, for a while, since many a search ends near its beginning. */
+static int64_t at_stake(const pf_exec *ex, const pf_settings *settings, bool *look)
+{
+    const bool decided = settings->min_rows == 1 || ex->sides != NULL;
+    *look = !decided && ex->wanted == 0 && pf_exec_may_end_soon(ex);
+    return *look ? 1 : decided || has_loops(ex) ? 0 : ex->rows;
 }
 
 static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
@@ -400,14 +406,19 @@ static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *setti
         return leap(ex, iterator);
     }
     report->rows += ex->rows;
+    bool look;
     ex->request = (pf_request){.chain = ex->seen,
                                .consumer = call->consumer,
                                .extra = call->extra,
                                .nextra = call->nextra,
                                .flavour = call->sink->type->begin(call->sink),
-                               .rows = settings->min_rows != 1 ? at_stake(ex) : 0};
+                               .rows = at_stake(ex, settings, &look)};
     ex->plan = pf_plan_find(&ex->request, ex->params, &report->refusal);
     if (ex->plan == NULL) {
+        if (look && report->refusal.reason == PF_REASON_NEW) {
+            ex->plainly = PF_LOOK_FIRST;
+            ex->wanted = 1;
+        }
         return PyErr_Occurred() ? -1 : 0;
     }
     mark(ex);

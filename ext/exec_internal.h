@@ -58,7 +58,7 @@ typedef struct pf_exec {
     bool sided;           /* the chain has sides */
     pf_sides *sides;      /* owned, NULL: none, or the run is over */
     const pf_chain *seen; /* the chain as the plan sees it: `chain`, or that of the sides */
-    int64_t wanted;       /* items of each side; 0: none yet */
+    int64_t wanted;       /* items of each side; 0: none yet, and CPython has not looked first */
     int64_t got_over;     /* rows of the run before */
     int64_t
         plainly;  /* so many items are CPython's before it is worth while to try again; PF_LOOK_FIRST: up to a time */
@@ -84,6 +84,7 @@ int pf_exec_depth_left(void); /* frames that may still be entered before Recursi
 
 /* Runs the sides; from here on rows are numbered by what they give. 1, or 0: refused, -1: exception. */
 int pf_exec_run_sides(pf_exec *ex, const pf_settings *settings);
+bool pf_exec_may_end_soon(const pf_exec *ex); /* after a few rows, whatever follows */
 
 /* ---- exec_runs.c ---- */
 

@@ -119,7 +119,8 @@ static int pull_rest(pf_exec *ex, PyObject *iterator)
 static bool may_try_again(const pf_exec *ex)
 {
     const int reason = ex->report->refusal.reason;
-    bool is_short = ex->nstrung > 0 && (reason == PF_REASON_SMALL || reason == PF_REASON_EXHAUSTED);
+    bool is_short =
+        ex->nstrung > 0 && (reason == PF_REASON_SMALL || reason == PF_REASON_EXHAUSTED || reason == PF_REASON_NEW);
     return (is_short || ex->plainly != 0) && !ex->sink->foreign;
 }
 

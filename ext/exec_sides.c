@@ -3,8 +3,7 @@
 
 #include "reasons.h"
 
-/* May it be done after a few rows, whatever follows? */
-static bool may_end_soon(const pf_exec *ex)
+bool pf_exec_may_end_soon(const pf_exec *ex)
 {
     bool may = ex->sink->type->searches;
     for (int n = 0; n < ex->chain.nnodes && !may; n++) {
@@ -28,7 +27,7 @@ static int64_t items_wanted(const pf_exec *ex, bool forced, bool soon)
 
 int pf_exec_run_sides(pf_exec *ex, const pf_settings *settings)
 {
-    const bool forced = settings->min_rows > 0, soon = may_end_soon(ex);
+    const bool forced = settings->min_rows > 0, soon = pf_exec_may_end_soon(ex);
     const int64_t least = forced ? 1 : PF_LEAST_ROWS;
     pf_refusal *refusal = &ex->report->refusal;
     if (ex->sink->hungry || (soon && !forced && ex->wanted == 0)) { /* many a search ends near its beginning */

@@ -18,24 +18,16 @@ static Py_hash_t lines_of(PyCodeObject *code)
 static pf_loop look_at(PyCodeObject *code)
 {
     pf_loop e = {.code = code, .lines = lines_of(code), .next_rest = FIRST_REST, .genexpr = pf_code_is_genexpr(code)};
-    pf_code *decoded;
+    pf_code_counts counts;
     if (!e.genexpr) {
         return e;
     }
-    if (pf_decode(code, &decoded) < 0) {
+    if (pf_code_count(code, &counts) < 0) {
         PyErr_Clear(); /* no memory to look: it is small, then */
         return e;
     }
-    int loops = 0, yields = 0, branches = 0;
-    for (int i = 0; i < decoded->n; i++) {
-        int op = decoded->instrs[i].op;
-        loops += op == PF_BC_FOR_ITER;
-        yields += op == PF_BC_YIELD_VALUE;
-        branches += op == PF_BC_POP_JUMP_IF_FALSE || op == PF_BC_POP_JUMP_IF_NONE;
-    }
-    pf_decode_free(decoded);
-    e.nested = loops > 1;
-    e.steady = loops == 1 && yields == 1 && branches == 0;
+    e.nested = counts.loops > 1;
+    e.steady = counts.loops == 1 && counts.yields == 1 && counts.branches == 0;
     return e;
 }
 
@@ -50,13 +42,24 @@ pf_loop *pf_loop_find(PyCodeObject *code)
     return place;
 }
 
-bool pf_loops_steady(PyCodeObject *code)
+/* Even where another code object has taken the address. */
+static const pf_loop *loop_for_certain(PyCodeObject *code)
 {
     pf_loop *loop = pf_loop_of(code);
     if (loop->lines != lines_of(code)) {
         *loop = look_at(code);
     }
-    return loop->steady;
+    return loop;
+}
+
+bool pf_loops_steady(PyCodeObject *code)
+{
+    return loop_for_certain(code)->steady;
+}
+
+bool pf_loops_nested(PyCodeObject *code)
+{
+    return loop_for_certain(code)->nested;
 }
 
 bool pf_loops_due(PyCodeObject *code)

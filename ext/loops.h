@@ -34,8 +34,10 @@ static inline pf_loop *pf_loop_of(PyCodeObject *code)
 /* Of what stands on top of a chain, as far as Python code decides what it gives: a generator's code or a function's. NULL: none. */
 PyCodeObject *pf_loop_code(PyObject *iterator);
 
-/* Does it give one item for each row? Certain, even where another code object has taken the address. */
+/* Does it give one item for each row? Has it several `for`s? Certain, even where another code object has taken the
+ * address. */
 bool pf_loops_steady(PyCodeObject *code);
+bool pf_loops_nested(PyCodeObject *code);
 /* Whether the generator expression of this code has several `for`s, and is not resting. */
 bool pf_loops_due(PyCodeObject *code);
 /* The same, at the beginning of a call: where it rests, it has rested for one call more. */

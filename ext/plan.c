@@ -30,6 +30,7 @@ static entry *buckets[BUCKETS];
 static entry *newest, *oldest;
 static int count;
 static int64_t made;
+static int64_t came[1024]; /* rows of chains that no plan fitted, since the last plan was made; by key */
 static pf_pyplan *dropped; /* what the cache has let go of, while its chains may be read and their state relied upon */
 
 /* ---- plans ---- */
@@ -323,13 +324,11 @@ static void remember(uint64_t key, const pf_rule_set *rules_off, pf_pyplan *plan
     }
 }
 
-/* Whether fewer than `enough` rows have come so far of a chain that no plan fits, in this call and others. Counted by
- * key; chains that share a place are planned the sooner. */
+/* Whether fewer than `enough` rows have come so far of a chain that no plan fits, in this call and others. Chains that
+ * share a place are planned the sooner. */
 static bool is_new(uint64_t key, int64_t rows, int64_t enough)
 {
-    enum { PLACES = 1024 };
-    static int64_t came[PLACES]; /* guarded by the GIL */
-    int64_t *at = &came[key % PLACES];
+    int64_t *at = &came[key % (sizeof came / sizeof *came)];
     *at = rows < enough - *at ? *at + rows : 0;
     return *at > 0;
 }
@@ -534,5 +533,6 @@ void pf_plan_forget_all(void)
     while (oldest != NULL) {
         drop(oldest);
     }
+    memset(came, 0, sizeof came);
     pf_plans_release_dropped();
 }

@@ -277,7 +277,7 @@ PF_MUST_CHECK pf_status pf_plan_find_stride(pf_pyplan *plan);
 /* Plans that the cache has dropped are kept until then, since releasing one may run code: call it when nothing that was
  * read of a chain is relied upon any more. */
 void pf_plans_release_dropped(void);
-void pf_plan_forget_all(void); /* empties the cache */
+void pf_plan_forget_all(void); /* empties the cache: every chain is new */
 int64_t pf_plans_made(void);   /* plans and refusals that were built, since the import */
 
 #endif

@@ -276,9 +276,19 @@ static PyObject *contain(pf_side *side)
     return view;
 }
 
+static int64_t most_rows(const pf_side *side, int64_t wanted)
+{
+    int64_t most = wanted;
+    for (int i = 0; i < side->chain.nleaves; i++) {
+        most = side->chain.leaves[i].length < most ? side->chain.leaves[i].length : most;
+    }
+    return most;
+}
+
 static int plan_side(pf_side *side, int64_t wanted, int depth, bool forced, pf_refusal *refusal)
 {
-    const pf_request request = {.chain = &side->chain, .consumer = PF_CONSUME_LIST, .rows = forced ? 0 : wanted};
+    const pf_request request = {
+        .chain = &side->chain, .consumer = PF_CONSUME_LIST, .rows = forced ? 0 : most_rows(side, wanted)};
     side->plan = pf_plan_find(&request, side->params, refusal);
     if (side->plan == NULL) {
         return PyErr_Occurred() ? -1 : refusal->reason;

@@ -113,9 +113,11 @@ def test_a_plan_is_made_when_enough_rows_have_come(rows):
         lambda p: p.sum(x * 3 for x in range(4096)),
         lambda p: p.sum(x * y for x in range(20) for y in range(400)),
         lambda p: p.sum(x + 1 for x in chain.from_iterable([[3, 4, 5]] * 20)),
+        lambda p: p.sum(chain(map(abs, range(100)), (x * 3 for x in range(5000)))),
+        lambda p: p.any(x < 0 for x in range(200_000)),
         lambda p: p.sum(map(lambda x, y: x + y, filter(lambda x: x % 7, range(9000)), range(9000))),
     ],
-    ids=["many rows", "nested", "flattened", "sides"],
+    ids=["many rows", "nested", "flattened", "second segment", "search", "sides"],
 )
 def test_a_plan_is_made_at_once_for_what_may_be_much_work(work):
     with pf.config(plan_after=4096):
