@@ -215,5 +215,5 @@ class Nested(Trees):
         return found
 
 
-def generate(seed: str, rnd: random.Random | None = None, way: str | None = None) -> Program:
-    return Nested(rnd or random.Random(seed)).program(seed, way)
+def generate(seed: str, rnd: random.Random | None = None) -> Program:
+    return Nested(rnd or random.Random(seed)).program(seed, None)
