@@ -209,7 +209,7 @@ class Nested(Trees):
         found = [("", self.tree())]
         if rnd.random() < 0.4:
             self.profile, self.odd = self.words.int_profile(), rnd.choice((0, 0, 0, 0.02))
-            self.turned = {was: rnd.choice(same) for same in (("i", "f", "i?", "n", "b"), ("f", "i", "n?"), ("s", "i"), (*KINDS,)) for was in same if rnd.random() < 0.3}
+            self.turned = {was: rnd.choice(same) for same in (("i", "f", "i?", "n", "b"), ("f", "i", "n?"), ("s", "s?"), (*KINDS,)) for was in same if rnd.random() < 0.3}
             name, of = rnd.choice(self.tables or [("T", "i")])
             found.append((f"{name}{rnd.choice(('', '[:]', '[1:]')) if self.lists and self.tables else ''} = {self.table(of)}", self.made()))
         return found
