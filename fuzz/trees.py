@@ -22,7 +22,7 @@ def begin(it, items):
     try:
         for _ in islice(it, items):
             pass
-    except (TypeError, ValueError, ZeroDivisionError):
+    except Exception:
         pass
 
 
@@ -52,6 +52,7 @@ class Trees(ABC):
     items: dict[str, tuple[str, ...]]  # by name: what the sources are filled with
     ways: dict[str, tuple[tuple[str, str], ...]]  # by name: consumers, and what each is given
     sizes: tuple[int, ...]
+    header = HEADER
     long: tuple[int, ...]  # how often the items of a long source come again
 
     def __init__(self, rnd: random.Random) -> None:
@@ -66,6 +67,13 @@ class Trees(ABC):
     @abstractmethod
     def tree(self) -> str:
         """The generator's own part: makes iterators and names the one that is consumed."""
+
+    def rounds(self) -> list[tuple[str, str]]:
+        """What is consumed, one after the other, and what is said before each."""
+        return [("", self.tree())]
+
+    def item(self) -> str:
+        return self.rnd.choice(self.pool)
 
     def call(self, name: str, body: str, *arguments: object) -> str:
         """The text of a call of the function with this body, which may use what it is given as s, n and k."""
@@ -88,7 +96,7 @@ class Trees(ABC):
     def display(self) -> str:
         """The text of a list or tuple."""
         rnd = self.rnd
-        items = [rnd.choice(self.pool) for _ in range(rnd.choice(self.sizes))]
+        items = [self.item() for _ in range(rnd.choice(self.sizes))]
         text = f"[{', '.join(items)}]" if rnd.random() < 0.6 else f"({''.join(item + ', ' for item in items)})"
         return f"{text} * {rnd.choice(self.long)}" if rnd.random() < 0.06 else text
 
@@ -108,13 +116,16 @@ class Trees(ABC):
     def program(self, seed: str, way: str | None) -> Program:
         rnd = self.rnd
         way = way or rnd.choice([*self.ways])
-        whole = self.tree()
-        lines = [*self.lines, "MARK()", *(f"WATCH({name})" for name in self.watched), "try:"]
-        for at, (consumer, given) in enumerate(self.ways[way]):
-            lines.append(f"    OUT({consumer.format(whole if given == 's' else self.call(f'given{at}_{way}', given, whole, self.reach()))})")
-        main = "\n".join([*lines, "except Exception as error:", "    FAIL(error)\n"])
+        rounds = self.rounds()
+        lines = [*self.lines, "MARK()", *(f"WATCH({name})" for name in self.watched)]
+        for said, whole in rounds:
+            lines += [said, "try:"] if said else ["try:"]
+            for at, (consumer, given) in enumerate(self.ways[way]):
+                lines.append(f"    OUT({consumer.format(whole if given == 's' else self.call(f'given{at}_{way}', given, whole, self.reach()))})")
+            lines += ["except Exception as error:", "    FAIL(error)"]
+        main = "\n".join([*lines, ""])
         functions = [*self.functions.values()]
         words = set(re.findall(r"\w+", "".join(functions) + main))
         helpers = [f"{name} = lambda {text}\n" for name, text in HELPERS.items() if name in words]
         config = (("threads", rnd.choice((2,) * 9 + (1,))), ("min_rows", 1))
-        return Program(seed, (HEADER, *helpers, *functions, main), config=config, twice=rnd.random() < 0.12)
+        return Program(seed, (self.header, *helpers, *functions, main), config=config, twice=rnd.random() < 0.12)

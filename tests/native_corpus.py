@@ -56,6 +56,13 @@ class Counter:
         self.half = n / 2
 
 
+@dataclass
+class Cart:
+    customer: str
+    discount: float
+    lines: list[Slotted]
+
+
 class Level(enum.IntEnum):
     LOW = 1
     HIGH = 2
@@ -79,6 +86,15 @@ def sources(n: int) -> dict[str, Any]:
     slotted = [Slotted(i, f) for i, f in pairs]
     frozen = [Frozen(f, i) for i, f in pairs]
     counters = [Counter(i) for i in ints]
+    ends = [i + j % 4 for j, i in enumerate(range(0, n, 2))]  # of runs of none to three rows, one behind the other
+    runs = [slice(start, end) for start, end in zip(range(0, n, 2), ends)]
+    baskets = [pairs[run] for run in runs]
+    journeys = [trips[run] for run in runs]
+    polygons = [points[run] for run in runs]
+    boxes = [tuple(slotted[run]) for run in runs]
+    orders = [{"id": j, "paid": j % 3 > 0, "lines": dicts[run]} for j, run in enumerate(runs)]
+    carts = [Cart(words[run.start], 0.25, slotted[run]) for run in runs]
+    grid = [[ints[run], ints[run][:1]] for run in runs]
     doubles = array.array("d", floats)
     shorts = array.array("h", ints)
     octets = bytes(i % 256 for i in range(n))
@@ -93,6 +109,8 @@ SMALL = frozenset({1, 2, 3, 50})
 CARRIERS = ("UA", "DL")
 MANY = frozenset(range(-90, 90, 3))
 NAMES = ["UA", "DL", None]
+BRACKETS = [(0, 20, 0.0), (20, 50, 0.2), (50, 100, 0.45)]
+FEES = ((0, 1.5), (100, 4.0), (300, 9.5))
 
 
 def scaled(x, factor=3, *, shift=1):
@@ -458,6 +476,25 @@ list(w is None for w in words)
 list(w == t.carrier for w, t in zip(words, trips))
 list(x for row in [[1, 2], [3]] * 30 for x in row)
 sum(x for p in pairs for x in p)
+sum(n * price for basket in baskets for n, price in basket)
+list(p[1] for basket in baskets if basket is not None for p in basket if p[0] > 0)
+sum(leg.distance for journey in journeys for leg in journey if leg.delay is not None)
+max(leg.delay for journey in journeys for leg in journey if leg.delay is not None and leg.carrier == "UA")
+list(p for polygon in polygons for p in polygon if p.y > 0)
+sum(math.hypot(p.x, p.y) for polygon in polygons for p in polygon)
+any(s.x > 510 for box in boxes for s in box)
+list((order["id"], line["price"] * line["n"]) for order in orders if order["paid"] for line in order["lines"])
+sum(line["n"] for order in orders for line in order["lines"] if line["name"] != "UA")
+sum(s.y * (1 - cart.discount) for cart in carts for s in cart.lines if s.x)
+list((cart.customer, s) for cart in carts for s in cart.lines if s.x > 100)
+sum(x for block in grid for row in block for x in row)
+list(x * rate for x in positive for low, high, rate in BRACKETS if low <= x < high)
+sum(fee for t in trips for above, fee in FEES if t.distance > above)
+sum(map(attrgetter("distance"), chain.from_iterable(journeys)))
+list(t for t in chain.from_iterable(journeys) if t.minutes)
+max(chain.from_iterable(baskets), key=itemgetter(1))
+next((p for polygon in polygons for p in polygon if p.x > 53), None)
+reduce(operator.add, (n for basket in baskets for n, _ in basket))
 list(x for x in chain(ints, positive) if x > 5)
 list(islice((x * x for x in ints), 10))
 list(islice((x for x in ints if x % 3), 10))
