@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "build_internal.h"
+#include "loops.h"
 
 void pf_b_append(pf_state **list, pf_state *more)
 {
@@ -278,7 +279,7 @@ static pf_state *flow_counted(pf_builder *b, const pf_node *node, int index, pf_
         return NULL;
     }
     b->plan->nodes[index].counter = (int8_t)b->plan->ncounters++;
-    return pf_b_unite(b, list);
+    return pf_b_unite(b, list, PF_REASON_UNALIGNED);
 }
 
 pf_state *pf_b_flow(pf_builder *b, int index, pf_state *list)
@@ -296,7 +297,11 @@ pf_state *pf_b_flow(pf_builder *b, int index, pf_state *list)
     case PF_NODE_SEGMENT:
         return pf_b_flow(b, node->children[0], list);
     case PF_NODE_GENEXPR:
-        return pf_b_each(b, pf_b_flow(b, node->children[0], list), work_genexpr, index, base);
+        list = pf_b_flow(b, node->children[0], list);
+        if (pf_loops_nested((PyCodeObject *)node->func)) { /* a stage begins with one state */
+            list = pf_b_unite(b, list, PF_REASON_TOO_MANY_WAYS);
+        }
+        return pf_b_each(b, list, work_genexpr, index, base);
     case PF_NODE_MAP:
         list = pf_b_each(b, flow_children(b, node, list), work_call, index, base);
         return pf_b_each(b, list, work_forget, index, base);
@@ -321,7 +326,8 @@ pf_state *pf_b_flow(pf_builder *b, int index, pf_state *list)
             pf_b_refuse(b, PF_REASON_CONSUMER);
             return NULL;
         }
-        return pf_b_each(b, pf_b_flow(b, node->children[0], list), work_flatten, index, base);
+        list = pf_b_unite(b, pf_b_flow(b, node->children[0], list), PF_REASON_TOO_MANY_WAYS);
+        return pf_b_each(b, list, work_flatten, index, base);
     case PF_NODE_STARMAP:
         list = pf_b_each(b, pf_b_flow(b, node->children[0], list), work_spread, index, base);
         list = pf_b_each(b, list, work_call, index, base);

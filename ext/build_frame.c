@@ -514,11 +514,16 @@ static void run_state(pf_builder *b, pf_activation *act, pf_state *st, int pc)
     }
 }
 
-static void run_activation(pf_builder *b, pf_activation *act)
+static void run_from(pf_builder *b, pf_activation *act, int first)
 {
-    for (int i = 0; i < act->code->n && !pf_b_dead(b); i++) {
+    for (int i = first; i < act->code->n && !pf_b_dead(b); i++) {
+        const bool stage = act->is_genexpr && act->pending[i] != NULL && act->code->instrs[i].op == PF_BC_FOR_ITER;
+        if (stage) { /* it begins with one state, and what has come past this point without looping has ended before */
+            run_from(b, act, i + 1);
+        }
         for (int rounds = 0; act->pending[i] != NULL && !pf_b_dead(b); rounds++) {
-            pf_state *list = pf_b_merge(b, act->pending[i]);
+            pf_state *list =
+                stage ? pf_b_unite(b, act->pending[i], PF_REASON_TOO_MANY_WAYS) : pf_b_merge(b, act->pending[i]);
             act->pending[i] = NULL;
             for (pf_state *next; list != NULL && !pf_b_dead(b); list = next) {
                 next = list->next;
@@ -569,7 +574,7 @@ static pf_activation *activate(pf_builder *b, pf_state *st, const pf_code *code,
 /* The results with everything but their values as it was; b->act is back at the caller. */
 static bool finish(pf_builder *b, pf_activation *act, const pf_activation *caller, int pc, pf_state **results)
 {
-    run_activation(b, act);
+    run_from(b, act, 0);
     b->act = caller;
     b->pc = pc;
     *results = pf_b_dead(b) ? NULL : pf_b_merge(b, act->results);

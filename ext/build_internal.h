@@ -215,7 +215,7 @@ bool pf_av_same_shape(const pf_av *a, const pf_av *b);
 /* Merges states of equal shape: at most one state per shape remains. */
 pf_state *pf_b_merge(pf_builder *b, pf_state *list);
 /* Merges all of them into one, whatever the kinds of their scalars; where that cannot be, the plan is refused. */
-pf_state *pf_b_unite(pf_builder *b, pf_state *list);
+pf_state *pf_b_unite(pf_builder *b, pf_state *list, int reason);
 pf_state *pf_b_fork(pf_builder *b, const pf_state *st, pf_block block);
 void pf_b_open(pf_builder *b, pf_state *st);                   /* start its block unless already open */
 void pf_b_close(pf_builder *b, pf_state *st);                  /* end the block by a jump to a new one, so that others can be filled */

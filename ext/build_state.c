@@ -242,19 +242,21 @@ static bool alike_but_for_kinds(const pf_av *a, const pf_av *b)
     return true;
 }
 
-static bool same_frames(const pf_frame_state *a, const pf_frame_state *b)
+typedef bool (*likeness)(const pf_av *a, const pf_av *b);
+
+static bool same_frames(const pf_frame_state *a, const pf_frame_state *b, likeness like)
 {
     for (; a != NULL && b != NULL; a = a->parent, b = b->parent) {
         if (a->act != b->act || a->depth != b->depth) {
             return false;
         }
         for (int i = 0; i < a->act->code->nlocalsplus; i++) {
-            if (!pf_av_same_shape(&a->locals[i], &b->locals[i])) {
+            if (!like(&a->locals[i], &b->locals[i])) {
                 return false;
             }
         }
         for (int i = 0; i < a->depth; i++) {
-            if (!pf_av_same_shape(&a->stack[i], &b->stack[i])) {
+            if (!like(&a->stack[i], &b->stack[i])) {
                 return false;
             }
         }
@@ -262,13 +264,13 @@ static bool same_frames(const pf_frame_state *a, const pf_frame_state *b)
     return a == b;
 }
 
-static bool same_state(const pf_state *a, const pf_state *b)
+static bool same_state(const pf_state *a, const pf_state *b, likeness like)
 {
-    if (a->ncarry != b->ncarry || !pf_av_same_shape(&a->value, &b->value) || !same_frames(a->frame, b->frame)) {
+    if (a->ncarry != b->ncarry || !like(&a->value, &b->value) || !same_frames(a->frame, b->frame, like)) {
         return false;
     }
     for (int i = 0; i < a->ncarry; i++) {
-        if (!pf_av_same_shape(&a->carry[i], &b->carry[i])) {
+        if (!like(&a->carry[i], &b->carry[i])) {
             return false;
         }
     }
@@ -587,7 +589,8 @@ pf_state *pf_b_merge(pf_builder *b, pf_state *list)
         pf_state *rest = NULL, **rest_tail = &rest, *next;
         for (pf_state *st = list->next; st != NULL; st = next) {
             next = st->next;
-            if (k < MAX_JOIN && same_state(list, st) && (!b->wants->identities || same_identities(list, st))) {
+            if (k < MAX_JOIN && same_state(list, st, pf_av_same_shape) &&
+                (!b->wants->identities || same_identities(list, st))) {
                 alike[k++] = st;
             } else {
                 *rest_tail = st;
@@ -610,7 +613,7 @@ pf_state *pf_b_merge(pf_builder *b, pf_state *list)
     return pf_b_dead(b) ? NULL : out;
 }
 
-pf_state *pf_b_unite(pf_builder *b, pf_state *list)
+pf_state *pf_b_unite(pf_builder *b, pf_state *list, int reason)
 {
     if (pf_b_dead(b) || list == NULL || list->next == NULL) {
         return list;
@@ -618,14 +621,10 @@ pf_state *pf_b_unite(pf_builder *b, pf_state *list)
     pf_state *all[MAX_JOIN];
     int k = 0;
     for (pf_state *st = list; st != NULL; st = st->next) {
-        bool fits = k < MAX_JOIN && st->ncarry == list->ncarry && same_frames(list->frame, st->frame) &&
-                    alike_but_for_kinds(&list->value, &st->value) &&
-                    (!b->wants->identities || same_identities(list, st));
-        for (int i = 0; fits && i < st->ncarry; i++) {
-            fits = alike_but_for_kinds(&list->carry[i], &st->carry[i]);
-        }
+        const bool fits = k < MAX_JOIN && same_state(list, st, alike_but_for_kinds) &&
+                          (!b->wants->identities || same_identities(list, st));
         if (!fits) {
-            pf_b_refuse(b, PF_REASON_UNALIGNED);
+            pf_b_refuse(b, reason);
             return NULL;
         }
         all[k++] = st;
