@@ -112,8 +112,9 @@ static PyObject *object_at(const pf_leaf *leaf, int64_t row)
     return PyList_CheckExact(leaf->container) ? PyList_GET_ITEM(leaf->container, at) : PyTuple_GET_ITEM(leaf->container, at);
 }
 
-/* Where item i of a sample of `most` out of n lies: the first few, then spread evenly, the last one included. A glance
- * looks at some of the items of the whole sample, so that it finds nothing that a plan was not made for. */
+/* Where item i of a sample of `most` out of n lies: the first few, then one in each of as many stretches of the rest,
+ * now here, now there in it, since data may come in turns; the last one included. A glance looks at some of the items
+ * of the whole sample, so that it finds nothing that a plan was not made for. */
 static int64_t place_in_sample(int i, int most, int64_t n)
 {
     enum { CLOSE = 8 };
@@ -122,7 +123,9 @@ static int64_t place_in_sample(int i, int most, int64_t n)
     if (i < CLOSE || n <= PF_SAMPLE) {
         return i;
     }
-    return i == PF_SAMPLE - 1 ? n - 1 : CLOSE + (n - 1 - CLOSE) / (PF_SAMPLE - CLOSE) * (i - CLOSE + 1);
+    const int64_t stretch = (n - 1 - CLOSE) / (PF_SAMPLE - 1 - CLOSE);
+    const int64_t within = (int64_t)((uint32_t)i * UINT32_C(0x9E3779B9) >> 8) % stretch;
+    return i == PF_SAMPLE - 1 ? n - 1 : CLOSE + stretch * (i - CLOSE) + within;
 }
 
 /* Of how many items of an inner list, so that three loops in one another are sampled in the time of some rows. What a
