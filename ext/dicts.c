@@ -21,7 +21,7 @@ typedef struct str_entry {
 
 enum { GENERAL = 0, UNICODE = 1, MOST_KEYS = 64 };
 
-static bool keys_known, instances_known, places_known; /* the self-test has passed */
+static bool keys_known, entries_known, instances_known, places_known; /* the self-test has passed */
 
 static bool holds_only_strs(PyObject *dict) { return ((const dict_keys *)((PyDictObject *)dict)->ma_keys)->kind != GENERAL; }
 
@@ -54,6 +54,47 @@ int pf_dict_find(PyObject *dict, PyObject *name, PyObject **value)
     }
     *value = PyDict_GetItemWithError(dict, name);
     return *value != NULL;
+}
+
+static const str_entry *entries_of(const dict_keys *keys)
+{
+    return (const str_entry *)((const char *)(keys + 1) + ((size_t)1 << keys->log2_index_bytes));
+}
+
+/* The keys of a table of strs and their values, side by side; NULL: it is of another form. */
+static const dict_keys *plain_keys(PyObject *dict)
+{
+    const dict_keys *keys = (const dict_keys *)((PyDictObject *)dict)->ma_keys;
+    return keys->kind == UNICODE && ((PyDictObject *)dict)->ma_values == NULL ? keys : NULL;
+}
+
+/* Where `value` was found, so that the next dict is looked at there first. */
+static void learn(const dict_keys *keys, PyObject *name, PyObject *value, pf_dict_guess *guess)
+{
+    enum { MOST_ENTRIES = 32, MOST_MISSES = 4 };
+    const str_entry *entries = entries_of(keys);
+    for (Py_ssize_t i = 0; i < keys->entries && i < MOST_ENTRIES && guess->misses < MOST_MISSES; i++) {
+        if (entries[i].value == value && (entries[i].key == name || PyUnicode_Compare(entries[i].key, name) == 0)) {
+            *guess = (pf_dict_guess){i, entries[i].key, guess->misses + 1};
+            return;
+        }
+    }
+}
+
+PyObject *pf_dict_find_alike(PyObject *dict, PyObject *name, pf_dict_guess *guess)
+{
+    const dict_keys *keys = PyDict_CheckExact(dict) && entries_known ? plain_keys(dict) : NULL;
+    if (keys != NULL && guess->key != NULL && guess->place < keys->entries) {
+        const str_entry *entry = &entries_of(keys)[guess->place];
+        if (entry->key == guess->key && entry->value != NULL) {
+            return entry->value;
+        }
+    }
+    PyObject *value;
+    if (pf_dict_find(dict, name, &value) == 1 && keys != NULL) {
+        learn(keys, name, value, guess);
+    }
+    return value;
 }
 
 /* The instance's dictionary if it has one as an object by now: attributes that lie beside the object are under exact strs. */
@@ -91,7 +132,7 @@ static int place_of(PyTypeObject *type, PyObject *name)
     if (keys == NULL) {
         return -1;
     }
-    const str_entry *entries = (const str_entry *)((const char *)(keys + 1) + ((size_t)1 << keys->log2_index_bytes));
+    const str_entry *entries = entries_of(keys);
     for (Py_ssize_t i = 0; i < keys->entries; i++) {
         if (entries[i].key == name) {
             return (int)i;
@@ -126,6 +167,20 @@ static bool kind_is(const char *expression, PyObject *space, int kind)
     bool same = dict != NULL && PyDict_CheckExact(dict) && ((const dict_keys *)((PyDictObject *)dict)->ma_keys)->kind == kind;
     Py_XDECREF(dict);
     return same;
+}
+
+/* A value behind one that was taken out, in tables of both sizes of entries. */
+static bool finds_entries(PyObject *space)
+{
+    bool found = true;
+    for (int i = 0; i < 2; i++) {
+        PyObject *dict = PyDict_GetItemString(space, i == 0 ? "few" : "many"), *b = PyUnicode_InternFromString("b");
+        const dict_keys *keys = dict != NULL ? plain_keys(dict) : NULL;
+        found = found && keys != NULL && b != NULL && keys->entries >= 3 && entries_of(keys)[0].value == NULL &&
+                entries_of(keys)[1].key == b && entries_of(keys)[1].value == PyDict_GetItemString(space, "value");
+        Py_XDECREF(b);
+    }
+    return found;
 }
 
 /* An instance before and after its dictionary becomes an object. */
@@ -164,12 +219,15 @@ void pf_dicts_init(void)
     PyObject *space = PyDict_New(), *done = NULL;
     if (space != NULL && PyDict_SetItemString(space, "__builtins__", PyEval_GetBuiltins()) == 0) {
         done = PyRun_String("class C: pass\nc = C()\nc.a = 1\nS = type('S', (str,), {})\n"
-                            "class D: pass\nd = D()\nvalue = object()\nd.a = object()\nd.b = value\n",
+                            "class D: pass\nd = D()\nvalue = object()\nd.a = object()\nd.b = value\n"
+                            "few = {'a': 1, 'b': value, 'c': 3}\ndel few['a']\n"
+                            "many = {'a': 1, 'b': value, **{str(i): i for i in range(300)}}\ndel many['a']\n",
                             Py_file_input, space, space);
     }
     if (done != NULL) {
         keys_known = kind_is("{}", space, UNICODE) && kind_is("{'a': 1}", space, UNICODE) && kind_is("{1: 1}", space, GENERAL) &&
                      kind_is("{'a': 1, 1: 1}", space, GENERAL) && kind_is("{S('a'): 1}", space, GENERAL);
+        entries_known = keys_known && finds_entries(space);
         instances_known = keys_known && finds_own_dict(space);
         places_known = instances_known && finds_values(space);
     }

@@ -22,6 +22,16 @@ bool pf_dict_is_plain(PyObject *dict);
 /* 1: *value is what stands under the exact str `name`, borrowed. 0: nothing does. -1: it cannot be told. */
 int pf_dict_find(PyObject *dict, PyObject *name, PyObject **value);
 
+/* The same for dicts that were mostly filled alike: it looks at the entry where the last one had it, before it
+ * searches. NULL for what pf_dict_find gives 0 or -1 for. A guess begins zeroed, and holds while no code of anybody's
+ * runs. */
+typedef struct pf_dict_guess {
+    Py_ssize_t place;
+    PyObject *key; /* borrowed; equal to the name. Often not the same: rows of csv.DictReader have its own */
+    int misses;
+} pf_dict_guess;
+PyObject *pf_dict_find_alike(PyObject *dict, PyObject *name, pf_dict_guess *guess);
+
 /* True: reading an attribute through the object's own dictionary runs no code; so does an object that has none. */
 bool pf_instance_is_plain(PyObject *object);
 

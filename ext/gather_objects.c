@@ -275,8 +275,23 @@ static pf_kinds decode_tile(PyObject *const *objects, const char *from, Py_ssize
     return done == n ? seen : seen | decode(objects + done, from + done * stride, stride, n - done, spec, data, lane + done, kinds);
 }
 
-static pf_kinds walk_and_decode(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, void *data, int32_t lane,
-                                uint8_t *kinds)
+static inline PyObject *walk_with_caller(PyObject *row, const pf_column_spec *spec, int place, pf_dict_guess *guess,
+                                         PyObject **owned)
+{
+    const pf_path_step *step = spec->path;
+    if (spec->npath == 1 && Py_TYPE(row) == step->type) {
+        PyObject *value = step->how == PF_PATH_KEY ? pf_dict_find_alike(row, step->name, guess)
+                          : place >= 0             ? pf_instance_value(row, place)
+                                                   : NULL;
+        if (value != NULL || step->how == PF_PATH_KEY) {
+            return value;
+        }
+    }
+    return pf_path_walk(row, step, spec->npath, owned);
+}
+
+static pf_kinds walk_and_decode(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, void *data,
+                                int32_t lane, uint8_t *kinds, pf_dict_guess *guess)
 {
     const wanted wanted = wanted_of(spec);
     const pf_path_step *step = spec->path;
@@ -284,8 +299,7 @@ static pf_kinds walk_and_decode(const char *from, Py_ssize_t stride, int32_t n, 
     pf_kinds seen = 0;
     for (int32_t i = 0; i < n; i++, from += stride) {
         PyObject *row = *(PyObject *const *)from, *owned = NULL;
-        PyObject *value = place >= 0 && Py_TYPE(row) == step->type ? pf_instance_value(row, place) : NULL;
-        value = value != NULL ? value : pf_path_walk(row, step, spec->npath, &owned);
+        PyObject *value = walk_with_caller(row, spec, place, guess, &owned);
         pf_kinds kind = read_object(value, row, spec, wanted, data, lane + i);
         Py_XDECREF(owned);
         kinds[lane + i] = kind;
@@ -417,6 +431,7 @@ typedef struct tiles {
     uint8_t *const *kinds;
     int ncolumns;
     pf_kinds seen[PF_MAX_COLUMNS];
+    pf_dict_guess guesses[PF_MAX_COLUMNS];
     lines lines;
     PyObject *objects[2][PF_MAX_COLUMNS][TILE]; /* of every other tile */
 } tiles;
@@ -447,10 +462,10 @@ static void read_tile(tiles *t, int32_t at)
     const char *here = t->from + at * t->stride;
     const int32_t m = tile_rows(t, at), lane = t->lane + at;
     for (int c = 0; c < t->ncolumns; c++) {
-        pf_kinds seen = needs_caller(t->specs[c])
-                            ? walk_and_decode(here, t->stride, m, t->specs[c], t->vecs[c]->data, lane, t->kinds[c])
-                            : decode_tile(t->objects[at / TILE % 2][c], here, t->stride, m, t->specs[c],
-                                          t->vecs[c]->data, lane, t->kinds[c]);
+        pf_kinds seen = needs_caller(t->specs[c]) ? walk_and_decode(here, t->stride, m, t->specs[c], t->vecs[c]->data,
+                                                                    lane, t->kinds[c], &t->guesses[c])
+                                                  : decode_tile(t->objects[at / TILE % 2][c], here, t->stride, m,
+                                                                t->specs[c], t->vecs[c]->data, lane, t->kinds[c]);
         t->seen[c] |= seen;
     }
 }
@@ -468,6 +483,7 @@ static void gather_paths(const pf_gather_leaf *g, int64_t row, int32_t n, int32_
     t.kinds = kinds;
     t.ncolumns = ncolumns;
     memset(t.seen, 0, sizeof t.seen);
+    memset(t.guesses, 0, sizeof t.guesses);
     find_lines(specs, ncolumns, &t.lines);
     ask_tile(&t, 0);
     ask_tile(&t, TILE);
