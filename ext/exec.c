@@ -7,7 +7,7 @@
 #include "loops.h"
 #include "reasons.h"
 
-enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, SMALL_SEGMENT = 32, SMALL_SIDE = 256 };
+enum { PLANNING_DEPTH = 32, SMALL_ROWS = 16, SMALL_SEGMENT = 32, SMALL_LOOPS = 64, SMALL_SIDE = 256 };
 
 pf_totals pf_stats_now;
 static pf_exec *spares; /* guarded by the GIL */
@@ -252,13 +252,18 @@ static int run_plan(pf_exec *ex, PyObject *iterator, const pf_settings *settings
     return status;
 }
 
-/* The code of the generator expression that may make a lot of work of few rows, or NULL. */
-static PyCodeObject *multiplier(const pf_chain *chain)
+/* The code of the generator expression that may make a lot of work of few rows, or NULL. *loops: there is one, though
+ * it may rest; `counts`: for one call more. */
+static PyCodeObject *multiplier(const pf_chain *chain, bool counts, bool *loops)
 {
     for (int i = 0; i < chain->nnodes; i++) {
-        PyObject *code = chain->nodes[i].func;
-        if (chain->nodes[i].kind == PF_NODE_GENEXPR && pf_loops_due((PyCodeObject *)code)) {
-            return (PyCodeObject *)code;
+        PyCodeObject *code = chain->nodes[i].kind == PF_NODE_GENEXPR ? (PyCodeObject *)chain->nodes[i].func : NULL;
+        pf_loop *loop = code != NULL ? pf_loop_of(code) : NULL;
+        if (loop != NULL && loop->nested) {
+            *loops = true;
+            if (counts ? pf_loop_begins(loop) : loop->rest == 0) {
+                return code;
+            }
         }
     }
     return NULL;
@@ -270,13 +275,16 @@ static bool too_small(pf_exec *ex, const pf_settings *settings, bool planned, Py
     if (ex->sides == NULL || ex->seen != &ex->chain) { /* else rows are not numbered yet */
         ex->rows = pf_feed_limit(&ex->chain, ex->rows, planned);
     }
-    if (*few == NULL && settings->min_rows == 0 && ex->rows > 0 && ex->rows < SMALL_ROWS) {
-        *few = multiplier(&ex->chain);
+    bool loops = false;
+    if (*few == NULL && settings->min_rows == 0 && ex->rows > 0 && ex->rows < SMALL_LOOPS) {
+        *few =
+            multiplier(&ex->chain, !planned && ex->rows >= SMALL_ROWS, &loops); /* fewer were counted in the glance */
     }
     int64_t least = *few != NULL             ? 1
                     : settings->min_rows > 0 ? settings->min_rows
                     : ex->sides != NULL      ? (ex->seen == &ex->chain ? SMALL_SIDE : 1)
                     : ex->nstrung > 0        ? SMALL_SEGMENT /* what a run costs may come many times */
+                    : loops                  ? SMALL_LOOPS
                                              : SMALL_ROWS;
     if (ex->rows > 0 && ex->rows < least && pf_chain_flattens_many(&ex->chain, least)) {
         least = 1;

@@ -483,7 +483,7 @@ static void gather_paths(const pf_gather_leaf *g, int64_t row, int32_t n, int32_
     t.kinds = kinds;
     t.ncolumns = ncolumns;
     memset(t.seen, 0, sizeof t.seen);
-    memset(t.guesses, 0, sizeof t.guesses);
+    memset(t.guesses, 0, sizeof *t.guesses * (size_t)ncolumns);
     find_lines(specs, ncolumns, &t.lines);
     ask_tile(&t, 0);
     ask_tile(&t, TILE);

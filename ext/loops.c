@@ -62,12 +62,6 @@ bool pf_loops_nested(PyCodeObject *code)
     return loop_for_certain(code)->nested;
 }
 
-bool pf_loops_due(PyCodeObject *code)
-{
-    const pf_loop *loop = pf_loop_of(code);
-    return loop->nested && loop->rest == 0;
-}
-
 void pf_loops_made(PyCodeObject *code, int64_t rows)
 {
     pf_loop *loop = pf_loop_of(code);

@@ -38,9 +38,8 @@ PyCodeObject *pf_loop_code(PyObject *iterator);
  * address. */
 bool pf_loops_steady(PyCodeObject *code);
 bool pf_loops_nested(PyCodeObject *code);
-/* Whether the generator expression of this code has several `for`s, and is not resting. */
-bool pf_loops_due(PyCodeObject *code);
-/* The same, at the beginning of a call: where it rests, it has rested for one call more. */
+/* Whether it has several `for`s and is not resting, at the beginning of a call: where it rests, it has rested for one
+ * call more. */
 static inline bool pf_loop_begins(pf_loop *loop)
 {
     if (!loop->nested || loop->rest == 0) {
