@@ -69,6 +69,7 @@ typedef struct pf_node {
     int nchildren, children[PF_MAX_CHILDREN]; /* indices of nodes; a child always has a larger index than its parent */
     int leaf;                /* PF_NODE_LEAF: index into leaves, else -1 */
     bool started;            /* GENEXPR: suspended at a yield. CHAIN, SEGMENT: the first child has been begun */
+    bool in_row;             /* GENEXPR: and inner `for`s have items left, which come before the next row's */
     bool strict;             /* ZIP */
     bool nested;             /* CHAIN: a segment of another */
     bool more; /* CHAIN, SEGMENT: segments follow that have not been read. Known even where the first could not be read
@@ -86,6 +87,7 @@ typedef struct pf_chain {
     int nnodes;
     pf_leaf leaves[PF_MAX_LEAVES];
     int nleaves;
+    bool in_row;        /* some node is: only CPython knows how to get to the next row */
     bool expands;       /* a row may give several items, as far as is known (nested `for`s; see pf_plan_mark) */
     int reason;         /* reasons.def, when pf_chain_read returned 0 */
     PyObject *where;    /* the object that could not be read; borrowed */
@@ -99,6 +101,9 @@ int pf_chain_read(PyObject *iterator, pf_chain *out);
 int pf_chain_end(const pf_chain *chain, int node);
 /* The segments of a chain, nested ones' included: how many. They are leaves that follow one another, from *first on. */
 int pf_chain_segments(const pf_chain *chain, int node, int *first);
+/* A generator in the middle of a row has items for the steps above it before the next row begins. Are these steps that
+ * neither count rows nor pull several iterators, so that they cannot get out of step with it? */
+bool pf_chain_may_stop_in_row(const pf_chain *chain, int generator);
 /* Is there a step that makes a row for each iterable of an itertools.chain, no matter how many items it has? */
 bool pf_chain_flattens(const pf_chain *chain);
 /* Are there segments that have not been read? */

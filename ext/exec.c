@@ -310,7 +310,9 @@ static int read_chain(pf_exec *ex, const pf_call *call, PyObject *iterator)
         return read;
     }
     pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
-    int reason = by_block && pf_chain_goes_on(&ex->chain) ? PF_REASON_SEGMENT : pf_sides_find(&ex->chain, &ex->sides);
+    int reason = by_block && ex->chain.in_row               ? PF_REASON_STEP_STATE
+                 : by_block && pf_chain_goes_on(&ex->chain) ? PF_REASON_SEGMENT
+                                                            : pf_sides_find(&ex->chain, &ex->sides);
     if (ex->sides != NULL && by_block) {
         reason = PF_REASON_UNALIGNED;
     }
@@ -375,24 +377,32 @@ static void mark(pf_exec *ex)
     ex->chain.expands = seen->expands;
 }
 
-static bool has_loops(const pf_exec *ex)
+/* Is there a generator expression that makes any amount of work of a row, or another such step? *stops: where CPython
+ * stops in it, we can go on. */
+static bool has_loops(const pf_exec *ex, bool *stops)
 {
     bool loops = false;
-    for (int i = 0; i < ex->chain.nnodes && !loops; i++) {
+    *stops = ex->sink->type->block == 0;
+    for (int i = 0; i < ex->chain.nnodes; i++) {
         const pf_node *node = &ex->chain.nodes[i];
-        loops = node->kind == PF_NODE_FLATTEN ||
-                (node->kind == PF_NODE_GENEXPR && pf_loops_nested((PyCodeObject *)node->func));
+        const bool nested = node->kind == PF_NODE_GENEXPR && pf_loops_nested((PyCodeObject *)node->func);
+        loops |= nested || node->kind == PF_NODE_FLATTEN;
+        *stops = *stops && node->kind != PF_NODE_FLATTEN && (!nested || pf_chain_may_stop_in_row(&ex->chain, i));
     }
     return loops;
 }
 
-/* Rows that speak for a plan; 0: it is to be made, since a row that loops may be any amount of work, or sides have been
- * planned. *look: CPython looks first, for a while, since many a search ends near its beginning. */
+/* Rows that speak for a plan; 0: it is to be made, since the rows may be any amount of work, or sides have been
+ * planned. *look: CPython looks first, for a while, since many a search ends near its beginning, and many loops are
+ * short: those of the row that it stops in remain its own, so there have to be others. */
 static int64_t at_stake(const pf_exec *ex, const pf_settings *settings, bool *look)
 {
-    const bool decided = settings->min_rows == 1 || ex->sides != NULL;
-    *look = !decided && ex->wanted == 0 && pf_exec_may_end_soon(ex);
-    return *look ? 1 : decided || has_loops(ex) ? 0 : ex->rows;
+    enum { ITEMS_OF_A_LOOP = 16 };
+    const bool decided = settings->min_rows == 1 || ex->sides != NULL, first = !decided && ex->wanted == 0;
+    bool stops = false;
+    const bool loops = !decided && has_loops(ex, &stops), soon = pf_exec_may_end_soon(ex);
+    *look = first && (soon || (loops && stops && ex->rows >= SMALL_ROWS));
+    return *look ? (soon ? 1 : ex->rows * ITEMS_OF_A_LOOP) : decided || loops ? 0 : ex->rows;
 }
 
 static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)

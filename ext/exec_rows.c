@@ -312,7 +312,8 @@ pf_feed_answer pf_exec_next_row(void *ctx, int64_t *row, bool single)
     int64_t done = pf_exec_frontier(ex) > *row ? pf_exec_frontier(ex) : *row;
     /* What the consumer did with the last row's object may have changed anything, or what it has now runs code at every
      * row. */
-    if (ex->sink->foreign || (ex->failed + ex->handed > 0 && !still_holds(ex)) || (single && done >= ex->rows)) {
+    if (ex->sink->foreign || ((ex->failed + ex->handed > 0 || ex->chain.in_row) && !still_holds(ex)) ||
+        (single && done >= ex->rows)) {
         return give_up(ex, done, row);
     }
     if (single) {

@@ -114,14 +114,15 @@ static int read_tuple_children(reader *r, int node, PyObject *iters) {
 
 static int read_genexpr(reader *r, PyObject *object) {
     PyObject *source;
-    bool started;
-    int reason = pf_gen_source(object, &source, &started);
+    pf_gen_place place;
+    int reason = pf_gen_source(object, &source, &place);
     if (reason != 0) {
         return refuse(r, reason, object);
     }
     int node = read_over(r, PF_NODE_GENEXPR, object, (PyObject *)pf_genexpr_code(object), source);
     if (node >= 0) {
-        r->out->nodes[node].started = started;
+        r->out->nodes[node].started = place != PF_GEN_AT_START;
+        r->out->nodes[node].in_row = place == PF_GEN_IN_ROW;
     }
     return node;
 }
@@ -553,6 +554,20 @@ static bool frees_watched_segments(const pf_chain *chain, const pf_node *node) {
     return false;
 }
 
+bool pf_chain_may_stop_in_row(const pf_chain *chain, int generator)
+{
+    for (int n = 0; n != generator; n = chain->nodes[n].children[0]) {
+        const pf_node *node = &chain->nodes[n];
+        const bool passes = node->kind == PF_NODE_MAP || node->kind == PF_NODE_FILTER ||
+                            node->kind == PF_NODE_STARMAP || node->kind == PF_NODE_TAKEWHILE ||
+                            node->kind == PF_NODE_GENEXPR;
+        if (!passes || node->nchildren != 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What can be told of a chain only when all of it has been read. */
 static int look_over(reader *r) {
     const pf_chain *chain = r->out;
@@ -564,6 +579,10 @@ static int look_over(reader *r) {
     for (int n = 0; n < chain->nnodes; n++) {
         const pf_node *node = &chain->nodes[n];
         int first;
+        if (node->in_row && !pf_chain_may_stop_in_row(chain, n)) {
+            return refuse(r, PF_REASON_STEP_STATE, node->object);
+        }
+        r->out->in_row |= node->in_row;
         if (node->kind == PF_NODE_FLATTEN && frees_watched_segments(chain, node)) {
             return refuse(r, PF_REASON_SOLE_OWNER, node->object);
         }
@@ -587,6 +606,7 @@ int pf_chain_read(PyObject *iterator, pf_chain *out) {
     r.nseen = 0;
     out->nnodes = out->nleaves = 0;
     out->expands = true;
+    out->in_row = false;
     out->reason = PF_REASON_NONE;
     out->where = NULL;
     if (!pf_types.filled) {

@@ -11,8 +11,9 @@
  * first runs it copies it to the bottom of its stack, and that copy is what FOR_ITER pulls from; .0 keeps
  * the same object to the end. So an iterator stands in one slot before the start and in two after it.
  *
- * stacktop tells how deep the stack is, but only while the generator does not run. A single `for` suspended at its yield has
- * exactly one thing on the stack; more means inner loops, which are not read. */
+ * stacktop tells how deep the stack is, but only while the generator does not run. Suspended at its yield it has one
+ * iterator on the stack for each `for` that it is in. Those of inner ones are CPython's: it asks for the next row when
+ * they have ended. */
 #include "frame.h"
 #include "introspect_layout.h"
 #include "reasons.h"
@@ -62,7 +63,8 @@ bool pf_code_is_genexpr(const PyCodeObject *code) {
            named(PyTuple_GET_ITEM(code->co_localsplusnames, 0), &known_local, ".0");
 }
 
-int pf_gen_source(PyObject *generator, PyObject **source, bool *started) {
+int pf_gen_source(PyObject *generator, PyObject **source, pf_gen_place *place)
+{
     pf_frame *f = pf_frame_of(generator);
     int state = ((PyGenObject *)generator)->gi_frame_state;
     if (state == PF_FRAME_EXECUTING) {
@@ -79,11 +81,12 @@ int pf_gen_source(PyObject *generator, PyObject **source, bool *started) {
     }
     int depth = f->stacktop - f->code->co_nlocalsplus;
     PyObject *first = f->localsplus[0];
-    *started = state == PF_FRAME_SUSPENDED;
-    if (first == NULL || depth != (*started ? 1 : 0)) {
+    const bool started = state == PF_FRAME_SUSPENDED;
+    if (first == NULL || (started ? depth < 1 : depth != 0)) {
         return PF_REASON_STEP_STATE;
     }
-    if (*started && f->localsplus[f->code->co_nlocalsplus] != first) {
+    *place = !started ? PF_GEN_AT_START : depth == 1 ? PF_GEN_AT_ROW : PF_GEN_IN_ROW;
+    if (started && f->localsplus[f->code->co_nlocalsplus] != first) {
         return PF_REASON_STEP_STATE; /* somebody wrote to .0 */
     }
     *source = first;
@@ -147,10 +150,11 @@ pf_gen_state pf_gen_state_of(PyObject *generator) {
     return PF_GEN_FINISHED;
 }
 
-int pf_gen_source(PyObject *generator, PyObject **source, bool *started) {
+int pf_gen_source(PyObject *generator, PyObject **source, pf_gen_place *place)
+{
     (void)generator;
     (void)source;
-    (void)started;
+    (void)place;
     return PF_REASON_UNTESTED_TYPE;
 }
 

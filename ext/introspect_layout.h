@@ -167,8 +167,12 @@ typedef enum pf_gen_state {
 } pf_gen_state;
 
 pf_gen_state pf_gen_state_of(PyObject *generator);
-/* 0: a generator expression whose one iterator can be read: *source (borrowed) and *started are set. Else the reason. */
-int pf_gen_source(PyObject *generator, PyObject **source, bool *started);
+/* Where a generator expression goes on: at its next row, the first or not, or in the middle of one, for which inner
+ * `for`s have items left. */
+typedef enum { PF_GEN_AT_START, PF_GEN_AT_ROW, PF_GEN_IN_ROW } pf_gen_place;
+/* 0: a generator expression whose outermost iterator can be read: *source (borrowed) and *place are set. Else the
+ * reason. */
+int pf_gen_source(PyObject *generator, PyObject **source, pf_gen_place *place);
 /* Puts `now` where `was` stands in the frame, giving and taking the references: in .0, and on the stack's bottom,
  * where the iterator of the outermost `for` lives. A frame that is gone, or holds something else, is left alone. Returns the
  * number of slots changed. */

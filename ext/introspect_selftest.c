@@ -238,11 +238,12 @@ static const char *test_gen_position(PyObject *generator, PyObject *code) {
 
 static const char *test_gen_fields(PyObject *generator, PyObject *space, PyObject *code) {
     PyObject *source = NULL;
-    bool started = true;
+    pf_gen_place place = PF_GEN_IN_ROW;
     CHECK((PyObject *)pf_genexpr_code(generator) == code);
     CHECK(pf_genexpr_globals(generator) == space && pf_genexpr_builtins(generator) == PyEval_GetBuiltins());
     CHECK(pf_gen_state_of(generator) == PF_GEN_CREATED && pf_genexpr_lasti(generator) == -1);
-    CHECK(pf_gen_source(generator, &source, &started) == 0 && !started && Py_TYPE(source) == &PyListIter_Type);
+    CHECK(pf_gen_source(generator, &source, &place) == 0 && place == PF_GEN_AT_START &&
+          Py_TYPE(source) == &PyListIter_Type);
     CHECK(((pf_seq_iter *)source)->seq == name_of(space, "L"));
     CHECK(PyCell_Check(pf_genexpr_local(generator, 2)) && pf_genexpr_local(generator, 1) == NULL);
     CHECK(PyCell_GET(pf_genexpr_local(generator, 2)) == name_of(space, "K"));
@@ -251,7 +252,7 @@ static const char *test_gen_fields(PyObject *generator, PyObject *space, PyObjec
     Py_XDECREF(item);
     CHECK(right && pf_gen_state_of(generator) == PF_GEN_SUSPENDED);
     PyObject *again = NULL;
-    CHECK(pf_gen_source(generator, &again, &started) == 0 && started && again == source);
+    CHECK(pf_gen_source(generator, &again, &place) == 0 && place == PF_GEN_AT_ROW && again == source);
     CHECK(pf_genexpr_local(generator, 1) == PyList_GET_ITEM(name_of(space, "L"), 0));
     return test_gen_position(generator, code);
 }
@@ -260,8 +261,9 @@ static const char *test_gen_fields(PyObject *generator, PyObject *space, PyObjec
 static const char *test_gen_swap(PyObject *space) {
     PyObject *generator = make(space, "G(iter(T), K)"), *other = make(space, "iter(range(7, 9))");
     PyObject *source = NULL;
-    bool started, right = false;
-    if (generator != NULL && other != NULL && pf_gen_source(generator, &source, &started) == 0) {
+    pf_gen_place place;
+    bool right = false;
+    if (generator != NULL && other != NULL && pf_gen_source(generator, &source, &place) == 0) {
         Py_ssize_t before = Py_REFCNT(other);
         Py_INCREF(source);
         right = pf_gen_swap(generator, source, other) == 1 && Py_REFCNT(source) == 1;
