@@ -102,7 +102,8 @@ int pf_chain_end(const pf_chain *chain, int node);
 /* The segments of a chain, nested ones' included: how many. They are leaves that follow one another, from *first on. */
 int pf_chain_segments(const pf_chain *chain, int node, int *first);
 /* A generator in the middle of a row has items for the steps above it before the next row begins. Are these steps that
- * neither count rows nor pull several iterators, so that they cannot get out of step with it? */
+ * neither count rows nor pull several iterators, so that they cannot get out of step with it, and is there no step that
+ * has to know of its rows ahead? */
 bool pf_chain_may_stop_in_row(const pf_chain *chain, int generator);
 /* Is there a step that makes a row for each iterable of an itertools.chain, no matter how many items it has? */
 bool pf_chain_flattens(const pf_chain *chain);

@@ -313,7 +313,7 @@ static int read_chain(pf_exec *ex, const pf_call *call, PyObject *iterator)
     int reason = by_block && ex->chain.in_row               ? PF_REASON_STEP_STATE
                  : by_block && pf_chain_goes_on(&ex->chain) ? PF_REASON_SEGMENT
                                                             : pf_sides_find(&ex->chain, &ex->sides);
-    if (ex->sides != NULL && by_block) {
+    if (ex->sides != NULL && (by_block || ex->chain.in_row)) {
         reason = PF_REASON_UNALIGNED;
     }
     pf_refuse(&report->refusal, reason);

@@ -554,18 +554,26 @@ static bool frees_watched_segments(const pf_chain *chain, const pf_node *node) {
     return false;
 }
 
+/* Steps that must know, before they are pulled, what they will be pulled for. */
+static bool looks_ahead(const pf_node *node)
+{
+    return pf_node_has_source(node) || node->kind == PF_NODE_FLATTEN || node->kind == PF_NODE_ISLICE;
+}
+
 bool pf_chain_may_stop_in_row(const pf_chain *chain, int generator)
 {
-    for (int n = 0; n != generator; n = chain->nodes[n].children[0]) {
+    bool may = true;
+    for (int n = 0; n < chain->nnodes && may; n++) {
+        may = !looks_ahead(&chain->nodes[n]);
+    }
+    for (int n = 0; n != generator && may; n = chain->nodes[n].children[0]) {
         const pf_node *node = &chain->nodes[n];
         const bool passes = node->kind == PF_NODE_MAP || node->kind == PF_NODE_FILTER ||
                             node->kind == PF_NODE_STARMAP || node->kind == PF_NODE_TAKEWHILE ||
                             node->kind == PF_NODE_GENEXPR;
-        if (!passes || node->nchildren != 1) {
-            return false;
-        }
+        may = passes && node->nchildren == 1;
     }
-    return true;
+    return may;
 }
 
 /* What can be told of a chain only when all of it has been read. */

@@ -13,7 +13,7 @@ import random
 from dataclasses import dataclass
 
 from .expressions import Env, Expressions
-from .program import Program
+from .program import Program, settings
 
 HEADER = """\
 import functools, itertools, math, operator
@@ -755,7 +755,7 @@ class Generator(Expressions):
         else:
             lines += ["try:", indent(call, 4), "except Exception as error:", "    FAIL(error)"]
         self.features.add(name)
-        config = rnd.choice(((("threads", 2), ("min_rows", 1)),) * 9 + ((("threads", 1), ("min_rows", 1)),))
+        config = settings(rnd)
         if self.chance(50 if self.long else 2):  # as it comes: few rows are then no business of the engine's
             config = ()
         return Program(

@@ -61,7 +61,6 @@ class Nested(Trees):
 
     def __init__(self, rnd: random.Random) -> None:
         super().__init__(rnd)
-        self.begun /= 3  # a loop that stands in the middle of an inner list is CPython's
         self.words = Generator(rnd)
         self.profile, self.plain = self.words.int_profile(), rnd.random() < 0.55
         self.odd = rnd.choice((0,) * 9 + (0.01,))

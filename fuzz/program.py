@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, replace
+
+FORCED = ("threads", 2), ("min_rows", 1)
+ALONE = ("threads", 1), ("min_rows", 1)
+NEW = ("threads", 2), ("min_rows", 2), ("plan_after", 20)
+
+
+def settings(rnd: random.Random) -> tuple:
+    """Mostly everything runs natively and in parallel; or else CPython has the first rows of what is new."""
+    return rnd.choice((FORCED,) * 16 + (ALONE,) * 2 + (NEW,) * 2)
 
 
 @dataclass
@@ -18,7 +28,7 @@ class Program:
     steps: int = 0
     functions: int = 0
     names: str = "consumer"  # which names are dropped in: the consumer's alone, or all
-    config: tuple = (("threads", 2), ("min_rows", 1))
+    config: tuple = FORCED
     twice: bool = False
 
     @property

@@ -10,7 +10,7 @@ import random
 import re
 from abc import ABC, abstractmethod
 
-from .program import Program
+from .program import Program, settings
 
 HEADER = """\
 import operator
@@ -127,5 +127,4 @@ class Trees(ABC):
         functions = [*self.functions.values()]
         words = set(re.findall(r"\w+", "".join(functions) + main))
         helpers = [f"{name} = lambda {text}\n" for name, text in HELPERS.items() if name in words]
-        config = (("threads", rnd.choice((2,) * 9 + (1,))), ("min_rows", 1))
-        return Program(seed, (self.header, *helpers, *functions, main), config=config, twice=rnd.random() < 0.12)
+        return Program(seed, (self.header, *helpers, *functions, main), config=settings(rnd), twice=rnd.random() < 0.12)
