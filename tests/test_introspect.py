@@ -231,7 +231,12 @@ def test_generators_that_are_refused():
     nested = (x * y for x in XS for y in range(3))
     assert kinds(read(nested)) == ("genexpr", "list")
     next(nested)
-    assert read(nested) == "step-state"
+    assert kinds(read(nested)) == ("genexpr", "list")
+    assert kinds(read(map(abs, nested))) == ("map", ("genexpr", "list"))
+    assert read(enumerate(nested)) == "step-state"  # it would count what is left of the row
+    parts = (x * y for x in itertools.chain(XS, XS) for y in range(3))
+    next(parts)
+    assert read(parts) == "step-state"
 
     seen = []
     g = (seen.append(read(g)) for _ in XS)
