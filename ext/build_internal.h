@@ -67,7 +67,7 @@ typedef struct pf_path {
     pf_kinds kinds;       /* what the sample holds, PF_K_OBJ for anything that is no scalar */
     PyTypeObject *type;   /* the one type of all sampled objects that are no scalars; NULL: none, or several */
     bool mixed;           /* several such types */
-    int size;             /* length of all sampled tuples, or -1 */
+    int size;             /* length of all sampled tuples and lists, or -1 */
     int column[PF_PATH_COLUMNS]; /* columns of pf_fn, -1: not used yet */
 } pf_path;
 

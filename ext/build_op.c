@@ -569,7 +569,7 @@ bool pf_b_subscript(pf_builder *b, pf_state *st, pf_av *container, pf_av *index,
     pf_path_step step;
     memset(&step, 0, sizeof step);
     step.size = -1;
-    if (path != NULL && known && i >= INT32_MIN && i <= INT32_MAX && pf_type_is_tuple(path->type)) {
+    if (path != NULL && known && i >= INT32_MIN && i <= INT32_MAX && pf_type_has_items(path->type)) {
         step.how = PF_PATH_INDEX;
         step.index = (int32_t)i;
         return pf_step_through(&step, path->type) ? row_step(b, container, &step, out) : refuse(b, PF_REASON_SUBSCRIPT);
@@ -619,7 +619,7 @@ bool pf_b_attribute(pf_builder *b, pf_state *st, pf_av *owner, PyObject *name, p
     return row_step(b, owner, &step, out);
 }
 
-/* Rows whose tuple has not the size that the path of its first item asks for are CPython's, even where no item is used. */
+/* Rows that have not the size that the path of its first item asks for are CPython's, even where no item is used. */
 static bool check_size(pf_builder *b, pf_state *st, int path)
 {
     pf_ref check = pf_b_presence(b, path);
@@ -644,7 +644,7 @@ bool pf_b_length(pf_builder *b, pf_state *st, pf_av *av, pf_av *out)
     }
     if (av->tag != PF_AV_TUPLE) {
         const pf_path *path = row_path(b, av);
-        if (path == NULL || path->size < 1 || path->type != &PyTuple_Type) {
+        if (path == NULL || path->size < 1 || (path->type != &PyTuple_Type && path->type != &PyList_Type)) {
             return refuse(b, PF_REASON_OPERAND_TYPE);
         }
         n = path->size;
@@ -697,7 +697,7 @@ bool pf_b_unpack(pf_builder *b, pf_state *st, pf_av *value, int n, pf_av *items)
         return bail(b, st);
     }
     const pf_path *path = row_path(b, value);
-    if (path == NULL || !pf_type_is_tuple(path->type)) {
+    if (path == NULL || !pf_type_has_items(path->type)) {
         return refuse(b, PF_REASON_UNPACK);
     }
     if (n == 0) {

@@ -12,7 +12,7 @@ typedef struct pf_sample {
     pf_kinds kinds;     /* never 0: an empty source samples as obj */
     PyTypeObject *type; /* borrowed: the type of all objects that are no scalars, NULL when there is none */
     bool mixed;         /* there are several such types */
-    int size;           /* length of all sampled tuples, or -1 */
+    int size;           /* length of all sampled tuples and lists, or -1 */
 } pf_sample;
 
 /* Items that decide what a plan is made for; and those of them that tell whether it still fits. */
@@ -46,6 +46,11 @@ typedef enum { PF_OBJECTS_NONE, PF_OBJECTS_SOME, PF_OBJECTS_ALL } pf_objects;
 pf_objects pf_leaf_objects(const pf_chain *chain, const pf_leaf *leaf);
 /* tuple, or a namedtuple class whose indexing and iteration are tuple's own. */
 bool pf_type_is_tuple(PyTypeObject *type);
+/* The same, or list: PF_PATH_INDEX leads into it. */
+static inline bool pf_type_has_items(PyTypeObject *type)
+{
+    return type == &PyList_Type || pf_type_is_tuple(type);
+}
 /* A step through objects of this very type, as it is now: plans notice when a class changes. False: that could not be noticed. */
 bool pf_step_through(pf_path_step *step, PyTypeObject *type);
 /* How attribute `name` of an instance of `type` is read without running code. False: not that way. step is zeroed before. */

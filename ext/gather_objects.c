@@ -184,11 +184,32 @@ static inline __attribute__((always_inline)) void walk_fields(const char *from, 
     }
 }
 
+/* Items of lists: one more line to ask the memory for. */
+static void walk_lists(const char *from, Py_ssize_t stride, int32_t n, const pf_column_spec *spec, PyObject **out)
+{
+    const pf_path_step *step = &spec->path[0];
+    const int32_t value = value_at(spec);
+    for (int32_t i = 0; i < n; i++) {
+        PyObject *row = *(PyObject *const *)(from + i * stride);
+        const bool there = Py_TYPE(row) == &PyList_Type && step->index < Py_SIZE(row) &&
+                           (step->size < 0 || Py_SIZE(row) == step->size);
+        out[i] = there ? row : NULL;
+        if (there) {
+            __builtin_prefetch(&((PyListObject *)row)->ob_item[step->index]);
+        }
+    }
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = out[i] != NULL ? PyList_GET_ITEM(out[i], step->index) : NULL;
+        ask_object(out[i], value);
+    }
+}
+
 static bool has_only_fields(const pf_column_spec *spec)
 {
     bool only = true;
     for (int s = 0; s < spec->npath; s++) {
-        only = only && spec->path[s].how == PF_PATH_INDEX && spec->path[s].index >= 0;
+        only = only && spec->path[s].how == PF_PATH_INDEX && spec->path[s].index >= 0 &&
+               spec->path[s].type != &PyList_Type;
     }
     return only;
 }
@@ -201,6 +222,10 @@ static void walk(const char *from, Py_ssize_t stride, int32_t n, const pf_column
         } else {
             walk_fields(from, stride, n, spec, 2, out);
         }
+        return;
+    }
+    if (spec->npath == 1 && spec->path[0].type == &PyList_Type && spec->path[0].index >= 0) {
+        walk_lists(from, stride, n, spec, out);
         return;
     }
     for (int32_t i = 0; i < n; i++, from += stride) {

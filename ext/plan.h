@@ -33,7 +33,7 @@ typedef enum pf_consumer {
 /* ---- columns ---- */
 
 typedef enum pf_path_how {
-    PF_PATH_INDEX, /* item `index` of an exact tuple, or of a namedtuple of type `type` */
+    PF_PATH_INDEX, /* item `index` of an exact tuple or list, or of a namedtuple of type `type` */
     PF_PATH_SLOT,  /* member at byte offset `index` of an instance of `type` */
     PF_PATH_ATTR,  /* instance attribute `name` of an instance of `type`; the caller's thread only */
     PF_PATH_KEY,   /* value of key `name` in an exact dict; the caller's thread only */
@@ -43,7 +43,7 @@ typedef enum pf_path_how {
 typedef struct pf_path_step {
     pf_path_how how;
     int32_t index;
-    int32_t size;       /* INDEX: the exact length the tuple must have, or -1 */
+    int32_t size;       /* INDEX: the exact length it must have, or -1 */
     unsigned version;   /* SLOT, ATTR, INDEX by name: version tag of the type when it was looked at; 0: does not matter */
     PyTypeObject *type; /* owned by the plan; lanes of another type fail */
     PyObject *name;     /* owned by the plan */

@@ -19,8 +19,10 @@ PyObject *pf_path_walk(PyObject *object, const pf_path_step *path, int npath, Py
         }
         switch (step->how) {
         case PF_PATH_INDEX: {
-            Py_ssize_t n = PyTuple_GET_SIZE(object), at = step->index + (step->index < 0 ? n : 0);
-            object = (step->size >= 0 && n != step->size) || at < 0 || at >= n ? NULL : PyTuple_GET_ITEM(object, at);
+            Py_ssize_t n = Py_SIZE(object), at = step->index + (step->index < 0 ? n : 0);
+            PyObject *const *items =
+                step->type == &PyList_Type ? ((PyListObject *)object)->ob_item : ((PyTupleObject *)object)->ob_item;
+            object = (step->size >= 0 && n != step->size) || at < 0 || at >= n ? NULL : items[at];
             break;
         }
         case PF_PATH_SLOT:
@@ -81,8 +83,8 @@ static void sample_object(PyObject *object, pf_sample *out)
     PyTypeObject *type = Py_TYPE(object);
     out->kinds |= PF_K_OBJ;
     out->mixed |= out->type != NULL && out->type != type;
-    if (PyTuple_Check(object)) {
-        int size = (int)PyTuple_GET_SIZE(object);
+    if (PyTuple_Check(object) || PyList_CheckExact(object)) {
+        int size = (int)Py_SIZE(object);
         out->size = out->type == NULL || out->size == size ? size : -1;
     }
     out->type = type;
