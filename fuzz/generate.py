@@ -220,9 +220,10 @@ class Generator(Expressions):
         rows = []
         size = self.size()
         odd = self.chance(6)  # is a row of another shape among them?
+        shown = "list" if kind == "tuple" and self.chance(25) else kind
         for _ in range(min(size, 40)):
             vals = [self.value(t, profile, plain) for t in fields.values()]
-            rows.append(self.row_text(kind, cls, names, vals, odd))
+            rows.append(self.row_text(shown, cls, names, vals, odd))
         text = "[" + ", ".join(rows) + "]"
         if size > 40:
             text = f"({text} * {size // 40 + 1})[:{size}]"
@@ -232,9 +233,11 @@ class Generator(Expressions):
 
     def row_text(self, kind: str, cls: str, names: list, vals: list, odd: bool) -> str:
         if odd and self.chance(4):
-            return self.rnd.choice(("None", "()", "(1,)", "5"))
+            return self.rnd.choice(("None", "()", "(1,)", "5", "[]", "[1, 2]"))
         if kind == "tuple":
             return "(" + ", ".join(vals) + ",)"
+        if kind == "list":
+            return "[" + ", ".join(vals) + "]"
         if kind == "dict":
             pairs = [f"'{n}': {v}" for n, v in zip(names, vals)]
             if odd and self.chance(4):

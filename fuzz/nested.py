@@ -30,7 +30,7 @@ def fill(self, *values):
 Attrs = type("Attrs", (), {"__init__": fill, "__repr__": lambda self: "Attrs()"})
 Slots = type("Slots", (), {"__init__": fill, "__repr__": lambda self: "Slots()", "__slots__": (*"abc",)})
 """
-KINDS = {"tuple": "({},)", "namedtuple": "Named{n}({})", "slots": "Slots({})", "attrs": "Attrs({})", "dict": "dict(zip('abc', ({},)))"}
+KINDS = {"tuple": "({},)", "namedtuple": "Named{n}({})", "slots": "Slots({})", "attrs": "Attrs({})", "dict": "dict(zip('abc', ({},)))", "list": "[{}]"}
 ODD_ROWS = ("None", "()", "(1,)", "(1, 2, 3, 4)", "[1, 2]", "7", "'ab'", "OBJ0", "{'b': 1}", "Named2(1, None)", "Slots(1)", "Attrs(1)")
 ODD_LISTS = ("None", "()", "[]", "5", "'ab'", "{1: 2}", "range(2)", "iter([1, (2, 3)])", "[None]", "[[1, 2], (3,)]", "(7,)")
 SOURCES = ("{xs}", "{xs}", "{xs}", "iter({xs})", "reversed({xs})", "islice({xs}, 1, None)", "chain({xs}, {xs})")
@@ -65,7 +65,7 @@ class Nested(Trees):
         self.profile, self.plain = self.words.int_profile(), rnd.random() < 0.55
         self.odd = rnd.choice((0,) * 9 + (0.01,))
         self.lists = rnd.random() < 0.8  # or tuples
-        self.turned: dict[str, str] = {}  # what stands where a field or row of some kind would
+        self.turned: dict[str, str] = {"tuple": "list"} if rnd.random() < 0.2 else {}  # what stands where a field or row of some kind would
         self.tables: list[tuple[str, Any]] = []
         self.steps: list[str] = []
         self.numbers = rnd.random() < 0.6
@@ -78,7 +78,7 @@ class Nested(Trees):
         """A row with these fields and others; a field by itself may stand for it."""
         rnd = self.rnd
         fields = [*inner, *(rnd.choice(self.pool) for _ in range(rnd.randint(1, 3 - len(inner))))]
-        kind = rnd.choice((*KINDS, "tuple", "scalar"))
+        kind = rnd.choice(("tuple", "tuple", "namedtuple", "slots", "attrs", "dict", "scalar"))
         rnd.shuffle(fields)
         if kind == "scalar":
             return inner[0] if inner else fields[0]
