@@ -64,7 +64,6 @@ int pf_later_queue(pf_later *later, const pf_pyplan *plan, const pf_piece *piece
         *row = piece->rows[i];
         if (item != NULL && !pf_is_harmless(item)) { /* the function may run code of its type: not ahead of its time */
             Py_CLEAR(item);
-            return -1;
         }
         if (item == NULL || push(later, item, *row) < 0) { /* the row is done anew, and whole */
             while (later->nwaiting > 0 && later->waiting[later->nwaiting - 1].row == *row) {

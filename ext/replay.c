@@ -8,10 +8,11 @@
 
 enum { MOST_OBJECTS = 4096, MOST_LEVELS = 8 };
 
-/* `lists`: what is only iterated may be a list too; as an operand it is none of ours, since it may be changed in place. */
-static bool harmless(PyObject *object, bool lists, int level, int *left)
+/* lists: at so many levels lists may stand, since what is there is only iterated and taken apart; as an operand a list
+ * is none of ours, since it may be changed in place. */
+static bool harmless(PyObject *object, int lists, int level, int *left)
 {
-    bool list = lists && PyList_CheckExact(object);
+    const bool list = level < lists && PyList_CheckExact(object);
     if (!list && !PyTuple_CheckExact(object)) {
         return pf_scalar_of(object, NULL) != PF_K_FOREIGN;
     }
@@ -32,24 +33,38 @@ static bool harmless(PyObject *object, bool lists, int level, int *left)
 bool pf_is_harmless(PyObject *object)
 {
     int left = MOST_OBJECTS;
-    return harmless(object, false, 0, &left);
+    return harmless(object, 0, 0, &left);
 }
 
-static bool is_harmless_to_iterate(PyObject *object)
+static bool is_harmless_to_iterate(PyObject *object, int levels)
 {
     int left = MOST_OBJECTS;
-    return harmless(object, true, 0, &left);
+    return harmless(object, levels, 0, &left);
 }
 
 /* ---- what the compiled ways look at ---- */
 
-static bool iterates(const pf_pyplan *plan)
+static bool is_within(const pf_access *inner, const pf_access *outer)
 {
-    bool any = false;
-    for (int s = 0; s < plan->core.nstages; s++) {
-        any |= plan->core.stages[s].expand == PF_EXPAND_ITEMS;
+    pf_access same = *inner;
+    same.npath = outer->npath;
+    return inner->npath > outer->npath && pf_same_access(&same, outer);
+}
+
+/* How far a loop over what stands at a place leads, down to what is used as a value: 0: no loop runs over it. */
+static int levels_of_loops(const pf_pyplan *plan, const pf_access *at)
+{
+    int levels = MOST_LEVELS;
+    bool loops = false;
+    for (int i = 0; i < plan->nchecks; i++) {
+        const pf_check *check = &plan->checks[i];
+        if (is_within(&check->at, at)) {
+            const int steps = check->at.npath - at->npath;
+            loops |= check->at.path[at->npath].how == PF_PATH_EACH;
+            levels = check->kinds != PF_K_OBJ && steps < levels ? steps : levels;
+        }
     }
-    return any;
+    return loops ? levels : 0;
 }
 
 /* One step from *object, or to NULL: CPython's attempt raises an exception of its own. False: it may run code. */
@@ -67,7 +82,7 @@ static bool follow(PyObject **object, const pf_path_step *step, PyObject **owned
     return true;
 }
 
-static bool path_is_free(const pf_check *check, PyObject *object, bool iterated)
+static bool path_is_free(const pf_pyplan *plan, const pf_check *check, PyObject *object)
 {
     PyObject *owned = NULL;
     bool free = true;
@@ -75,8 +90,9 @@ static bool path_is_free(const pf_check *check, PyObject *object, bool iterated)
         free = follow(&object, &check->at.path[i], &owned);
     }
     if (free && object != NULL) {
-        bool opaque = (check->kinds & PF_K_OBJ) != 0; /* no op looks into it, but a loop may run over it */
-        free = opaque ? !iterated || is_harmless_to_iterate(object) : pf_is_harmless(object);
+        const bool opaque = (check->kinds & PF_K_OBJ) != 0; /* no op looks into it, but a loop may run over it */
+        const int levels = opaque ? levels_of_loops(plan, &check->at) : 0;
+        free = opaque ? levels == 0 || is_harmless_to_iterate(object, levels) : pf_is_harmless(object);
     }
     Py_XDECREF(owned);
     return free;
@@ -90,7 +106,10 @@ static bool captures_are_free(const pf_pyplan *plan, const pf_request *request)
     for (int i = 0; i < plan->watches.n; i++) {
         const pf_watch *watch = &plan->watches.list[i];
         values[i] = pf_watch_read(watch, watch->parent >= 0 ? values[watch->parent] : NULL, &roots);
-        if (values[i] == NULL || ((PyList_CheckExact(values[i]) || PyTuple_CheckExact(values[i])) && !is_harmless_to_iterate(values[i]))) {
+        const pf_access at = {.leaf = -1, .watch = (int16_t)i};
+        const bool container = values[i] != NULL && (PyList_CheckExact(values[i]) || PyTuple_CheckExact(values[i]));
+        const int levels = container ? levels_of_loops(plan, &at) : 0;
+        if (values[i] == NULL || (container && !is_harmless_to_iterate(values[i], levels > 0 ? levels : 1))) {
             return false;
         }
     }
@@ -180,14 +199,14 @@ static bool leaves_are_harmless(const pf_gather *gather, int64_t row)
 bool pf_replay_is_free(const pf_gather *gather, const pf_request *request, int64_t row, pf_proof *proof)
 {
     const pf_pyplan *plan = gather->plan;
-    bool iterated = iterates(plan), free = !plan->may_warn;
+    bool free = !plan->may_warn;
     for (int i = 0; i < plan->nchecks && free; i++) {
         const pf_access *at = &plan->checks[i].at;
         int within;
         /* of a loop's items, the container answers with all that is in it; of captured ones, all at once below */
         PyObject *item =
             at->leaf < 0 || pf_access_stage(at, &within) > 0 ? NULL : pf_gather_item(gather, at->leaf, row);
-        free = item == NULL || path_is_free(&plan->checks[i], item, iterated);
+        free = item == NULL || path_is_free(plan, &plan->checks[i], item);
     }
     free = free && (!plan->loops_over_capture || captures_are_free(plan, request));
     if (!free || !plan->has_other_ways) {

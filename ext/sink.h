@@ -94,6 +94,7 @@ typedef struct pf_extreme_sink {
     PyObject *keyfunc; /* borrowed, NULL: the item itself */
     PyObject *item, *key; /* owned; key is NULL while `scalar` holds it */
     pf_scalar scalar;
+    bool boxed; /* the key is a native result, and equal to what keyfunc gives for the item */
 } pf_extreme_sink;
 
 void pf_extreme_init(pf_extreme_sink *sink, int op, PyObject *keyfunc);

@@ -6,11 +6,26 @@
 
 static bool number(pf_kinds kind) { return kind == PF_K_I64 || kind == PF_K_F64; }
 
-/* The best item's key, as the object that it is: a comparison may look at it. */
+/* The best item's key, as good as it is for comparing native ones with it. */
 static PyObject *key_object(const pf_extreme_sink *sink)
 {
     PyObject *key = sink->keyfunc == NULL ? sink->item : sink->key;
     return key != NULL ? Py_NewRef(key) : pf_box_scalar(&sink->scalar);
+}
+
+/* As the object that it is in CPython, maybe a field of the item: a comparison may look at it, and errors name its
+ * type. */
+static PyObject *true_key(pf_extreme_sink *sink)
+{
+    if (sink->keyfunc != NULL && sink->boxed) {
+        PyObject *key = PyObject_CallOneArg(sink->keyfunc, sink->item);
+        if (key == NULL) {
+            return NULL;
+        }
+        Py_XSETREF(sink->key, key);
+        sink->boxed = false;
+    }
+    return key_object(sink);
 }
 
 /* The key of a native result, where it is no plain number; of such a key the object itself is kept. */
@@ -66,6 +81,7 @@ static int take(pf_extreme_sink *sink, PyObject *item, const pf_scalar *scalar, 
     }
     Py_XSETREF(sink->item, item);
     Py_XSETREF(sink->key, Py_XNewRef(key));
+    sink->boxed = scalar != NULL;
     if (scalar != NULL) {
         sink->scalar = *scalar;
     }
@@ -111,7 +127,7 @@ static int extreme_object(pf_sink *base, PyObject *item)
     base->foreign |= base->wary && !pf_is_harmless(key);
     int better = 1;
     if (sink->item != NULL) {
-        PyObject *best = key_object(sink);
+        PyObject *best = true_key(sink);
         better = best == NULL ? -1 : PyObject_RichCompareBool(key, best, sink->op);
         Py_XDECREF(best);
     }

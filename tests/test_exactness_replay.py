@@ -7,6 +7,7 @@ are by then.
 from __future__ import annotations
 
 import builtins
+import collections
 import itertools
 import warnings
 
@@ -223,3 +224,100 @@ def test_next_lets_a_stop_iteration_out_as_it_is(n, default):
 
     with pf.config(min_rows=1, threads=2):
         assert ask(pf) == ask(builtins)
+
+
+def doubled(x):
+    x += x
+    return 1
+
+
+BIG = 2**70  # fails its row, and does nothing else
+
+
+def plain_rows(shared):
+    rows = [[1, 2, 3] for _ in range(ROWS)]
+    rows[AT - 9], rows[AT] = [BIG, shared, 6], shared
+    return rows
+
+
+def rows_of_pairs(shared):
+    rows = [[(1, 2), (2, 3)] for _ in range(ROWS)]
+    rows[AT - 9], rows[AT] = [(BIG, 1), (shared, 2)], shared
+    return rows
+
+
+def rows_of_rows(shared):
+    rows = [[[1, 2], [3]] for _ in range(ROWS)]
+    rows[AT - 9], rows[AT] = [[BIG], [shared]], [[3], shared]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("make", "shared", "chain"),
+    [
+        (plain_rows, [7, 8, 9], lambda rows: (doubled(x) for r in rows for x in r)),
+        (plain_rows, [7, 8, 9], lambda rows: map(doubled, itertools.chain.from_iterable(rows))),
+        (plain_rows, [7, 8, 9], lambda rows: (doubled(x) for i, r in enumerate(rows) for x in r)),
+        (rows_of_pairs, [(1, 2), (3, 4)], lambda rows: (doubled(x) for r in rows for x, y in r)),
+        (rows_of_pairs, [(1, 2), (3, 4)], lambda rows: (doubled(t[0]) for r in rows for t in r)),
+        (rows_of_rows, [7, 8, 9], lambda rows: (doubled(x) for r in rows for q in r for x in q)),
+        (rows_of_rows, [7, 8, 9], lambda rows: (doubled(q[0]) for r in rows for q in r)),
+        (lambda shared: [r[:1] for r in plain_rows(shared)], [7], lambda rows: (doubled(r[0]) for r in rows)),
+    ],
+)
+def test_a_list_that_is_changed_in_place_where_a_number_stands_elsewhere(make, shared, chain):
+    same(lambda p: p.sum(chain(make(list(shared)))), native=True)
+    same(lambda p: p.list(chain(make(list(shared)))), native=True)
+
+
+@exact()
+def test_a_captured_list_that_is_changed_in_place(p):
+    shared = [7, 8, 9]
+    table = [[1, 2, 3] for _ in range(20)]
+    table[3], table[9] = [BIG, shared, 6], shared
+    return p.sum(doubled(x) for i in range(4) for r in table for x in r)
+
+
+@pytest.mark.parametrize("odd", [{}, Acts(lambda: None), [1]], ids=["dict", "instance", "list"])
+def test_outputs_of_a_row_are_called_for_once(odd):
+    rows = [[i, i + 1] for i in range(ROWS)]
+    rows[AT] = [768, odd, 966]
+
+    def count(p):
+        made = p.reduce(lambda a, b: (a[0] + 1, b), ((x,) for r in rows for x in r), (0, None))
+        return made[0], p.fold(lambda a, b: a + len(b), ((x,) for r in rows for x in r), 0, lambda a, b: a + b)
+
+    same(count)
+
+
+class Keyed:
+    def __init__(self, seen):
+        self.seen = seen
+
+    def __gt__(self, other):
+        self.seen.append((type(other), other))
+        return False
+
+    __lt__ = __gt__
+
+
+Named = collections.namedtuple("Named", "a b")
+
+
+@pytest.mark.parametrize("key", [lambda i: Named(i % 17, i), lambda i: i / 8, lambda i: (i % 7, i), lambda i: i + 2**40], ids=["named", "float", "tuple", "int"])
+@pytest.mark.parametrize("chain", [lambda rows: (r for r in rows), lambda rows: (x for [x] in ([r] for r in rows)), lambda rows: (x for r in [rows] for x in r)], ids=["flat", "unpacked", "nested"])
+def test_keys_that_are_compared_are_the_rows_own(key, chain):
+    def work(p, consumer, odd):
+        seen = []
+        rows = [(key(i), i) for i in range(ROWS)]
+        rows[AT] = (Keyed(seen) if odd is None else odd, 1)
+        try:
+            best = getattr(p, consumer)(chain(rows), key=lambda r: r[0])
+            found = rows.index(best)
+        except TypeError as error:
+            found = str(error)
+        return found, [(t, [i for i, row in enumerate(rows) if row[0] is k]) for t, k in seen]
+
+    for consumer in ("max", "min"):
+        for odd in (None, "text"):
+            same(lambda p, consumer=consumer, odd=odd: work(p, consumer, odd))
