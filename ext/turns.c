@@ -80,6 +80,15 @@ static bool handles_signals(void)
     return own;
 }
 
+bool pf_is_interrupted(void)
+{
+    const bool came = PyOS_InterruptOccurred() != 0;
+    if (came) {
+        PyErr_SetInterrupt(); /* asking has taken it away */
+    }
+    return came;
+}
+
 bool pf_turns_tell(void)
 {
     return trusted && !(_PyOS_IsMainThread() && handles_signals());

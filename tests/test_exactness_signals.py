@@ -87,6 +87,37 @@ def test_keyboard_interrupt_in_the_main_thread():
     """)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_keyboard_interrupt_in_the_middle_of_a_row_of_loops_over_lists(threads):
+    check_script(
+        """
+        import os, signal, subprocess
+        import purefold as pf
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        xs = list(range(1000))
+        rows = [xs] * 40
+        chains = (
+            lambda: (a + b + c for i in range(40) for a in xs for b in xs for c in xs),
+            lambda: (a + b + c for r in rows for a in r for b in r for c in r),
+        )
+        for chain in chains:  # a minute each, and a second for a row
+            killer = subprocess.Popen(["sh", "-c", f"sleep 0.3; kill -INT {os.getpid()}"])
+            source = chain()
+            try:
+                pf.sum(source)
+            except KeyboardInterrupt:
+                pass
+            else:
+                raise SystemExit("no interrupt")
+            killer.wait()
+            assert source.gi_frame is None
+            assert pf.sum(x + y for x in rows[0] for y in rows[0]) == 999_000_000
+        """,
+        timeout=30,
+        PUREFOLD_THREADS=str(threads),
+    )
+
+
 def test_iterators_are_settled_at_the_frontier_when_a_handler_raises():
     with pf.config(threads=2, min_rows=1):
         it = iter(range(HUGE))

@@ -26,7 +26,7 @@
 #include "../base/clock.h"
 #include "../base/mem.h"
 
-enum { SHORT = 8, PARENTS = 64 };
+enum { SHORT = 8, PARENTS = 64, ASK_EVERY = 16 };
 
 typedef struct level {
     int32_t fill;     /* child lanes filled */
@@ -589,9 +589,12 @@ pf_status expand_vector(pf_run *run, crew *c, slot *s, int64_t row0, int32_t n, 
     if (!resumed) {
         PF_TRY(enter(run, c, s, row0, n));
     }
+    int vectors = 0;
     for (bool more = true; more;) {
-        /* relaxed: the flag carries nothing but itself */
-        if (atomic_load_explicit(&run->cancelled, memory_order_relaxed)) {
+        if (c->deadline != 0 && ++vectors % ASK_EVERY == 0) {
+            run_ask(run);
+        }
+        if (run_is_left(run)) {
             return PF_CANCELLED;
         }
         PF_TRY(step(run, c, s, row0, &more));

@@ -117,12 +117,6 @@ static int32_t vector_rows(const pf_run *run, const slot *s, int64_t row)
 
 /* ---- one morsel ---- */
 
-static bool is_cancelled(const pf_run *run)
-{
-    /* relaxed: the flag carries nothing but itself */
-    return atomic_load_explicit(&run->cancelled, memory_order_relaxed);
-}
-
 static pf_status compute_some(pf_run *run, crew *c, slot *s, int32_t n, bool *paused)
 {
     return run->plan->nstages == 1 ? compute_vector(run, c, s, s->row, n, &s->finished_early)
@@ -202,7 +196,7 @@ static pf_status compute_one(pf_run *run, crew *c, slot *s, int32_t n, bool *pau
 static bool compute_rows(pf_run *run, crew *c, slot *s)
 {
     while (s->status == PF_OK && s->row < s->row_end && !s->finished_early) {
-        if (is_cancelled(run)) {
+        if (run_is_left(run)) {
             s->status = PF_CANCELLED;
             break;
         }

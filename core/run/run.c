@@ -29,11 +29,12 @@ enum {
     MIN_MORSEL = 1024,
     MAX_MORSEL = 16 * 1024,
     EAGER_MORSEL = 64,
-    MORSEL_NS = 50 * 1000, /* a claim costs nothing against it, and a window ends at most so late */
-    WAKE_NS = 50 * 1000,   /* waking a worker costs 5 to 9 us */
-    TRUST_NS = 5 * 1000,   /* a probe shorter than that says nothing about the cost of a row */
-    SMALL_RUN = 1024,      /* rows of a run that cannot last a window: no clock is read */
-    SPIN = 200             /* some microseconds: less than a sleep and its wake-up */
+    MORSEL_NS = 50 * 1000,    /* a claim costs nothing against it, and a window ends at most so late */
+    WAKE_NS = 50 * 1000,      /* waking a worker costs 5 to 9 us */
+    TRUST_NS = 5 * 1000,      /* a probe shorter than that says nothing about the cost of a row */
+    SMALL_RUN = 1024,         /* rows of a run that cannot last a window: no clock is read */
+    SPIN = 200,               /* some microseconds: less than a sleep and its wake-up */
+    ASK_NS = 20 * 1000 * 1000 /* between two looks whether the caller is recalled */
 };
 
 /* The time slice of one pf_run_advance. The clock is first read when the work turns out not to be tiny. */
@@ -169,6 +170,8 @@ static void run_set_up(pf_run *run, const pf_run_config *config, const pf_hooks 
     atomic_init(&run->claims.next, 0);
     atomic_init(&run->claims.end, 0);
     atomic_init(&run->cancelled, false);
+    atomic_init(&run->recalled, false);
+    run->ask_at = 0;
     atomic_init(&run->saturated, false);
     atomic_init(&run->pause, false);
     atomic_init(&run->free_crews, all_crews(run));
@@ -523,6 +526,18 @@ static int head_state(const pf_run *run)
     return atomic_load_explicit(&slot_of(run, run->head)->state, memory_order_acquire);
 }
 
+void run_ask(pf_run *run)
+{
+    int64_t now = run->hooks.recalled != NULL && !run->may_pause ? pf_clock_ns() : 0;
+    if (now > run->ask_at) {
+        run->ask_at = now + ASK_NS;
+        if (run->hooks.recalled(run->hooks.ctx)) {
+            /* relaxed: sooner or later */
+            atomic_store_explicit(&run->recalled, true, memory_order_relaxed);
+        }
+    }
+}
+
 /* The head slot is with a worker, and there is nothing to claim. The worker may also pause it, when the pool stops. */
 static void wait_for_head(pf_run *run)
 {
@@ -537,7 +552,8 @@ static void wait_for_head(pf_run *run)
         if (head_state(run) != SLOT_BUSY) {
             return;
         }
-        pf_eventcount_wait(&run->done, ticket, -1);
+        pf_eventcount_wait(&run->done, ticket, run->hooks.recalled != NULL ? ASK_NS : -1);
+        run_ask(run);
     }
 }
 
@@ -610,7 +626,7 @@ static int merge_or_work(pf_run *run, pf_event_info *info, window *w, bool first
     if (event == MERGE_EMPTY && run->frontier >= run->rows) {
         return PF_EVENT_END;
     }
-    if ((!first || run->may_pause) && is_over(run, w)) {
+    if ((!first || run->plan->nstages > 1) && is_over(run, w)) { /* one row of several stages may take any time */
         run->ticks++;
         return PF_EVENT_TICK;
     }
@@ -634,6 +650,21 @@ static int merge_rest(pf_run *run, pf_event_info *info)
     return event >= 0 ? event : PF_EVENT_TICK;
 }
 
+/* Recalled: slots that were left half-way are forgotten. Rows that were handed out by then stay so. */
+static pf_event give_up_rows(pf_run *run, int event, pf_event_info *info)
+{
+    if (event == PF_EVENT_END) {
+        return PF_EVENT_END;
+    }
+    pf_run_drop(run);
+    if (event == PF_EVENT_TICK || (event == PF_EVENT_ERROR && info->status == PF_CANCELLED)) {
+        *info = (pf_event_info){0};
+        run->ticks++;
+        return PF_EVENT_TICK;
+    }
+    return (pf_event)event;
+}
+
 pf_event pf_run_advance(pf_run *run, pf_event_info *info)
 {
     *info = (pf_event_info){0};
@@ -648,6 +679,11 @@ pf_event pf_run_advance(pf_run *run, pf_event_info *info)
         event = merge_or_work(run, info, &w, first);
     }
     phase_close(run);
+    /* relaxed, both: only the caller sets it, and no worker is inside */
+    if (atomic_load_explicit(&run->recalled, memory_order_relaxed)) {
+        atomic_store_explicit(&run->recalled, false, memory_order_relaxed);
+        return give_up_rows(run, event, info);
+    }
     if (event == PF_EVENT_TICK) {
         event = merge_rest(run, info);
     }

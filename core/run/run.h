@@ -120,6 +120,11 @@ typedef struct pf_hooks {
     pf_status (*expand)(void *ctx, int stage, const pf_inner *inner, pf_vec *columns, uint8_t *const *kind_memory,
                         int32_t *taken);
     pf_status (*absorb)(void *ctx, const pf_piece *piece); /* when it fails, the sink must be as it was before */
+    /* Asked now and then by the caller of pf_run_advance while a row is computed that cannot be left half-way: whether
+     * it must not wait for its end. Then that row and all beyond the frontier are given up, and there is a TICK. NULL:
+     * never.
+     */
+    bool (*recalled)(void *ctx);
     /* FSUM: whether absorb, called now, would apply all of these (pf_fsum_takes) and look at no value of theirs. NULL:
      * never. */
     bool (*takes_blocks)(void *ctx, const struct pf_fblocks *blocks);

@@ -217,7 +217,9 @@ struct pf_run {
     pf_job job;
     pf_claims claims;
     pf_eventcount done;        /* a slot was finished */
-    _Atomic bool cancelled;
+    _Atomic bool cancelled;    /* for good */
+    _Atomic bool recalled;     /* the caller is wanted elsewhere: whoever computes leaves at the next vector */
+    int64_t ask_at;            /* when the caller looks for that again */
     _Atomic bool pause;        /* the window ends: long rows are left for the next one */
     _Atomic bool saturated;    /* a slot ends the stream or has an error: later slots would be in vain */
     _Atomic int guess;         /* FSUM */
@@ -241,6 +243,16 @@ enum { MERGE_EMPTY = -1, MERGE_WAIT = -2, MERGE_DONE = -3 }; /* else a pf_event 
 int merge_head(pf_run *run, pf_event_info *info); /* merges the head slot, up to an event */
 void phase_close(pf_run *run);                    /* run.c: afterwards no worker is inside */
 void claims_extend(pf_run *run);                  /* run.c: after head moved */
+void run_ask(
+    pf_run *run); /* run.c: the caller, where it may be in for a long row: is it recalled? Not oftener than sense */
+
+/* Whoever computes gives up, with PF_CANCELLED. */
+static inline bool run_is_left(const pf_run *run)
+{
+    /* relaxed, both: the flags carry nothing but themselves */
+    return atomic_load_explicit(&run->cancelled, memory_order_relaxed) ||
+           atomic_load_explicit(&run->recalled, memory_order_relaxed);
+}
 
 /* ---- idle.c ---- */
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -439,6 +440,55 @@ static void a_giant_row(void **state)
     }
 }
 
+/* How often the caller of a run is asked for, and how often it goes. */
+static int recalls, asked;
+
+static bool recalled(void *ctx)
+{
+    (void)ctx;
+    asked++;
+    return recalls > 0 && recalls-- > 0;
+}
+
+/* Rows that cannot be left half-way are given up when the caller is wanted elsewhere, and done anew. */
+static void recalled_from_long_rows(void **state)
+{
+    (void)state;
+    enum { LENGTH = STEP == 1 ? 20 * 1000 * 1000 : 1000 * 1000, LONG_ROWS = 5, RECALLS = 4 };
+    char first[80];
+    snprintf(first, sizeof first, "b0:\n  yield 0, %d, 1\n", LENGTH);
+    const char *texts[] = {first, "column 0: i64 from inner 0\nb0:\n  %x:i64 = column 0\n  yield %x\n"};
+    for (int threads = 1; threads <= 3; threads += 2) {
+        pf_plan plan = {.nstages = 2, .sink = PF_SINK_ISUM};
+        for (int s = 0; s < 2; s++) {
+            assert_int_equal(pf_ir_parse(texts[s], &plan.stages[s].fn, NULL, 0), PF_OK);
+        }
+        plan.stages[0].expand = PF_EXPAND_RANGE;
+        assert_int_equal(pf_plan_compile(&plan), PF_OK);
+        ask how = {.sink = PF_SINK_ISUM};
+        sink k = {.how = &how};
+        pf_run_config config = {.threads = threads, .min_rows = threads > 1, .window_ns = 1000000, .rows = LONG_ROWS};
+        pf_hooks hooks = {.ctx = &k, .absorb = absorb, .recalled = recalled};
+        pf_run *run;
+        assert_int_equal(pf_run_new(&plan, &config, &hooks, &run), PF_OK);
+        recalls = RECALLS;
+        asked = 0;
+        pf_event_info info;
+        int64_t before = 0;
+        for (pf_event event = PF_EVENT_TICK; event == PF_EVENT_TICK;) {
+            event = pf_run_advance(run, &info);
+            assert_true(event == PF_EVENT_TICK || event == PF_EVENT_END);
+            assert_true(pf_run_frontier(run) >= before);
+            before = pf_run_frontier(run);
+        }
+        assert_int_equal(before, LONG_ROWS);
+        assert_true(asked > 0 && recalls < RECALLS);
+        assert_true(k.isum == (__int128)LENGTH * (LENGTH - 1) / 2 * LONG_ROWS);
+        pf_run_free(run);
+        pf_plan_clear(&plan);
+    }
+}
+
 static int clean_up(void **state)
 {
     (void)state;
@@ -449,9 +499,10 @@ static int clean_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_trouble),         cmocka_unit_test(one_row_in_trouble),   cmocka_unit_test(many_rows_in_trouble),
-        cmocka_unit_test(only_long_rows),     cmocka_unit_test(items_of_the_binding), cmocka_unit_test(without_memory),
-        cmocka_unit_test(a_giant_row),
+        cmocka_unit_test(no_trouble),           cmocka_unit_test(one_row_in_trouble),
+        cmocka_unit_test(many_rows_in_trouble), cmocka_unit_test(only_long_rows),
+        cmocka_unit_test(items_of_the_binding), cmocka_unit_test(without_memory),
+        cmocka_unit_test(a_giant_row),          cmocka_unit_test(recalled_from_long_rows),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
 }
