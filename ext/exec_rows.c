@@ -98,7 +98,7 @@ static bool takes_blocks(void *ctx, const pf_fblocks *blocks)
 
 void pf_exec_calm(pf_exec *ex)
 {
-    ex->sink->wary = pf_exec_may_go_on(ex) && !ex->sink->type->stores;
+    ex->sink->wary = (pf_exec_may_go_on(ex) || ex->plainly != 0) && !ex->sink->type->stores;
 }
 
 static pf_feed_answer give_up(pf_exec *ex, int64_t at, int64_t *row)

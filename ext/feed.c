@@ -167,7 +167,8 @@ static void let_go(const pf_chain *chain) {
     }
 }
 
-static int add_slot(pf_feed *feed, int node, int parent, int child, const void *frame) {
+static int add_slot(pf_feed *feed, int node, int parent, int child, int generator)
+{
     feeder *f = new_feeder();
     if (f == NULL) {
         return -1;
@@ -175,7 +176,8 @@ static int add_slot(pf_feed *feed, int node, int parent, int child, const void *
     f->feed = feed;
     f->real = NULL;
     f->slot = feed->nslots;
-    feed->slots[feed->nslots++] = (feed_slot){.feeder = f, .node = node, .parent = parent, .child = child, .frame = frame};
+    feed->slots[feed->nslots++] =
+        (feed_slot){.feeder = f, .node = node, .parent = parent, .child = child, .generator = generator};
     return 0;
 }
 
@@ -232,18 +234,20 @@ static void find_segment(pf_feed *feed)
 }
 
 /* Feeders for the largest structural subtrees, from left to right: that is in the order CPython pulls them. */
-static int add_slots(pf_feed *feed, const bool *structural, int n, int parent, int child, const void *frame) {
+static int add_slots(pf_feed *feed, const bool *structural, int n, int parent, int child, int generator)
+{
     const pf_node *node = &feed->chain.nodes[n];
     if (structural[n]) {
-        return add_slot(feed, n, parent, child, frame);
+        return add_slot(feed, n, parent, child, generator);
     }
     if (node->kind == PF_NODE_ENUMERATE || node->kind == PF_NODE_ISLICE) {
         feed->steps[feed->nsteps++] = n;
         feed->nslices += node->kind == PF_NODE_ISLICE;
     }
-    frame = node->kind == PF_NODE_GENEXPR ? ((PyGenObject *)node->object)->gi_iframe : frame;
+    feed->above[n] = (int8_t)generator;
+    generator = node->kind == PF_NODE_GENEXPR ? n : generator;
     for (int i = 0; i < node->nchildren; i++) {
-        if (add_slots(feed, structural, node->children[i], n, i, frame) < 0) {
+        if (add_slots(feed, structural, node->children[i], n, i, generator) < 0) {
             return -1;
         }
     }
@@ -292,6 +296,8 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     }
     feed->ops = *ops;
     feed->thread = PyThreadState_Get();
+    feed->frame = feed_frame_of(feed->thread);
+    feed->catching_up = NULL;
     feed->busy = feed->transparent = feed->restored = feed->suspended = feed->revealed = feed->foreign = feed->asked = false;
     feed->closed = feed->dry = feed->bare = false;
     feed->skipped = ops->nsides > 0; /* what they drop is left out */
@@ -308,7 +314,7 @@ pf_feed *pf_feed_attach(PyObject *root, const pf_chain *chain, const pf_feed_ops
     hold(&feed->chain);
     feed_structural(chain, structural);
     int collecting = PyGC_Disable(); /* a finalizer must not come between reading the chain and claiming it */
-    bool made = add_slots(feed, structural, 0, -1, 0, feed_frame_of(feed->thread)) == 0 && bear(feed) == 0;
+    bool made = add_slots(feed, structural, 0, -1, 0, -1) == 0 && bear(feed) == 0;
     if (collecting) {
         PyGC_Enable();
     }

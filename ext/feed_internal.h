@@ -30,7 +30,7 @@ typedef struct feed_slot {
     int child;       /* number of the child there */
     int64_t row;     /* rows before this one have been taken from it */
     bool lags;       /* it is in a subtree that is behind by a row while others are asked (catch_up in feed_pull.c) */
-    const void *frame; /* the Python frame that the chain pulls it from: the consumer's caller's, or that of a generator above */
+    int generator;   /* the node of the innermost generator that it is pulled in, -1: none */
 } feed_slot;
 
 /* Where an itertools.chain stands in what gives it its segments. To be compared, never followed. */
@@ -42,6 +42,9 @@ typedef struct feed_source {
 struct pf_feed {
     pf_feed_ops ops;
     PyThreadState *thread;
+    const void *frame;          /* the Python frame that the consumer was called from */
+    const void *catching_up;    /* the one that laggards are pulled from meanwhile, or NULL */
+    int8_t above[PF_MAX_NODES]; /* of a generator: that which it is pulled in, -1: none */
     bool busy;        /* inside next_row: whoever pulls now is not the chain in its turn */
     bool transparent; /* everything is settled; pulls are forwarded */
     bool restored;    /* transparent, and the real iterators are back in their holders */

@@ -1,21 +1,23 @@
 /* What a pull at a feeder is answered with, and what others see meanwhile.
  *
- * FOR_ITER drops the very object that it pulled from when that ends. So whoever returns the end to a holder must stand in it:
- * a feeder that is going transparent gives its place back together with an item, never with the end.
+ * FOR_ITER drops the very object that it pulled from when that ends. So whoever returns the end to a holder must stand
+ * in it: a feeder that is going transparent gives its place back together with an item, never with the end.
  *
- * Claiming. While attached, leaves stand at their end. Another thread that holds a leaf sees an iterator all of whose items are
- * taken: the interleaving in which this thread came first. It may not be told so when rows are handed
- * back later, therefore the engine suspends the feed (true positions) whenever it lets the GIL go; what others take then is
- * noticed by pf_feed_resume, and the chain goes on in CPython. A row that is handed to the chain runs in the interpreter, which may
- * let threads and signal handlers in, and finalizers: so the leaves are revealed with it, as they stand behind the row, and the
- * next pull looks whether they still do. Other threads that pull a feeder itself are sent to the real iterator, and so is code on
- * this thread that the chain did not call to pull for it, which is told by the frame it pulls from. A generator of the chain that
- * is being pulled is executing in the literal sense, as CPython would show it.
+ * Claiming. While attached, leaves stand at their end. Another thread that holds a leaf sees an iterator all of whose
+ * items are taken: the interleaving in which this thread came first. It may not be told so when rows are handed back
+ * later, therefore the engine suspends the feed (true positions) whenever it lets the GIL go; what others take then is
+ * noticed by pf_feed_resume, and the chain goes on in CPython. A row that is handed to the chain runs in the
+ * interpreter, which may let threads and signal handlers in, and finalizers: so the leaves are revealed with it, as
+ * they stand behind the row, and the next pull looks whether they still do. Other threads that pull a feeder itself are
+ * sent to the real iterator, and so is code on this thread that the chain did not call to pull for it, which is told by
+ * the frames it pulls from, down to the consumer's caller. A generator of the chain that is being pulled is executing
+ * in the literal sense, as CPython would show it.
  *
- * Several feeders (map or zip over computed values) advance in step: CPython pulls them from left to right, so the first
- * one asks for the next row and the others answer with the same. Each remembers how many rows were taken from it: after an
- * exception in between, the left ones have lost one item more, as in CPython. As long as no row was computed natively
- * they need not be in step: each gives its own next item, so any chain that can be read can be handed over row by row. */
+ * Several feeders (map or zip over computed values) advance in step: CPython pulls them from left to right, so the
+ * first one asks for the next row and the others answer with the same. Each remembers how many rows were taken from it:
+ * after an exception in between, the left ones have lost one item more, as in CPython. As long as no row was computed
+ * natively they need not be in step: each gives its own next item, so any chain that can be read can be handed over row
+ * by row. */
 #include "feed_internal.h"
 
 #include "introspect_layout.h"
@@ -316,12 +318,16 @@ static int catch_up(pf_feed *feed, int64_t row) {
     }
     take_up_laggards(feed);
     reveal(feed);
-    for (int i = 0; i < feed->nlaggards; i++) {
+    feed->catching_up = feed_frame_of(feed->thread);
+    bool raised = false;
+    for (int i = 0; i < feed->nlaggards && !raised; i++) {
         PyObject *item = forward(feed->chain.nodes[feed->laggards[i]].object);
-        if (item == NULL && PyErr_Occurred()) {
-            return -1;
-        }
+        raised = item == NULL && PyErr_Occurred();
         Py_XDECREF(item);
+    }
+    feed->catching_up = NULL;
+    if (raised) {
+        return -1;
     }
     if (conceal(feed)) {
         return 0;
@@ -438,6 +444,23 @@ const void *feed_frame_of(const PyThreadState *thread) {
 #endif
 }
 
+/* Is it the chain that pulls, for its consumer? Its generators may as well have been resumed by somebody else: a
+ * function of the chain, or a signal handler. */
+static bool is_pulled_by_chain(const pf_feed *feed, const feed_slot *slot)
+{
+    const void *frame = feed_frame_of(feed->thread);
+    for (int n = slot->generator; n >= 0; n = feed->above[n]) {
+        if (frame != (const void *)((PyGenObject *)feed->chain.nodes[n].object)->gi_iframe) {
+            return false;
+        }
+        frame = pf_frame_below(frame);
+        if (frame == feed->catching_up && frame != NULL) {
+            return true;
+        }
+    }
+    return frame == feed->frame;
+}
+
 PyObject *feed_next(PyObject *self) {
     feeder *f = (feeder *)self;
     pf_feed *feed = f->feed;
@@ -450,7 +473,7 @@ PyObject *feed_next(PyObject *self) {
         feed->foreign = true;
         return forward(feed_real_of(feed, slot));
     }
-    if (feed->busy || slot->frame != feed_frame_of(thread)) {
+    if (feed->busy || !is_pulled_by_chain(feed, slot)) {
         return forward(feed_real_of(feed, slot));
     }
     if (feed->transparent) {

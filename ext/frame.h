@@ -45,7 +45,10 @@ typedef struct pf_frame {
     PyObject *localsplus[1];
 } pf_frame;
 
-enum { PF_FRAME_OF_GENERATOR = 1 }; /* owner */
+enum {
+    PF_FRAME_OF_GENERATOR = 1,
+    PF_FRAME_OF_C = 3
+}; /* owner; the latter from 3.12 on: where C enters the interpreter */
 
 /* gi_frame_state: not started, suspended, running, and above that finished */
 #if PY_VERSION_HEX < 0x030D0000

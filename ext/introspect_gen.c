@@ -20,6 +20,17 @@
 
 #if PF_HAVE_FRAMES
 
+const void *pf_frame_below(const void *frame)
+{
+    const pf_frame *below = ((const pf_frame *)frame)->previous;
+#if PY_VERSION_HEX >= 0x030C0000
+    while (below != NULL && below->owner == PF_FRAME_OF_C) {
+        below = below->previous;
+    }
+#endif
+    return below;
+}
+
 /* Flags the code of a generator expression may have; anything else is something this file does not know. */
 enum { KNOWN_FLAGS = CO_OPTIMIZED | CO_NEWLOCALS | CO_NESTED | CO_GENERATOR | 0x01FE0000 /* CO_FUTURE_... */ };
 
@@ -137,6 +148,12 @@ int pf_genexpr_lasti(PyObject *generator) {
 }
 
 #else
+
+const void *pf_frame_below(const void *frame)
+{
+    (void)frame;
+    return NULL;
+}
 
 bool pf_gen_known(void) { return false; }
 

@@ -167,6 +167,9 @@ typedef enum pf_gen_state {
 } pf_gen_state;
 
 pf_gen_state pf_gen_state_of(PyObject *generator);
+/* The Python frame from which the one of a running generator was resumed. Frames are compared, never followed
+ * otherwise. */
+const void *pf_frame_below(const void *frame);
 /* Where a generator expression goes on: at its next row, the first or not, or in the middle of one, for which inner
  * `for`s have items left. */
 typedef enum { PF_GEN_AT_START, PF_GEN_AT_ROW, PF_GEN_IN_ROW } pf_gen_place;

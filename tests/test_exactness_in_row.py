@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import signal
 from itertools import chain, islice, starmap, takewhile
 
 import pytest
@@ -188,3 +189,107 @@ def test_first_calls_over_loops_are_looked_into_and_go_on_natively():
     with pf.config(plan_after=4096):
         counts = same(work, native=True, min_rows=0)
         assert counts["rows_native"] > 300
+
+
+class Puller:
+    """A number that takes an item of the chain when it is added to, or asked for its truth."""
+
+    def __init__(self):
+        self.got = []
+        self.chain = iter(())
+
+    def __add__(self, other):
+        self.got.append(next(self.chain, "end"))
+        return 1000
+
+    __radd__ = __add__
+
+
+@pytest.mark.parametrize("step", ["map", "filter", "starmap", "generator", "two maps"])
+@pytest.mark.parametrize("pulls", ["the outer", "the inner"])
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_leftover_that_pulls_a_step_of_the_chain(step, pulls, left):
+    def work(p, consumer):
+        puller = Puller()
+        rows = [[1, 2, puller, 3], *([4, 5, 6] for _ in range(60))]
+        source = iter(rows)
+        inner = (v for r in source for v in r)
+        outer = {
+            "map": lambda: map(lambda v: v + 1, inner),
+            "filter": lambda: filter(lambda v: v + 1, inner),
+            "starmap": lambda: starmap(lambda v: v + 1, ((v,) for v in inner)),
+            "generator": lambda: (v + 1 for v in inner),
+            "two maps": lambda: map(abs, map(lambda v: v + 1, inner)),
+        }[step]()
+        puller.chain = outer if pulls == "the outer" and step in ("map", "filter", "starmap") else inner
+        next(outer)
+        del rows[0][3 + left :]
+        return [v if isinstance(v, int) else "puller" for v in getattr(p, consumer)(outer)], puller.got, rest(source), rest(inner)
+
+    same(lambda p: work(p, "list"))
+    same(lambda p: work(p, "tuple"))
+
+
+class Summed:
+    """Whatever is added to it, or compared with it, changes the last row."""
+
+    def __init__(self, rows):
+        self.rows = rows
+        self.times = 0
+
+    def __add__(self, other):
+        self.times += 1
+        self.rows[-1][0] += 1
+        return self
+
+    __radd__ = __add__
+
+    def __lt__(self, other):
+        self.__add__(other)
+        return False
+
+    __gt__ = __lt__
+
+
+@pytest.mark.parametrize("consumer", ["sum", "min", "max"])
+@pytest.mark.parametrize("chain_of", [lambda rows: (x for r in rows for x in r), lambda rows: takewhile(lambda x: x is not None, (r[0] for r in rows))], ids=["loops", "while"])
+def test_what_cpython_has_looked_at_first_may_be_anybodys(consumer, chain_of):
+    def work(p):
+        rows = [[i, i + 1] for i in range(3000)]
+        odd = Summed(rows)
+        rows[2][0] = odd
+        result = getattr(p, consumer)(chain_of(rows))
+        return result is odd or result, odd.times, rows[-1]
+
+    for plan_after in (0, 100, 10**6):
+        with pf.config(plan_after=plan_after):
+            same(work, min_rows=0)
+
+
+def test_signal_handlers_that_pull_the_chain():
+    def work(p, what):
+        rows = [i if i % 40 else i + 2**70 for i in range(6000)]
+        below = (x for x in rows)
+        top = map(lambda x: (x * 5 + 3 * x) - 7 * x, below)
+        pulled = {"top": top, "below": below}[what]
+
+        def handler(*_):
+            try:
+                taken.append(next(pulled, None))
+            except ValueError:  # already executing
+                pass
+
+        taken: list = []
+        old = signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+        try:
+            result = p.list(top)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, old)
+        return [x - 2**70 if x >= 2**69 else x for x in result]
+
+    for what in ("top", "below"):
+        for _ in range(3):
+            result = work(pf, what)
+            assert result == sorted(result)
