@@ -10,6 +10,7 @@ import pytest
 from differential.check import exact, needs_engine, rest, same
 
 import purefold as pf
+from purefold import _engine
 
 pytestmark = needs_engine
 ROWS = [[i, i + 1, i + 2][: i % 4] for i in range(400)]
@@ -262,6 +263,7 @@ def test_what_cpython_has_looked_at_first_may_be_anybodys(consumer, chain_of):
         return result is odd or result, odd.times, rows[-1]
 
     for plan_after in (0, 100, 10**6):
+        _engine._forget_plans()
         with pf.config(plan_after=plan_after):
             same(work, min_rows=0)
 
