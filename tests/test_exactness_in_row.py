@@ -236,11 +236,12 @@ class Summed:
 
     def __init__(self, rows):
         self.rows = rows
-        self.times = 0
+        self.times = self.total = 0
 
     def __add__(self, other):
         self.times += 1
         self.rows[-1][0] += 1
+        self.total += other
         return self
 
     __radd__ = __add__
@@ -260,7 +261,7 @@ def test_what_cpython_has_looked_at_first_may_be_anybodys(consumer, chain_of):
         odd = Summed(rows)
         rows[2][0] = odd
         result = getattr(p, consumer)(chain_of(rows))
-        return result is odd or result, odd.times, rows[-1]
+        return result is odd or result, odd.times, odd.total, rows[-1]
 
     for plan_after in (0, 100, 10**6):
         _engine._forget_plans()
