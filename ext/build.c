@@ -178,6 +178,9 @@ static void read_what_may_be_missing(const pf_pyplan *plan, int stage, const boo
                 best = plan->columns[other].kinds == PF_K_OBJ ? d : best;
             }
         }
+#ifdef PF_PLANTED_BUG_INNER_FIELD_UNREAD
+        covered = covered || stage > 0;
+#endif
         if (!covered) {
             fn->columns[best].checked = true;
         }

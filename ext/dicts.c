@@ -86,6 +86,11 @@ PyObject *pf_dict_find_alike(PyObject *dict, PyObject *name, pf_dict_guess *gues
     const dict_keys *keys = PyDict_CheckExact(dict) && entries_known ? plain_keys(dict) : NULL;
     if (keys != NULL && guess->key != NULL && guess->place < keys->entries) {
         const str_entry *entry = &entries_of(keys)[guess->place];
+#ifdef PF_PLANTED_BUG_ENTRY_OF_ANOTHER
+        if (entry->value != NULL) {
+            return entry->value;
+        }
+#endif
         if (entry->key == guess->key && entry->value != NULL) {
             return entry->value;
         }

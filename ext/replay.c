@@ -12,6 +12,9 @@ enum { MOST_OBJECTS = 4096, MOST_LEVELS = 8 };
  * is none of ours, since it may be changed in place. */
 static bool harmless(PyObject *object, int lists, int level, int *left)
 {
+#ifdef PF_PLANTED_BUG_LISTS_ALL_THE_WAY
+    lists = lists > 0 ? MOST_LEVELS : 0;
+#endif
     const bool list = level < lists && PyList_CheckExact(object);
     if (!list && !PyTuple_CheckExact(object)) {
         return pf_scalar_of(object, NULL) != PF_K_FOREIGN;

@@ -251,8 +251,8 @@ class Watcher:
         text = repr(it) if kind in (itertools.count, itertools.repeat) else None
         try:
             reduced = it.__reduce__()
-        except TypeError:
-            return (kind.__name__, "no reduce")
+        except (TypeError, RuntimeError) as error:  # the latter: a dict has changed meanwhile
+            return (kind.__name__, type(error).__name__)
         parts = [kind.__name__, text]
         for part in reduced[1:] if isinstance(reduced, tuple) else [reduced]:
             parts.append(tuple(self.state(p, depth + 1) for p in part) if type(part) is tuple else self.state(part, depth + 1))
