@@ -565,6 +565,9 @@ bool pf_chain_may_stop_in_row(const pf_chain *chain, int generator)
     bool may = true;
     for (int n = 0; n < chain->nnodes && may; n++) {
         may = !looks_ahead(&chain->nodes[n]);
+#ifdef PF_PLANTED_BUG_LEFTOVERS_OVERTAKEN
+        may = true;
+#endif
     }
     for (int n = 0; n != generator && may; n = chain->nodes[n].children[0]) {
         const pf_node *node = &chain->nodes[n];
@@ -572,9 +575,6 @@ bool pf_chain_may_stop_in_row(const pf_chain *chain, int generator)
                             node->kind == PF_NODE_STARMAP || node->kind == PF_NODE_TAKEWHILE ||
                             node->kind == PF_NODE_GENEXPR;
         may = passes && node->nchildren == 1;
-#ifdef PF_PLANTED_BUG_LEFTOVERS_COUNTED
-        may = node->nchildren == 1;
-#endif
     }
     return may;
 }

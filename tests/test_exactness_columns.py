@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import collections
 import itertools
+import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from differential.check import needs_engine
+from differential.check import needs_engine, same
 
 import purefold as pf
 
@@ -155,3 +157,54 @@ def test_a_text_in_a_column(alphabet: str, length: int) -> None:
     check(lambda ns: ns.list(i for i, x, y in zip(range(len(column)), column, others) if x != wanted and y == wanted))
     check(lambda ns: ns.list(x == y for x, y in zip(column, others)))
     check(lambda ns: ns.list(i for i, x in enumerate(column) if i % 3 == 0 and x == wanted))
+
+
+class Text(str):
+    """As a key it makes its dict one of another form."""
+
+
+def with_deleted(i):
+    row = {"x": -1, "n": i, "name": "UA", "more": 3}
+    del row["x"]
+    return row
+
+
+FILLED: dict[str, Callable[[int], dict]] = {
+    "usual": lambda i: {"n": i, "name": "UA"},
+    "turned": lambda i: {"name": "AA", "n": i * 2},
+    "first deleted": with_deleted,
+    "added again": lambda i: {**with_deleted(i), "x": 5},
+    "other keys": lambda i: {"a": 1, "b": 2, "c": 3, "n": i + 7, "name": "DL"},
+    "many keys": lambda i: {**{str(k): k for k in range(40)}, "n": i - 1, "name": "UA", **{str(k): -k for k in range(300)}},
+    "keys of two types": lambda i: {1: 2, "n": i, "name": "UA"},
+    "keys of a class": lambda i: {Text("a"): 2, "n": i, "name": "UA"},
+    "key of a class": lambda i: {Text("n"): i, "name": "UA"},
+    "equal keys": lambda i: {"".join("n"): i, "".join(["na", "me"]): "UA"},
+    "attributes": lambda i: vars(types.SimpleNamespace(n=i, name="UA")),
+    "shared keys": lambda i: vars(Counted(i)),
+    "missing": lambda i: {"name": "UA", "more": 3},
+    "None": lambda i: {"n": None, "name": None},
+    "beyond": lambda i: {"n": i + 2**63, "name": "UA"},
+    "of a class": lambda i: collections.OrderedDict(n=i, name="UA"),
+}
+
+
+class Counted:
+    def __init__(self, n: int) -> None:
+        self.n, self.name = n, "UA"
+
+
+@needs_engine
+@pytest.mark.parametrize("others", [*FILLED, "all"])
+def test_rows_that_are_dicts_filled_in_several_ways(others):
+    makers = [FILLED["usual"], *(FILLED.values() if others == "all" else [FILLED[others]])]
+    for every in (2, 7, 500):
+        rows = [makers[i // every % len(makers) if i % every == every - 1 else 0](i) for i in range(2000)]
+        for ask in (
+            lambda p, rows=rows: p.list(row["n"] for row in rows),
+            lambda p, rows=rows: p.sum(row["n"] for row in rows if row["name"] == "UA"),
+            lambda p, rows=rows: p.list(row["name"] for row in rows),
+            lambda p, rows=rows: p.list(row["n"] for pair in zip(rows, rows[1:]) for row in pair),
+            lambda p, rows=rows: p.list((row["name"], row["n"]) for part in [rows[:700], rows[700:]] for row in part),
+        ):
+            same(ask)
