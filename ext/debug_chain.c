@@ -55,7 +55,10 @@ static int genexpr_fields(PyObject *dict, const pf_node *node) {
 static int step_fields(PyObject *dict, const pf_node *node) {
     switch (node->kind) {
     case PF_NODE_GENEXPR:
-        return put(dict, "started", PyBool_FromLong(node->started)) < 0 ? -1 : genexpr_fields(dict, node);
+        return put(dict, "started", PyBool_FromLong(node->started)) < 0 ||
+                       put(dict, "in_row", PyBool_FromLong(node->in_row)) < 0
+                   ? -1
+                   : genexpr_fields(dict, node);
     case PF_NODE_CHAIN:
     case PF_NODE_SEGMENT:
         return put(dict, "started", PyBool_FromLong(node->started)) < 0 ||

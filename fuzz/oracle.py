@@ -59,6 +59,11 @@ def goes_on(node: dict) -> bool:
     return node.get("more", False) or any(map(goes_on, node["children"]))
 
 
+def in_row(node: dict) -> bool:
+    """Some generator in it has items left of the row before."""
+    return node.get("in_row", False) or any(map(in_row, node["children"]))
+
+
 def source_of(node: dict) -> dict:
     """Where a chain as purefold reads it takes its rows from."""
     return node if kinds(node) <= {"leaf", "zip", "enumerate", "islice", "chain"} else source_of(node["children"][0])
@@ -76,7 +81,7 @@ def fold(op: Any, iterable: Any, *identity: Any) -> Any:
 
     iterator = iter(iterable)
     chain = _engine._read_chain(iterator) if _engine._unsupported is None else "no engine"
-    if isinstance(chain, str) or "flatten" in kinds(chain) or goes_on(chain) or source_of(chain) is chain:  # its own source
+    if isinstance(chain, str) or "flatten" in kinds(chain) or goes_on(chain) or in_row(chain) or source_of(chain) is chain:  # its own source
         return reference.fold(op, iterator, iter, *identity)
     node, rows, error = source_of(chain), [], None
     before = lengths(node)
