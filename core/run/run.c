@@ -29,12 +29,13 @@ enum {
     MIN_MORSEL = 1024,
     MAX_MORSEL = 16 * 1024,
     EAGER_MORSEL = 64,
-    MORSEL_NS = 50 * 1000,    /* a claim costs nothing against it, and a window ends at most so late */
-    WAKE_NS = 50 * 1000,      /* waking a worker costs 5 to 9 us */
-    TRUST_NS = 5 * 1000,      /* a probe shorter than that says nothing about the cost of a row */
-    SMALL_RUN = 1024,         /* rows of a run that cannot last a window: no clock is read */
-    SPIN = 200,               /* some microseconds: less than a sleep and its wake-up */
-    ASK_NS = 20 * 1000 * 1000 /* between two looks whether the caller is recalled */
+    MORSEL_NS = 50 * 1000,      /* a claim costs nothing against it, and a window ends at most so late */
+    WAKE_NS = 50 * 1000,        /* waking a worker costs 5 to 9 us */
+    TRUST_NS = 5 * 1000,        /* a probe shorter than that says nothing about the cost of a row */
+    TRUST_ONE_NS = 1000 * 1000, /* the same of a probe of one row */
+    SMALL_RUN = 1024,           /* rows of a run that cannot last a window: no clock is read */
+    SPIN = 200,                 /* some microseconds: less than a sleep and its wake-up */
+    ASK_NS = 20 * 1000 * 1000   /* between two looks whether the caller is recalled */
 };
 
 /* The time slice of one pf_run_advance. The clock is first read when the work turns out not to be tiny. */
@@ -465,10 +466,11 @@ static void learn(pf_run *run, const slot *s)
     }
 }
 
-/* Moves to the next probe, or says that probing is over. The very first is not timed. */
+/* Moves to the next probe, or says that probing is over. What one row takes is mostly what it takes to begin. */
 static void probe_done(pf_run *run, const slot *s)
 {
-    if (run->probe >= LAST_PROBE || s->spent_ns >= TRUST_NS) {
+    const int64_t trusted = run->probe == FIRST_PROBE_NESTED ? TRUST_ONE_NS : TRUST_NS;
+    if (run->probe >= LAST_PROBE || s->spent_ns >= trusted) {
         run->probe = 0;
     } else {
         run->probe *= 4;
