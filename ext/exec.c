@@ -545,7 +545,7 @@ int pf_exec_by_block(const pf_call *call)
         ex->sides = NULL;
         ex->sided = false;
         ex->nstrung = 0;
-        if (read == 0 || pf_chain_flattens(&ex->chain) || pf_chain_goes_on(&ex->chain)) {
+        if (read == 0 || pf_chain_flattens(&ex->chain) || pf_chain_goes_on(&ex->chain) || ex->chain.in_row) {
             status = pull_blocks(ex, iterator);
         } else if (read > 0) {
             pf_feed_ops ops = {alone, ex, ex->sink->type->block, pf_exec_close};
