@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import operator
-import signal
 from itertools import chain, islice, starmap, takewhile
 
 import pytest
 from differential.check import exact, needs_engine, rest, same
+from differential.timers import alarms
 
 import purefold as pf
 from purefold import _engine
@@ -113,13 +113,13 @@ class Meddler:
 def meddling(p, act_on, consumer=lambda p, it: p.list(it)):
     """An inner loop that has a meddler left, and has been begun."""
     rows = [[1, 2, 3], *([4, 5, 6] for _ in range(60))]
-    seen = {"k": 10}
+    seen = {}
     source = iter(rows)
     rows[0].append(Meddler(lambda: act_on(rows, seen, source)))
-    space = {"seen": seen, "K": 10}
-    exec("def make(source, k): return (K + x for r in source for x in r)", space)
+    space = {"K": 10}
+    exec("def make(source): return (K + x for r in source for x in r)", space)
     seen["space"] = space
-    it = space["make"](source, seen)
+    it = space["make"](source)
     return list(islice(it, 2)), consumer(p, it), rest(it), rest(source), [len(r) for r in rows]
 
 
@@ -193,7 +193,7 @@ def test_first_calls_over_loops_are_looked_into_and_go_on_natively():
 
 
 class Puller:
-    """A number that takes an item of the chain when it is added to, or asked for its truth."""
+    """A number that takes an item of the chain when it is added to."""
 
     def __init__(self):
         self.got = []
@@ -276,20 +276,15 @@ def test_signal_handlers_that_pull_the_chain():
         top = map(lambda x: (x * 5 + 3 * x) - 7 * x, below)
         pulled = {"top": top, "below": below}[what]
 
-        def handler(*_):
+        def handler():
             try:
                 taken.append(next(pulled, None))
             except ValueError:  # already executing
                 pass
 
         taken: list = []
-        old = signal.signal(signal.SIGALRM, handler)
-        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
-        try:
+        with alarms(handler, 0.0002, 0.0002):
             result = p.list(top)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, old)
         return [x - 2**70 if x >= 2**69 else x for x in result]
 
     for what in ("top", "below"):

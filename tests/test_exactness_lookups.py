@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import collections
-import signal
 
 import pytest
 from differential.check import exact, same
+from differential.timers import alarms
 
 ROWS = 300
 
@@ -152,18 +152,13 @@ def interrupted(work, action):
     """work(), with one call of the action a few milliseconds after its start."""
     done = []
 
-    def handler(signum, frame):
+    def handler():
         if not done:
             done.append(True)
             action()
 
-    old = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.003)
-    try:
+    with alarms(handler, 0.003):
         return work()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
 
 
 @pytest.mark.parametrize("reader, change", [("index", "getitem"), ("unpack", "iter"), ("field", "field")])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import weakref
 from itertools import chain
 
 import pytest
 from differential.check import exact, needs_engine, rest, same
+from differential.timers import alarms
 
 import purefold as pf
 
@@ -76,7 +76,7 @@ def test_the_list_of_segments_changes_meanwhile(nested):
     first, done = [1] * size, []
     segments = [first, [2] * 1000, [3]]
 
-    def change(*_):
+    def change():
         if not done:
             done.append(True)
             segments[1] = [5] * 10
@@ -84,13 +84,8 @@ def test_the_list_of_segments_changes_meanwhile(nested):
 
     made = chain.from_iterable(segments)
     made = chain(made, [11]) if nested else made
-    old = signal.signal(signal.SIGALRM, change)
-    signal.setitimer(signal.ITIMER_REAL, 0.002)
-    try:
+    with alarms(change, 0.002):
         answer = pf.sum(x for x in made if x < 100)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
     assert done and answer == size + 50 + 3 + 7 + (11 if nested else 0)
 
 
@@ -99,17 +94,12 @@ def test_a_handler_pulls_a_chain_whose_turn_has_not_come():
     first, taken = [1] * 6_000_000, []
     inner = chain([2] * 1000, [3])
 
-    def take(*_):
+    def take():
         if not taken:
             taken.append(next(inner))
 
-    old = signal.signal(signal.SIGALRM, take)
-    signal.setitimer(signal.ITIMER_REAL, 0.002)
-    try:
+    with alarms(take, 0.002):
         answer = pf.sum(x for x in chain(first, inner, [4]) if x < 100)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
     assert taken == [2] and answer == len(first) + 999 * 2 + 3 + 4
 
 
@@ -118,18 +108,13 @@ def test_a_segment_grows_when_it_is_over():
     first, second, done = [1] * 10, [1] * 6_000_000, []
     it = iter(first)
 
-    def grow(*_):
+    def grow():
         if not done and it.__length_hint__() == 0:
             done.append(True)
             first.extend((100, 200))
 
-    old = signal.signal(signal.SIGALRM, grow)
-    signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
-    try:
+    with alarms(grow, 0.002, 0.002):
         answer = pf.sum(x for x in chain(it, second, [2]) if x < 1000)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
     assert done and answer == 6_000_012 and list(it) == []
 
 
@@ -145,16 +130,11 @@ def test_handlers_pull_what_flattens(pulled):
     m = map(lambda x: x * 3 % 1000, c)
     taken, them = [], {"chain": c, "map": m, "source": source}
 
-    def take(*_):
+    def take():
         taken.append(next(them[pulled]))
 
-    old = signal.signal(signal.SIGALRM, take)
-    signal.setitimer(signal.ITIMER_REAL, 0.003)
-    try:
+    with alarms(take, 0.003):
         got = pf.list(m)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
     assert len(taken) == 1
     whole = [x * 3 % 1000 for row in rows for x in row]
     gone = [x * 3 % 1000 for x in taken[0]] if pulled == "source" else [taken[0] * 3 % 1000 if pulled == "chain" else taken[0]]

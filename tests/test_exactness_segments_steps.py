@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import itertools
 import operator
-import signal
 import threading
 import time
 import weakref
@@ -13,6 +12,7 @@ from itertools import chain, islice
 
 import pytest
 from differential.check import exact, needs_engine, rest, same, same_program
+from differential.timers import alarms
 from test_exactness_segments import state
 
 import purefold as pf
@@ -216,19 +216,14 @@ def test_handlers_pull_in_between(step, pulled):
     c = chain.from_iterable(source)
     them, taken = {"chain": c, "segment": first, "source": source, "leaf": leaf}, []
 
-    def take(*_):
+    def take():
         try:
             taken.append(next(them[pulled], None))
         except ValueError:  # it is executing
             taken.append(None)
 
-    old = signal.signal(signal.SIGALRM, take)
-    signal.setitimer(signal.ITIMER_REAL, 0.003, 0.01)
-    try:
+    with alarms(take, 0.003, 0.01):
         got = pf.list(c)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
     factor = 2 if step == "map" else 1
     gone = [x * factor if pulled == "leaf" else x for x in taken if x is not None]
     assert taken and list(c) == []

@@ -12,6 +12,7 @@ from itertools import chain, islice, takewhile
 
 import pytest
 from differential.check import exact, needs_engine, rest, same, same_program
+from differential.timers import alarms
 
 import purefold as pf
 from fuzz import sides
@@ -137,19 +138,14 @@ def test_handlers_pull_in_between(pulled):
     g = (x for x in a if x % 3)
     them, taken = {"a": a, "b": b, "g": g}, []
 
-    def take(*_):
+    def take():
         try:
             taken.append(next(them[pulled], None))
         except ValueError:  # it is executing
             pass
 
-    old = signal.signal(signal.SIGALRM, take)
-    signal.setitimer(signal.ITIMER_REAL, 0.003, 0.02)
-    try:
+    with alarms(take, 0.003, 0.02):
         got = pf.list(zip(g, b))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
     assert taken
     xs, ys = [x for x, _ in got], [y for _, y in got]
     assert xs == sorted(xs) and ys == sorted(ys) and all(x % 3 for x in xs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import contextlib
 import cProfile
 import functools
 import gc
@@ -17,6 +16,7 @@ import types
 
 import pytest
 from differential.check import exact, needs_engine, same
+from differential.timers import alarms
 from test_exactness_memory import check_script
 
 import purefold as pf
@@ -451,21 +451,9 @@ def sprinkled(n, every=20):
     return xs
 
 
-@contextlib.contextmanager
-def every(seconds, action):
-    old = signal.signal(signal.SIGALRM, lambda signum, frame: action())
-    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # first: a handler that is still to run may start the timer again
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
-
-
 def test_handlers_see_where_the_source_stands_at_failed_rows():
     it, seen = iter(sprinkled(1_000_000)), []
-    with every(0.002, lambda: seen.append(it.__length_hint__())):
+    with alarms(lambda: seen.append(it.__length_hint__()), 0.002, 0.002):
         pf.list(x + 1 for x in it)
     assert seen == sorted(seen, reverse=True)
 
@@ -493,7 +481,7 @@ def test_handlers_take_items_at_failed_rows(shape):
         if len(taken) < 5:
             taken.append(next(shared, "END"))
 
-    with every(0.003, take):
+    with alarms(take, 0.003, 0.003):
         got = pf.list(chain)
     assert "END" not in taken
     skipped = 5 if isinstance(chain, itertools.islice) else 0
@@ -511,7 +499,7 @@ def test_a_segment_grows_while_it_is_read(kind):
             first.extend(kind([1] * 10))
 
     chain = itertools.chain(first, [1] * 1_000_000)
-    with every(0.002, grow):
+    with alarms(grow, 0.002, 0.002):
         answer = pf.sum(int(math.sqrt(math.sqrt(math.sqrt(x)))) for x in chain)
     assert done
     assert answer == size + 1_000_010
@@ -528,7 +516,7 @@ def test_the_list_of_segments_changes(edit):
             left.append(first.__length_hint__())
             edit(segments)
 
-    with every(0.002, once):
+    with alarms(once, 0.002, 0.002):
         ones = pf.sum(math.sqrt(math.sqrt(math.sqrt(x))) == 1 for x in itertools.chain.from_iterable(segments))
     assert left[0] > 0
     assert ones == 1
@@ -616,7 +604,7 @@ def test_a_handler_edits_the_rows_that_are_to_come(rate, threads):
                 edits()
                 signal.setitimer(signal.ITIMER_REAL, 0.0005)
 
-        with pf.config(threads=threads), every(delay, edit):
+        with pf.config(threads=threads), alarms(edit, delay, delay):
             signal.setitimer(signal.ITIMER_REAL, delay)
             answer = pf.sum(x * 2 + 1 for x in edits.it)
         assert answer == edits.expected()
