@@ -204,8 +204,7 @@ static void export_paths(handing_over *h)
 {
     pf_builder *b = h->b;
     for (int i = 0; i < b->wants->n && !pf_b_dead(b); i++) {
-        int within;
-        if (pf_access_stage(&b->wants->list[i].at, &within) == b->nstages) {
+        if (pf_access_stage(&b->wants->list[i].at) == b->nstages) {
             int path = pf_b_add_path(b, &b->wants->list[i].at);
             int column = path < 0 ? -1 : pf_b_path_column(b, path, b->wants->list[i].what);
             if (column >= 0) {
@@ -214,7 +213,7 @@ static void export_paths(handing_over *h)
         }
     }
     for (int p = 0; p < b->npaths; p++) {
-        for (int what = 0; what < PF_PATH_COLUMNS && b->paths[p].stage < b->nstages; what++) {
+        for (int what = 0; what < PF_PATH_COLUMNS && pf_access_stage(&b->paths[p].at) < b->nstages; what++) {
             if (b->paths[p].column[what] >= 0) {
                 export(h, pf_ir_column(h->from, (uint32_t)b->paths[p].column[what]));
             }

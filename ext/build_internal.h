@@ -62,8 +62,6 @@ enum { PF_PATH_COLUMNS = 4 }; /* in how many ways one place is read: column_of i
 /* A leaf's item, or something inside it. */
 typedef struct pf_path {
     pf_access at;         /* types, names borrowed until the plan is finished */
-    int stage;            /* it is read where this one begins, */
-    int within;           /* with the path's steps from this one on */
     pf_kinds kinds;       /* what the sample holds, PF_K_OBJ for anything that is no scalar */
     PyTypeObject *type;   /* the one type of all sampled objects that are no scalars; NULL: none, or several */
     bool mixed;           /* several such types */

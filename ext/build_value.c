@@ -220,7 +220,7 @@ pf_ref pf_b_table(pf_builder *b, const pf_av *container)
     }
     pf_watch *watch = &b->watches[index];
     if (watch->table == NULL) {
-        pf_watch_roots roots = {b->request->chain, b->request->extra, b->request->nextra};
+        const pf_watch_roots roots = pf_roots_of(b->request);
         int param = tables < PF_MAX_TABLES ? new_param(b, PF_K_OBJ) : -1;
         if (param < 0) {
             pf_b_refuse(b, PF_REASON_TOO_LARGE);
@@ -266,7 +266,7 @@ int pf_b_watch(pf_builder *b, pf_watch watch, PyObject *value)
 /* The current value of a watch, from the objects of this very call. */
 static PyObject *watch_value(pf_builder *b, int index)
 {
-    pf_watch_roots roots = {b->request->chain, b->request->extra, b->request->nextra};
+    const pf_watch_roots roots = pf_roots_of(b->request);
     return pf_watch_value(b->watches, index, &roots);
 }
 
@@ -297,7 +297,7 @@ static pf_av watched_range(pf_builder *b, int index, PyObject *range)
 pf_av pf_b_watched(pf_builder *b, pf_watch watch)
 {
     pf_av av = blank(PF_AV_UNBOUND);
-    pf_watch_roots roots = {b->request->chain, b->request->extra, b->request->nextra};
+    const pf_watch_roots roots = pf_roots_of(b->request);
     PyObject *value = pf_watch_read(&watch, watch.parent >= 0 ? watch_value(b, watch.parent) : NULL, &roots);
     if (value == NULL) {
         return av;
@@ -351,12 +351,11 @@ int pf_b_add_path(pf_builder *b, const pf_access *at)
     }
     pf_path *made = &b->paths[b->npaths];
     made->at = *at;
-    made->stage = pf_access_stage(at, &made->within);
     for (int what = 0; what < PF_PATH_COLUMNS; what++) {
         made->column[what] = -1;
     }
     pf_sample sample;
-    pf_watch_roots roots = {b->request->chain, b->request->extra, b->request->nextra};
+    const pf_watch_roots roots = pf_roots_of(b->request);
     pf_sample_at(at, b->watches, &roots, PF_SAMPLE, &sample);
     made->kinds = sample.kinds;
     made->type = sample.type;
@@ -398,7 +397,7 @@ int pf_b_path_column(pf_builder *b, int path, int what)
 {
     pf_path *p = &b->paths[path];
     int *column = &p->column[what];
-    if (*column < 0 && b->nstages > p->stage) { /* only there it can be read: hand it down from there */
+    if (*column < 0 && b->nstages > pf_access_stage(&p->at)) { /* only there it can be read: hand it down from there */
         if (b->wants->n == PF_MAX_COLUMNS) {
             pf_b_refuse(b, PF_REASON_TOO_LARGE);
             return -1;
@@ -415,15 +414,16 @@ int pf_b_path_column(pf_builder *b, int path, int what)
             return -1;
         }
         pf_column_spec *spec = &plan->columns[plan->ncolumns];
+        const int within = pf_access_within(&p->at);
         spec->at = p->at;
-        spec->npath = p->at.npath - p->within;
-        spec->path = spec->at.path + p->within;
+        spec->npath = p->at.npath - within;
+        spec->path = spec->at.path + within;
         spec->kinds = what == HANDLE     ? PF_K_OBJ
                       : what == PRESENCE ? PF_K_OBJ | PF_K_NONE
                       : what == NONE_TOO ? p->kinds | PF_K_NONE
                                          : p->kinds;
         spec->presence = what == PRESENCE;
-        const pf_column_from from = p->stage == 0 ? PF_FROM_SOURCE : PF_FROM_INNER;
+        const pf_column_from from = within == 0 ? PF_FROM_SOURCE : PF_FROM_INNER;
         *column = (int)pf_ir_add_column(b->fn, spec->kinds, from, (uint32_t)plan->ncolumns);
         plan->ncolumns++;
     }
@@ -459,7 +459,7 @@ pf_ref pf_b_none_or_object(pf_builder *b, int path)
 static pf_objects path_objects(const pf_builder *b, const pf_path *path)
 {
     const pf_chain *chain = b->request->chain;
-    return path->stage > 0 ? PF_OBJECTS_ALL : pf_leaf_objects(chain, &chain->leaves[path->at.leaf]);
+    return pf_access_stage(&path->at) > 0 ? PF_OBJECTS_ALL : pf_leaf_objects(chain, &chain->leaves[path->at.leaf]);
 }
 
 bool pf_b_always_object(const pf_builder *b, const pf_av *av)

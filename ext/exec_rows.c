@@ -158,7 +158,7 @@ static bool between_windows(pf_exec *ex, int *error)
 
 static bool still_holds(pf_exec *ex)
 {
-    pf_watch_roots roots = {ex->seen, ex->request.extra, ex->request.nextra};
+    const pf_watch_roots roots = pf_roots_of(&ex->request);
     memcpy(ex->again, ex->params, sizeof(pf_scalar) * (size_t)ex->plan->watches.nparams);
     return pf_watches_hold(&ex->plan->watches, &roots, ex->again) && pf_pyplan_types_hold(ex->plan) &&
            memcmp(ex->again, ex->params, sizeof(pf_scalar) * (size_t)ex->plan->watches.nparams) == 0 &&

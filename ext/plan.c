@@ -286,7 +286,7 @@ void pf_plans_release_dropped(void)
 
 static pf_pyplan *look_up(const pf_request *request, uint64_t key, const pf_rule_set *rules_off, pf_scalar *params, int *variants, entry **last)
 {
-    pf_watch_roots roots = {request->chain, request->extra, request->nextra};
+    const pf_watch_roots roots = pf_roots_of(request);
     for (entry *e = buckets[key % BUCKETS]; e != NULL; e = e->next) {
         if (e->key != key || memcmp(&e->rules_off, rules_off, sizeof *rules_off) != 0 || !same_chain(e->plan, request)) {
             continue;
@@ -367,7 +367,7 @@ static pf_pyplan *make_plan(const pf_request *request, uint64_t key, const pf_ru
     plan->next_rest = next_rest;
     remember(key, rules_off, plan);
     memset(params, 0, sizeof(pf_scalar) * PF_MAX_PARAMS);
-    pf_watch_roots roots = {request->chain, request->extra, request->nextra};
+    const pf_watch_roots roots = pf_roots_of(request);
     if (plan->refusal.reason == 0 && !pf_watches_hold(&plan->watches, &roots, params)) {
         pf_refuse(refusal, PF_REASON_REBOUND);
         pf_pyplan_release(plan);

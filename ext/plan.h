@@ -60,17 +60,21 @@ typedef struct pf_access {
     pf_path_step path[PF_MAX_PATH]; /* zeroed where nothing is said: they are compared byte by byte */
 } pf_access;
 
-/* The stage that begins with these items; 0: the source's own. *from: the first step within such an item. */
-static inline int pf_access_stage(const pf_access *access, int *from)
+/* The first step within an item of the innermost loop, or of the source where there is none. */
+static inline int pf_access_within(const pf_access *access)
 {
-    for (int i = access->npath - 1; i >= 0; i--) {
-        if (access->path[i].how == PF_PATH_EACH) {
-            *from = i + 1;
-            return access->path[i].index;
-        }
+    int first = access->npath;
+    while (first > 0 && access->path[first - 1].how != PF_PATH_EACH) {
+        first--;
     }
-    *from = 0;
-    return 0;
+    return first;
+}
+
+/* The stage that begins with these items, where the rest is read; 0: the source's own. */
+static inline int pf_access_stage(const pf_access *access)
+{
+    const int within = pf_access_within(access);
+    return within > 0 ? access->path[within - 1].index : 0;
 }
 
 static inline bool pf_same_access(const pf_access *a, const pf_access *b)
@@ -256,6 +260,11 @@ typedef struct pf_request {
     int flavour; /* consumer's own variant: MIN/MAX with key 1; REDUCE, FOLD: PF_START_* */
     int64_t rows; /* that are at stake: a plan is made when enough have come of a chain. 0: it is made at once */
 } pf_request;
+
+static inline pf_watch_roots pf_roots_of(const pf_request *request)
+{
+    return (pf_watch_roots){request->chain, request->extra, request->nextra};
+}
 
 pf_pyplan *pf_plan_find(const pf_request *request, pf_scalar *params, pf_refusal *refusal);
 

@@ -105,7 +105,7 @@ static bool path_is_free(const pf_pyplan *plan, const pf_check *check, PyObject 
 static bool captures_are_free(const pf_pyplan *plan, const pf_request *request)
 {
     PyObject *values[PF_MAX_WATCHES];
-    pf_watch_roots roots = {request->chain, request->extra, request->nextra};
+    const pf_watch_roots roots = pf_roots_of(request);
     for (int i = 0; i < plan->watches.n; i++) {
         const pf_watch *watch = &plan->watches.list[i];
         values[i] = pf_watch_read(watch, watch->parent >= 0 ? values[watch->parent] : NULL, &roots);
@@ -205,10 +205,9 @@ bool pf_replay_is_free(const pf_gather *gather, const pf_request *request, int64
     bool free = !plan->may_warn;
     for (int i = 0; i < plan->nchecks && free; i++) {
         const pf_access *at = &plan->checks[i].at;
-        int within;
         /* of a loop's items, the container answers with all that is in it; of captured ones, all at once below */
-        PyObject *item =
-            at->leaf < 0 || pf_access_stage(at, &within) > 0 ? NULL : pf_gather_item(gather, at->leaf, row);
+        const bool own = at->leaf >= 0 && pf_access_stage(at) == 0;
+        PyObject *item = own ? pf_gather_item(gather, at->leaf, row) : NULL;
         free = item == NULL || path_is_free(plan, &plan->checks[i], item);
     }
     free = free && (!plan->loops_over_capture || captures_are_free(plan, request));
