@@ -24,12 +24,6 @@ static pf_status expand(void *ctx, int stage, const pf_inner *inner, pf_vec *col
     return PF_OK;
 }
 
-static bool recalled(void *ctx)
-{
-    (void)ctx;
-    return pf_is_interrupted();
-}
-
 static pf_status absorb(void *ctx, const pf_piece *piece)
 {
     (void)ctx;
@@ -51,7 +45,7 @@ static void run_to_the_end(pf_run *run, analysis *a, pf_report *report)
             }
             break;
         case PF_EVENT_TICK:
-            if (!pf_is_interrupted()) {
+            if (!pf_is_interrupted(NULL)) {
                 break;
             }
             report->rows_fallback = a->rows - pf_run_frontier(run);
@@ -71,7 +65,7 @@ static pf_run *new_run(analysis *a, const pf_scalar *params)
     const pf_pyplan *plan = a->plan;
     pf_settings settings;
     pf_settings_now(&settings);
-    pf_hooks hooks = {.ctx = a, .gather = gather, .expand = expand, .absorb = absorb, .recalled = recalled};
+    pf_hooks hooks = {.ctx = a, .gather = gather, .expand = expand, .absorb = absorb, .recalled = pf_is_interrupted};
     pf_run_config config = pf_pyplan_config(plan, &settings, params, a->rows);
     pf_run *run;
     return pf_run_new(&plan->core, &config, &hooks, &run) == PF_OK ? run : NULL;

@@ -22,13 +22,6 @@ static pf_status expand(void *ctx, int stage, const pf_inner *inner, pf_vec *col
     return PF_OK;
 }
 
-/* Other threads wait for the end of a row, which a loop over lists may put off; Ctrl-C does not. */
-static bool recalled(void *ctx)
-{
-    (void)ctx;
-    return pf_is_interrupted();
-}
-
 /* Source row of a row of the run. */
 static int64_t source_row(const void *ctx, int64_t row)
 {
@@ -400,7 +393,7 @@ static bool has_only_ranges(const pf_exec *ex)
 int pf_exec_make_run(pf_exec *ex, const pf_settings *settings)
 {
     pf_pyplan *plan = ex->plan;
-    pf_hooks hooks = {.ctx = ex, .gather = gather, .expand = expand, .absorb = absorb, .recalled = recalled};
+    pf_hooks hooks = {.ctx = ex, .gather = gather, .expand = expand, .absorb = absorb, .recalled = pf_is_interrupted};
     hooks.takes_blocks = ex->sink->type->takes_blocks != NULL ? takes_blocks : NULL;
     pf_run_config config = pf_pyplan_config(plan, settings, ex->params, pf_exec_rows(ex));
     config.may_pause = has_only_ranges(ex);

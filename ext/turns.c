@@ -80,8 +80,9 @@ static bool handles_signals(void)
     return own;
 }
 
-bool pf_is_interrupted(void)
+bool pf_is_interrupted(void *ctx)
 {
+    (void)ctx;
     const bool came = PyOS_InterruptOccurred() != 0;
     if (came) {
         PyErr_SetInterrupt(); /* asking has taken it away */

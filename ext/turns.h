@@ -15,8 +15,9 @@
 #include <stdint.h>
 
 int pf_turns_init(void); /* at module exec: holds the counters against the running interpreter. -1 with an exception */
-/* Ctrl-C has come, and its handler is to run when Python code runs next: not here. */
-bool pf_is_interrupted(void);
+/* Ctrl-C has come, and its handler is to run when Python code runs next: not here. pf_hooks.recalled: other handlers
+ * and other threads wait for the end of a row, which a loop over lists may put off. ctx does not matter. */
+bool pf_is_interrupted(void *ctx);
 /* Whether pf_turns can tell, on this thread and until other code has run. */
 bool pf_turns_tell(void);
 /* Another number than before if anybody has had a turn since, where that can be told. */
