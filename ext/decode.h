@@ -139,13 +139,13 @@ bool pf_decode_supported(void);
 /* Decodes code. 0, or -1 with MemoryError set. What the tables do not know becomes UNKNOWN, never an error.
  * *out belongs to the caller, who gives it back with pf_decode_free; it holds no references. */
 int pf_decode(PyCodeObject *code, pf_code **out);
+void pf_decode_free(pf_code *decoded); /* NULL is allowed */
 
 /* What stands in a code object, reached or not, for those who want no more than that. */
 typedef struct pf_code_counts {
     int loops, yields, branches; /* for_iter; yield_value; jumps that depend on a value */
 } pf_code_counts;
 int pf_code_count(PyCodeObject *code, pf_code_counts *out); /* -1: no memory, an exception is set */
-void pf_decode_free(pf_code *decoded); /* NULL is allowed */
 
 /* Borrowed references; NULL without an exception when the index is out of range. */
 PyObject *pf_code_const(const pf_code *decoded, int index);

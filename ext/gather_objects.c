@@ -162,11 +162,14 @@ static void ask(const char *from, Py_ssize_t stride, int32_t n, const lines *lin
 /* ---- walking ---- */
 
 /* PF_PATH_INDEX, from the front. */
+static inline bool has_item(PyObject *row, const pf_path_step *step)
+{
+    return Py_TYPE(row) == step->type && step->index < Py_SIZE(row) && (step->size < 0 || Py_SIZE(row) == step->size);
+}
+
 static inline PyObject *field_of(PyObject *tuple, const pf_path_step *step)
 {
-    const bool there = Py_TYPE(tuple) == step->type && step->index < Py_SIZE(tuple) &&
-                       (step->size < 0 || Py_SIZE(tuple) == step->size);
-    return there ? PyTuple_GET_ITEM(tuple, step->index) : NULL;
+    return has_item(tuple, step) ? PyTuple_GET_ITEM(tuple, step->index) : NULL;
 }
 
 /* Fields of tuples, and of tuples in them: what most rows are read by. npath is a constant at each call. */
@@ -191,8 +194,7 @@ static void walk_lists(const char *from, Py_ssize_t stride, int32_t n, const pf_
     const int32_t value = value_at(spec);
     for (int32_t i = 0; i < n; i++) {
         PyObject *row = *(PyObject *const *)(from + i * stride);
-        const bool there = Py_TYPE(row) == &PyList_Type && step->index < Py_SIZE(row) &&
-                           (step->size < 0 || Py_SIZE(row) == step->size);
+        const bool there = has_item(row, step);
         out[i] = there ? row : NULL;
         if (there) {
             __builtin_prefetch(&((PyListObject *)row)->ob_item[step->index]);
