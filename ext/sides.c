@@ -276,19 +276,9 @@ static PyObject *contain(pf_side *side)
     return view;
 }
 
-static int64_t most_rows(const pf_side *side, int64_t wanted)
+static int plan_side(pf_side *side, int64_t rows, int depth, bool forced, pf_refusal *refusal)
 {
-    int64_t most = wanted;
-    for (int i = 0; i < side->chain.nleaves; i++) {
-        most = side->chain.leaves[i].length < most ? side->chain.leaves[i].length : most;
-    }
-    return most;
-}
-
-static int plan_side(pf_side *side, int64_t wanted, int depth, bool forced, pf_refusal *refusal)
-{
-    const pf_request request = {
-        .chain = &side->chain, .consumer = PF_CONSUME_LIST, .rows = forced ? 0 : most_rows(side, wanted)};
+    const pf_request request = {.chain = &side->chain, .consumer = PF_CONSUME_LIST, .rows = forced ? 0 : rows};
     side->plan = pf_plan_find(&request, side->params, refusal);
     if (side->plan == NULL) {
         return PyErr_Occurred() ? -1 : refusal->reason;
@@ -306,11 +296,12 @@ static int plan_side(pf_side *side, int64_t wanted, int depth, bool forced, pf_r
 static int make_side(pf_side *side, int64_t wanted, int depth, bool forced, pf_refusal *refusal)
 {
     int64_t rows;
-    int reason = plan_side(side, wanted, depth, forced, refusal);
+    pf_gather_init(&side->gather, NULL, &side->chain, &rows);
+    int reason = plan_side(side, rows < wanted ? rows : wanted, depth, forced, refusal);
     if (reason != 0) {
         return reason;
     }
-    pf_gather_init(&side->gather, side->plan, &side->chain, &rows);
+    side->gather.plan = side->plan;
     rows = pf_feed_limit(&side->chain, rows, true);
     side->format = format_of(side->plan);
     if (side->format == 0 && pf_list_init(&side->objects) < 0) {
