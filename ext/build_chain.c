@@ -322,10 +322,6 @@ pf_state *pf_b_flow(pf_builder *b, int index, pf_state *list)
         }
         return pf_b_each(b, flow_counted(b, node, index, list), work_islice, index, base);
     case PF_NODE_FLATTEN:
-        if (b->request->consumer == PF_CONSUME_FOLD) { /* whose blocks are cut at every so-manieth of its own items */
-            pf_b_refuse(b, PF_REASON_CONSUMER);
-            return NULL;
-        }
         list = pf_b_unite(b, pf_b_flow(b, node->children[0], list), PF_REASON_TOO_MANY_WAYS);
         return pf_b_each(b, list, work_flatten, index, base);
     case PF_NODE_STARMAP:

@@ -295,6 +295,16 @@ static bool too_small(pf_exec *ex, const pf_settings *settings, bool planned, Py
     return ex->rows < least;
 }
 
+/* Why the source's rows say nothing of where a fold's blocks end: then they are of the chain's own items. 0: they do.
+ */
+static int unread_by_block(const pf_chain *chain)
+{
+    return chain->in_row              ? PF_REASON_STEP_STATE
+           : pf_chain_goes_on(chain)  ? PF_REASON_SEGMENT
+           : pf_chain_flattens(chain) ? PF_REASON_CONSUMER
+                                      : 0;
+}
+
 /* Reads the chain, as far as its rows can be numbered. 1, or 0: refused, -1: exception. */
 static int read_chain(pf_exec *ex, const pf_call *call, PyObject *iterator)
 {
@@ -310,9 +320,8 @@ static int read_chain(pf_exec *ex, const pf_call *call, PyObject *iterator)
         return read;
     }
     pf_gather_init(&ex->gather, NULL, &ex->chain, &ex->rows);
-    int reason = by_block && ex->chain.in_row               ? PF_REASON_STEP_STATE
-                 : by_block && pf_chain_goes_on(&ex->chain) ? PF_REASON_SEGMENT
-                                                            : pf_sides_find(&ex->chain, &ex->sides);
+    int reason = by_block ? unread_by_block(&ex->chain) : 0;
+    reason = reason != 0 ? reason : pf_sides_find(&ex->chain, &ex->sides);
     if (ex->sides != NULL && (by_block || ex->chain.in_row)) {
         reason = PF_REASON_UNALIGNED;
     }
@@ -398,11 +407,21 @@ static bool has_loops(const pf_exec *ex, bool *stops)
 static int64_t at_stake(const pf_exec *ex, const pf_settings *settings, bool *look)
 {
     enum { ITEMS_OF_A_LOOP = 16 };
-    const bool decided = settings->min_rows == 1 || ex->sides != NULL, first = !decided && ex->wanted == 0;
-    bool stops = false;
-    const bool loops = !decided && has_loops(ex, &stops), soon = pf_exec_may_end_soon(ex);
-    *look = first && (soon || (loops && stops && ex->rows >= SMALL_ROWS));
-    return *look ? (soon ? 1 : ex->rows * ITEMS_OF_A_LOOP) : decided || loops ? 0 : ex->rows;
+    *look = false;
+    if (settings->min_rows == 1 || ex->sides != NULL) {
+        return 0;
+    }
+    const bool first = ex->wanted == 0;
+    if (first && pf_exec_may_end_soon(ex)) {
+        *look = true;
+        return 1;
+    }
+    bool stops;
+    if (!has_loops(ex, &stops)) {
+        return ex->rows;
+    }
+    *look = first && stops && ex->rows >= SMALL_ROWS;
+    return *look ? ex->rows * ITEMS_OF_A_LOOP : 0;
 }
 
 static int try_native(pf_exec *ex, const pf_call *call, const pf_settings *settings, PyObject *iterator)
@@ -545,7 +564,7 @@ int pf_exec_by_block(const pf_call *call)
         ex->sides = NULL;
         ex->sided = false;
         ex->nstrung = 0;
-        if (read == 0 || pf_chain_flattens(&ex->chain) || pf_chain_goes_on(&ex->chain) || ex->chain.in_row) {
+        if (read == 0 || (read > 0 && unread_by_block(&ex->chain) != 0)) {
             status = pull_blocks(ex, iterator);
         } else if (read > 0) {
             pf_feed_ops ops = {alone, ex, ex->sink->type->block, pf_exec_close};
