@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -402,19 +403,27 @@ static void without_memory(void **state)
     }
 }
 
+/* Each row is the sum of so many numbers from 0 on. */
+static void plan_of_long_rows(pf_plan *plan, int64_t length)
+{
+    char first[80];
+    snprintf(first, sizeof first, "b0:\n  yield 0, %" PRId64 ", 1\n", length);
+    const char *texts[] = {first, "column 0: i64 from inner 0\nb0:\n  %x:i64 = column 0\n  yield %x\n"};
+    *plan = (pf_plan){.nstages = 2, .sink = PF_SINK_ISUM};
+    for (int s = 0; s < 2; s++) {
+        assert_int_equal(pf_ir_parse(texts[s], &plan->stages[s].fn, NULL, 0), PF_OK);
+    }
+    plan->stages[0].expand = PF_EXPAND_RANGE;
+    assert_int_equal(pf_plan_compile(plan), PF_OK);
+}
+
 /* A row that would take minutes: windows end on time, the row is never torn, and the run can be given up in the middle. */
 static void a_giant_row(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"b0:\n  yield 0, 1000000000000, 1\n",
-                                        "column 0: i64 from inner 0\nb0:\n  %x:i64 = column 0\n  yield %x\n"};
     for (int threads = 1; threads <= 3; threads += 2) {
-        pf_plan plan = {.nstages = 2, .sink = PF_SINK_ISUM};
-        for (int s = 0; s < 2; s++) {
-            assert_int_equal(pf_ir_parse(texts[s], &plan.stages[s].fn, NULL, 0), PF_OK);
-        }
-        plan.stages[0].expand = PF_EXPAND_RANGE;
-        assert_int_equal(pf_plan_compile(&plan), PF_OK);
+        pf_plan plan;
+        plan_of_long_rows(&plan, INT64_C(1000000000000));
         ask how = {.sink = PF_SINK_ISUM};
         sink k = {.how = &how};
         pf_run_config config = {.threads = threads, .min_rows = threads > 1, .window_ns = 1000000, .rows = 5,
@@ -455,16 +464,9 @@ static void recalled_from_long_rows(void **state)
 {
     (void)state;
     enum { LENGTH = STEP == 1 ? 20 * 1000 * 1000 : 1000 * 1000, LONG_ROWS = 5, RECALLS = 4 };
-    char first[80];
-    snprintf(first, sizeof first, "b0:\n  yield 0, %d, 1\n", LENGTH);
-    const char *texts[] = {first, "column 0: i64 from inner 0\nb0:\n  %x:i64 = column 0\n  yield %x\n"};
     for (int threads = 1; threads <= 3; threads += 2) {
-        pf_plan plan = {.nstages = 2, .sink = PF_SINK_ISUM};
-        for (int s = 0; s < 2; s++) {
-            assert_int_equal(pf_ir_parse(texts[s], &plan.stages[s].fn, NULL, 0), PF_OK);
-        }
-        plan.stages[0].expand = PF_EXPAND_RANGE;
-        assert_int_equal(pf_plan_compile(&plan), PF_OK);
+        pf_plan plan;
+        plan_of_long_rows(&plan, LENGTH);
         ask how = {.sink = PF_SINK_ISUM};
         sink k = {.how = &how};
         pf_run_config config = {.threads = threads, .min_rows = threads > 1, .window_ns = 1000000, .rows = LONG_ROWS};
